@@ -1,0 +1,74 @@
+"""The command line: a table of commands; a command's module is imported only when it runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+from videovq import __version__, config
+
+
+class Command(NamedTuple):
+    """``module.function(config)`` does the work; ``config`` names the dataclass in videovq.config."""
+
+    module: str
+    function: str
+    config: type
+    help: str
+
+
+COMMANDS = {
+    "record": Command("videovq.prep.record", "record", config.RecordConfig, "record episodes from an environment"),
+    "prep": Command("videovq.prep.prepare", "prepare", config.PrepConfig, "videos + actions -> EpisodeStore"),
+    "train vqvae": Command(
+        "videovq.training.vqvae", "train", config.TrainVQVAEConfig, "EpisodeStore -> VQ-VAE run"
+    ),
+    "encode": Command(
+        "videovq.training.encode", "encode", config.EncodeConfig, "EpisodeStore + VQ-VAE run -> CodeStore"
+    ),
+    "train predictor": Command(
+        "videovq.training.predictor", "train", config.TrainPredictorConfig, "CodeStore -> predictor run"
+    ),
+    "rollout": Command(
+        "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
+    ),
+    "demo": Command("videovq.demo", "demo", config.DemoConfig, "record ViZDoom and run every stage, small"),
+}
+
+
+def usage() -> str:
+    lines = [f"  {name:<17} {command.help}" for name, command in COMMANDS.items()]
+    lines.append(f"  {'version':<17} print the version")
+    return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *lines, "",
+                      "videovq COMMAND --help lists the command's options."])  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for a user's mistake, 130 when interrupted."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if words[0] in ("version", "--version"):
+        print(__version__)
+        return 0
+    name = next((n for n in COMMANDS if words[: len(n.split())] == n.split()), None)
+    if name is None:
+        print(f"error: no command {' '.join(words[:2])!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    command = COMMANDS[name]
+    try:
+        settings = config.parse(command.config, words[len(name.split()) :], prog=f"videovq {name}")
+        getattr(import_module(command.module), command.function)(settings)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to continue", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

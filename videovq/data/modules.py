@@ -1,0 +1,141 @@
+"""Lightning DataModules: which sample goes into which step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+import lightning as L
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from videovq.data.store import CodeStore, EpisodeStore
+from videovq.data.windows import windows
+from videovq.types import CodeBatch, FrameBatch
+
+Batch = TypeVar("Batch")
+
+
+class RandomBatches(Generic[Batch]):
+    """One batch a step, for all steps of a training.
+
+    The samples of step s depend on the seed and on s alone, so that a resumed training sees what an uninterrupted one
+    would have. Lightning stores and restores the position through ``state_dict``.
+
+    Args:
+        samples: number of samples to choose from.
+        make: sample numbers -> batch.
+        batch_size: samples in a step, over all ranks.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        make: Callable[[Int64[Tensor, "b"]], Batch],
+        batch_size: int,
+        steps: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        if batch_size % ranks:
+            raise ValueError(f"training.batch_size: {batch_size} does not divide among {ranks} devices")
+        self.samples, self.make, self.batch_size, self.steps, self.seed = samples, make, batch_size, steps, seed
+        self.rank, self.ranks, self.step = rank, ranks, 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        while self.step < self.steps:
+            self.step += 1
+            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+            chosen = torch.randint(self.samples, (self.batch_size,), generator=generator)
+            yield self.make(chosen[self.rank :: self.ranks])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+
+
+class Batches(Generic[Batch]):
+    """Every sample once, in order."""
+
+    def __init__(self, samples: int, make: Callable[[Int64[Tensor, "b"]], Batch], batch_size: int) -> None:
+        self.samples, self.make, self.batch_size = samples, make, batch_size
+
+    def __len__(self) -> int:
+        return -(-self.samples // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for chosen in torch.arange(self.samples).split(self.batch_size):
+            yield self.make(chosen)
+
+
+class FrameData(L.LightningDataModule):
+    """Single frames: random ones of ``train``, every one of ``val``."""
+
+    def __init__(self, store: EpisodeStore, batch_size: int, steps: int, seed: int) -> None:
+        super().__init__()
+        self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
+        self.places = {split: _places(store, split) for split in ("train", "val")}
+
+    def variance(self) -> float:
+        """Variance of the training frames' values in -0.5..0.5, from 1,000 frames spread over them."""
+        places = self.places["train"]
+        chosen = places[torch.linspace(0, len(places) - 1, 1000).long()]
+        return float(self.store.frames(chosen).double().div(255).var())
+
+    def train_dataloader(self) -> RandomBatches[FrameBatch]:
+        assert self.trainer is not None
+        ranks = self.trainer.global_rank, self.trainer.world_size
+        return RandomBatches(
+            len(self.places["train"]), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks
+        )
+
+    def val_dataloader(self) -> Batches[FrameBatch]:
+        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size)
+
+    def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], FrameBatch]:
+        return lambda chosen: FrameBatch(self.store.frames(self.places[split][chosen]))
+
+
+class CodeData(L.LightningDataModule):
+    """Windows of codes: random ones of ``train``; of ``val`` those that start every ``window`` frames."""
+
+    def __init__(self, store: CodeStore, window: int, batch_size: int, steps: int, seed: int) -> None:
+        super().__init__()
+        self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
+        self.windows = {
+            split: windows(store.split(split), window, stride) for split, stride in (("train", 1), ("val", window))
+        }
+
+    def train_dataloader(self) -> RandomBatches[CodeBatch]:
+        assert self.trainer is not None
+        ranks = self.trainer.global_rank, self.trainer.world_size
+        return RandomBatches(
+            len(self.windows["train"]), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks
+        )
+
+    def val_dataloader(self) -> Batches[CodeBatch]:
+        return Batches(len(self.windows["val"]), self._batch("val"), self.batch_size)
+
+    def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], CodeBatch]:
+        def make(chosen: Int64[Tensor, "b"]) -> CodeBatch:
+            picked = [self.windows[split][i] for i in chosen.tolist()]
+            parts = [self.store.read(w.episode, w.start, w.start + w.length) for w in picked]
+            return CodeBatch(torch.stack([p.codes for p in parts]), torch.stack([p.actions for p in parts]))
+
+        return make
+
+
+def _places(store: EpisodeStore, split: str) -> Int64[Tensor, "n 2"]:
+    """(shard, row) of every frame of a split."""
+    parts = []
+    for info in store.split(split):
+        rows = torch.arange(info.start, info.start + info.length)
+        parts.append(torch.stack([torch.full_like(rows, info.shard), rows], dim=1))
+    return torch.cat(parts)

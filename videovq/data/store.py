@@ -1,0 +1,224 @@
+"""EpisodeStore and CodeStore: directories of memory-mapped shards.
+
+A store is ``store.json`` and shards ``shard-00000.safetensors`` (the tensors of its episodes, end to end) +
+``shard-00000.json`` (the episodes in it). Shards are written first, each complete or absent, and ``store.json`` last:
+a directory without it is a store in the making.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Int64, Shaped, UInt8
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo
+
+FORMAT_VERSION = 1
+SPLITS = ("train", "val", "test")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, complete or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(value, indent=1) + "\n")
+    os.replace(partial, path)
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, complete or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(save(tensors, metadata))
+    os.replace(partial, path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ValueError: it is missing or broken.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not readable as JSON ({error})") from None
+
+
+def shard_name(index: int) -> str:
+    return f"shard-{index:05d}"
+
+
+def shard_is_complete(folder: Path, index: int) -> bool:
+    """Whether a shard was written to its end: its ``.json`` is written after its tensors."""
+    return (folder / f"{shard_name(index)}.json").is_file()
+
+
+def write_shard(
+    folder: Path,
+    index: int,
+    tensors: dict[str, Tensor],
+    episodes: Iterable[EpisodeInfo],
+    skipped: Iterable[dict[str, str]] = (),
+) -> None:
+    """Write one shard.
+
+    Args:
+        tensors: the episodes' tensors joined along time.
+        episodes: their places in it.
+        skipped: ``{"source", "reason"}`` of every episode that was left out.
+    """
+    write_tensors(folder / f"{shard_name(index)}.safetensors", tensors)
+    rows = [asdict(info) for info in episodes]
+    write_json(folder / f"{shard_name(index)}.json", {"episodes": rows, "skipped": list(skipped)})
+
+
+def read_shard_index(folder: Path, index: int) -> tuple[list[EpisodeInfo], list[dict[str, str]]]:
+    """The episodes of a complete shard, and those that were left out of it."""
+    value = read_json(folder / f"{shard_name(index)}.json")
+    infos = [EpisodeInfo(**{**row, "discontinuities": tuple(row["discontinuities"])}) for row in value["episodes"]]
+    return infos, value["skipped"]
+
+
+@dataclass(frozen=True)
+class StoreHeader:
+    """What ``store.json`` says of all episodes.
+
+    Attributes:
+        kind: ``episodes`` or ``codes``.
+        grid: height and width of a frame in pixels, or of a code grid in codes.
+        fps: frames a second.
+        action_spec: what the actions mean.
+        alignment: how the source numbered actions; stored actions always lead to the next frame.
+        shards: number of shards.
+        provenance: where the store came from.
+        codebook_size, fingerprint: of the VQ-VAE that wrote the codes.
+    """
+
+    kind: str
+    grid: tuple[int, int]
+    fps: float
+    action_spec: ActionSpec
+    alignment: str
+    shards: int
+    provenance: dict[str, Any] = field(default_factory=dict)
+    codebook_size: int = 0
+    fingerprint: str = ""
+    format_version: int = FORMAT_VERSION
+
+    def write(self, folder: Path) -> None:
+        value = {**asdict(self), "action_spec": self.action_spec.to_json(), "grid": list(self.grid)}
+        write_json(folder / "store.json", value)
+
+    @staticmethod
+    def read(folder: Path, kind: str) -> StoreHeader:
+        if not folder.is_dir():
+            raise ValueError(f"{folder}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one")
+        if not (folder / "store.json").is_file():
+            raise ValueError(f"{folder}: has no store.json; run the command that was writing it again, to its end")
+        value = read_json(folder / "store.json")
+        if value.get("format_version") != FORMAT_VERSION:
+            raise ValueError(
+                f"{folder}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION};"
+                " use the version that wrote it, or make the store again"
+            )
+        if value.get("kind") != kind:
+            raise ValueError(f"{folder}: is a store of {value.get('kind')}, not of {kind}")
+        value["action_spec"] = ActionSpec.from_json(value["action_spec"])
+        value["grid"] = tuple(value["grid"])
+        return StoreHeader(**value)
+
+
+class Store:
+    """The episodes of a directory; tensors are memory-mapped and read when they are asked for."""
+
+    kind: str
+    field: str
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.header = StoreHeader.read(self.folder, self.kind)
+        self.episodes: list[EpisodeInfo] = []
+        for index in range(self.header.shards):
+            self.episodes += read_shard_index(self.folder, index)[0]
+        self._shards: dict[int, dict[str, Tensor]] = {}
+
+    @cached_property
+    def by_id(self) -> dict[str, EpisodeInfo]:
+        return {info.id: info for info in self.episodes}
+
+    def split(self, name: str) -> list[EpisodeInfo]:
+        """The episodes of a split.
+
+        Raises:
+            ValueError: there are none.
+        """
+        found = [info for info in self.episodes if info.split == name]
+        if not found:
+            raise ValueError(f"{self.folder}: has no episode in split {name!r}; prepare more episodes")
+        return found
+
+    def find(self, episode_id: str) -> EpisodeInfo:
+        if episode_id not in self.by_id:
+            raise ValueError(f"{self.folder}: no episode {episode_id!r}; it has: {', '.join(sorted(self.by_id))}")
+        return self.by_id[episode_id]
+
+    def shard(self, index: int) -> dict[str, Tensor]:
+        """The memory-mapped tensors of a shard: ``frames`` or ``codes``, and ``actions``."""
+        if index not in self._shards:
+            self._shards[index] = load_file(self.folder / f"{shard_name(index)}.safetensors")
+        return self._shards[index]
+
+    def _slice(self, info: EpisodeInfo, start: int, stop: int | None) -> tuple[Tensor, Tensor]:
+        stop = info.length if stop is None else stop
+        if not 0 <= start < stop <= info.length:
+            raise ValueError(f"{info.id}: frames {start} to {stop} are not within its {info.length}")
+        span = slice(info.start + start, info.start + stop)
+        tensors = self.shard(info.shard)
+        return tensors[self.field][span], tensors["actions"][span]
+
+
+class EpisodeStore(Store):
+    """Frames with actions."""
+
+    kind = "episodes"
+    field = "frames"
+
+    def read(self, info: EpisodeInfo, start: int = 0, stop: int | None = None) -> Episode:
+        """Frames ``start`` to ``stop - 1`` of an episode with their actions."""
+        frames, actions = self._slice(info, start, stop)
+        return Episode(info, frames, actions)
+
+    def frames(self, places: Int64[Tensor, "b 2"]) -> UInt8[Tensor, "b h w c"]:
+        """Single frames, each given as (shard, row)."""
+        height, width = self.header.grid
+        out = places.new_empty((len(places), height, width, 3)).to(self.shard(int(places[0, 0]))[self.field].dtype)
+        for index in places[:, 0].unique().tolist():
+            chosen = places[:, 0] == index
+            out[chosen] = self.shard(index)[self.field][places[chosen, 1]]
+        return out
+
+
+class CodeStore(Store):
+    """Code grids with actions, and the codebook they point into."""
+
+    kind = "codes"
+    field = "codes"
+
+    def read(self, info: EpisodeInfo, start: int = 0, stop: int | None = None) -> CodeEpisode:
+        """Codes ``start`` to ``stop - 1`` of an episode with their actions."""
+        codes, actions = self._slice(info, start, stop)
+        return CodeEpisode(info, codes.long(), actions)
+
+    @cached_property
+    def codebook(self) -> Shaped[Tensor, "k d"]:
+        """The code vectors of the VQ-VAE that wrote the codes."""
+        return load_file(self.folder / "codebook.safetensors")["codebook"]

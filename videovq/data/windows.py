@@ -1,0 +1,44 @@
+"""Windows of consecutive frames that cross neither an episode's end nor a discontinuity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from videovq.types import EpisodeInfo
+
+
+@dataclass(frozen=True)
+class Window:
+    """Frames ``start`` to ``start + length - 1`` of an episode."""
+
+    episode: EpisodeInfo
+    start: int
+    length: int
+
+
+def segments(info: EpisodeInfo) -> Iterator[tuple[int, int]]:
+    """The continuous stretches of an episode as (start, stop): a discontinuity at t parts t from t + 1."""
+    start = 0
+    for cut in sorted(set(info.discontinuities)):
+        if start < cut + 1 < info.length:
+            yield start, cut + 1
+            start = cut + 1
+    yield start, info.length
+
+
+def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1) -> list[Window]:
+    """Every window of ``length`` frames, ``stride`` frames apart, within the continuous stretches.
+
+    Raises:
+        ValueError: no episode has a continuous stretch of that length.
+    """
+    found = [
+        Window(info, first, length)
+        for info in episodes
+        for start, stop in segments(info)
+        for first in range(start, stop - length + 1, stride)
+    ]
+    if not found:
+        raise ValueError(f"window: no episode has {length} frames without a break; ask for fewer")
+    return found

@@ -1,0 +1,1 @@
+"""Networks as plain modules: they know neither files nor Lightning."""

@@ -1,0 +1,54 @@
+"""Codes and actions as vectors."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64, Shaped
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from videovq.types import ActionSpec
+
+
+class CodeEmbedding(nn.Module):
+    """A learned vector for every code, plus a projection of its VQ-VAE vector, which says what the code looks like.
+
+    The index ``codebook_size`` (:attr:`missing`) stands for a frame that does not exist, before the first one.
+    """
+
+    def __init__(self, codebook_size: int, code_dim: int, width: int) -> None:
+        super().__init__()
+        self.missing = codebook_size
+        self.learned = nn.Parameter(torch.randn(codebook_size + 1, width) * 0.02)
+        self.project = nn.Linear(code_dim, width, bias=False)
+
+    def forward(self, codes: Int64[Tensor, "*shape"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*shape e"]:
+        looks = self.project(codebook)
+        table = self.learned + torch.cat([looks, looks.new_zeros(1, looks.shape[1])])
+        return embedding(codes, table)
+
+
+class ActionEmbedding(nn.Module):
+    """Actions of any ActionSpec as vectors; :attr:`missing` is the one before the first frame."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, spec: ActionSpec, width: int) -> None:
+        super().__init__()
+        self.kind = spec.kind
+        self.missing = nn.Parameter(torch.randn(width) * 0.02)
+        if spec.kind == "continuous":
+            self.register_buffer("mean", torch.tensor(spec.mean))
+            self.register_buffer("std", torch.tensor(spec.std))
+            self.linear = nn.Linear(spec.width, width)
+        else:
+            self.tables = nn.ModuleList(nn.Embedding(size, width) for size in spec.sizes)
+
+    def forward(self, actions: Shaped[Tensor, "b t a"]) -> Float[Tensor, "b t e"]:
+        if self.kind == "continuous":
+            return self.linear((actions - self.mean) / self.std)
+        out = self.missing.new_zeros(*actions.shape[:2], len(self.missing))
+        for i, table in enumerate(self.tables):
+            out = out + table(actions[..., i])
+        return out

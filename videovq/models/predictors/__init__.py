@@ -1,0 +1,1 @@
+"""Predictors of code grids behind one contract."""

@@ -1,0 +1,1 @@
+"""From an environment or a folder of videos to an EpisodeStore."""

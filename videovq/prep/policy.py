@@ -1,0 +1,103 @@
+"""The policy that records: random, sticky, and turning away from walls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import dist
+
+import numpy as np
+
+from videovq.prep.environments import Observation
+
+# Share of each kind of action in the DeepMind Lab recordings this policy imitates.
+FORWARD, TURN, FORWARD_TURN, OTHER = 0.41, 0.17, 0.08, 0.025
+BLOCKED_STEPS = 2  # one blocked step may be a change of direction
+TURN_AWAY = (3, 8)  # steps
+STILL_PICTURE = 1.0  # mean difference of two frames, out of 255
+SLOW = 0.15  # of the longest step so far
+
+
+class StickyRandomPolicy:
+    """Holds each action for a random number of steps; mostly walks forward, and turns away where that is blocked.
+
+    What an action does is read off its name (``forward``, ``move_forward+turn_left``, ``look_right``). Where no name
+    says forward, all actions are equally likely.
+
+    Args:
+        names: the actions' names.
+        stick: an action is held for 1 to this many steps.
+        seed: decides every choice.
+    """
+
+    def __init__(self, names: Sequence[str], stick: int, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self._stick = stick
+        self._all = list(range(len(names)))
+        self._walks = [i for i, name in enumerate(names) if _forward(name)]
+        self._turns = [i for i, name in enumerate(names) if _turn(name) and not _forward(name)]
+        self._weights = np.array([weight(name) if self._walks else 1.0 for name in names])
+        self._action = 0
+        self._left = 0
+        self._blocked = 0
+        self._turning_away = False
+
+    def act(self, blocked: bool) -> int:
+        """The next action.
+
+        Args:
+            blocked: whether the action before led (almost) nowhere. Counts for forward actions only.
+        """
+        self._blocked = self._blocked + 1 if blocked and self._action in self._walks else 0
+        if self._blocked >= BLOCKED_STEPS and self._turns:
+            self._hold(self._turns, TURN_AWAY)
+            self._blocked, self._turning_away = 0, True
+        elif self._left == 0:
+            # Out of a turn away walk on, or the small rooms of a maze leave little but turning.
+            self._hold(self._walks if self._turning_away else self._all, (1, self._stick))
+            self._turning_away = False
+        self._left -= 1
+        return self._action
+
+    def _hold(self, choices: list[int], steps: tuple[int, int]) -> None:
+        """Choose an action, and for how many steps (from - to) it is held."""
+        chances = self._weights[choices] / self._weights[choices].sum()
+        self._action = int(self._random.choice(choices, p=chances))
+        self._left = int(self._random.integers(*steps, endpoint=True))
+
+
+class StandstillSense:
+    """Tells whether the agent moved: from its pose where that is known, else from the picture."""
+
+    def __init__(self) -> None:
+        self._longest = 0.0
+
+    def __call__(self, before: Observation, after: Observation) -> bool:
+        """Whether (almost) nothing changed from one observation to the next."""
+        if before.pose is None or after.pose is None:
+            change = np.abs(after.frame.astype(np.int16) - before.frame).mean()
+            return bool(change < STILL_PICTURE)
+        step = dist(before.pose[:2], after.pose[:2])
+        # Relative, for every engine has its own unit of length.
+        self._longest = max(self._longest, step)
+        return step <= SLOW * self._longest
+
+
+def weight(name: str) -> float:
+    """Relative frequency of an action."""
+    if _forward(name):
+        return FORWARD_TURN if _turn(name) else FORWARD
+    return TURN if _turn(name) else OTHER
+
+
+def _forward(name: str) -> bool:
+    return "forward" in _words(name)
+
+
+def _turn(name: str) -> bool:
+    words = _words(name)
+    return bool(words & {"turn", "look"} and words & {"left", "right"})
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", name.lower()))

@@ -1,0 +1,230 @@
+"""``videovq record``: an environment -> a folder of ``episode_000000.mp4`` + ``.json``.
+
+Frames are at the environment's own rate divided by the action repeat; ``actions[t]`` leads to frame t + 1. Where the
+world ends within a recording it is started again and the recording goes on: a discontinuity.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from math import dist
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from videovq.config import RecordConfig, read_config, to_yaml
+from videovq.data.store import write_json
+from videovq.data.video import write_video
+from videovq.prep.environments import Environment, Observation, open_environment
+from videovq.prep.policy import StandstillSense, StickyRandomPolicy
+from videovq.prep.prepare import resize
+from videovq.progress import progress
+from videovq.types import ActionSpec
+
+SETTINGS = "record.yaml"  # no .json: beside an episode that would be read as one
+NOT_BINDING = ("out", "episodes", "workers")  # may differ when a recording is continued
+
+
+@dataclass
+class Recording:
+    """What happened in one episode: T frames with the action taken after each.
+
+    Attributes:
+        frames: RGB of ``size`` x ``size`` pixels each.
+        rewards: of each action.
+        poses: x, y, z, pitch, yaw, roll at each frame; empty where the environment does not tell.
+        discontinuities: every t where frame t + 1 does not follow from action t.
+    """
+
+    frames: list[UInt8[Tensor, "size size c"]] = field(default_factory=list)
+    actions: list[int] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    poses: list[tuple[float, ...]] = field(default_factory=list)
+    discontinuities: list[int] = field(default_factory=list)
+
+
+def record(config: RecordConfig) -> None:
+    """Record the episodes that ``config.out`` does not hold yet.
+
+    Every episode depends on the settings and its own seed only: a continued recording equals an uninterrupted one,
+    file by file.
+
+    Raises:
+        ValueError: a setting cannot work, the environment is missing or unsuitable, or ``out`` holds something else.
+    """
+    _check(config)
+    out = Path(config.out)
+    claim(out, config)
+    todo = [index for index in range(config.episodes) if not episode_is_complete(out, index)]
+    with progress(config.episodes, "record", "episode", done=config.episodes - len(todo)) as bar:
+        for _ in record_episodes(config, todo):
+            bar.update()
+    print(f"{out}: {config.episodes} episodes of {config.frames} frames; next: videovq prep --source={out}")
+
+
+def claim(out: Path, config: RecordConfig) -> None:
+    """Make ``out`` the folder of this recording.
+
+    Raises:
+        ValueError: it holds episodes that were recorded with other settings, or something else altogether.
+    """
+    path = out / SETTINGS
+    if path.is_file():
+        before = read_config(RecordConfig, path)
+        names = [name for name in RecordConfig.__dataclass_fields__ if name not in NOT_BINDING]
+        differing = [name for name in names if getattr(before, name) != getattr(config, name)]
+        if differing and any(out.glob("episode_*.json")):
+            first = differing[0]
+            raise ValueError(
+                f"{out}: was recorded with other settings ({first} was {getattr(before, first)!r} and is now"
+                f" {getattr(config, first)!r}); choose another out, or remove it"
+            )
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out}: exists and holds no recording; choose another out")
+    out.mkdir(parents=True, exist_ok=True)
+    partial = out / f"{SETTINGS}.partial"
+    partial.write_text(to_yaml(config))
+    os.replace(partial, path)
+
+
+def episode_stem(out: Path, index: int) -> Path:
+    return out / f"episode_{index:06d}"
+
+
+def episode_is_complete(out: Path, index: int) -> bool:
+    """Whether an episode was written to its end: its ``.json`` is written after its ``.mp4``."""
+    stem = episode_stem(out, index)
+    return stem.with_suffix(".mp4").is_file() and stem.with_suffix(".json").is_file()
+
+
+def record_episodes(config: RecordConfig, indices: list[int]) -> Iterator[None]:
+    """Record the episodes with these numbers, several at a time; yields once for each that is done."""
+    if config.workers == 1 or len(indices) <= 1:
+        for index in indices:
+            record_episode(config, index)
+            yield
+        return
+    workers = min(config.workers, len(indices))
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker) as pool:
+        # No queue: when the user interrupts, only the episodes in hand are finished.
+        waiting = iter(indices)
+        running = {pool.submit(record_episode, config, index) for index in islice(waiting, workers)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(record_episode, config, index) for index in islice(waiting, len(done))}
+            for future in done:
+                future.result()
+                yield
+
+
+def record_episode(config: RecordConfig, index: int) -> None:
+    """Record one episode and write it.
+
+    The environment is made anew, so that nothing of an earlier episode can leak into this one.
+    """
+    seed = config.seed + index
+    with single_thread(), closing(open_environment(config.source, config.frame_size)) as environment:
+        policy = StickyRandomPolicy(environment.action_names, config.stick, seed)
+        recording = play(environment, policy, seed, config.frames, config.frame_size)
+        fields = describe(environment, recording, seed, config.frame_size)
+    stem = episode_stem(Path(config.out), index)
+    write_video(stem.with_suffix(".mp4"), torch.stack(recording.frames), fields["fps"], config.lossless)
+    write_json(stem.with_suffix(".json"), fields)
+
+
+def play(environment: Environment, policy: StickyRandomPolicy, seed: int, frames: int, frame_size: int) -> Recording:
+    """Let the policy act for ``frames`` steps.
+
+    Args:
+        seed: of the world, and of every world that is started when one ends.
+    """
+    recording = Recording()
+    restarts = np.random.default_rng([seed, 1])
+    standstill = StandstillSense()
+    blocked = False
+    now = environment.reset(seed)
+    for t in range(frames):
+        action = policy.act(blocked)
+        reward, after = environment.step(action)
+        picture = torch.from_numpy(now.frame)[None]
+        recording.frames.append(resize(picture, frame_size, environment.level)[0])
+        recording.actions.append(action)
+        recording.rewards.append(reward)
+        if now.pose is not None:
+            recording.poses.append(now.pose)
+        if after is None or teleported(environment, now, after):
+            recording.discontinuities.append(t)
+            blocked = False
+        else:
+            blocked = standstill(now, after)
+        now = after or environment.reset(int(restarts.integers(2**31)))
+    return recording
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let torch use one thread: resizing a frame is too small a task to share, many times slower on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def teleported(environment: Environment, before: Observation, after: Observation) -> bool:
+    """Whether the agent is further away than one action can have taken it."""
+    if before.pose is None or after.pose is None:
+        return False
+    return dist(before.pose[:3], after.pose[:3]) > environment.teleport
+
+
+def describe(environment: Environment, recording: Recording, seed: int, frame_size: int) -> dict[str, Any]:
+    """The JSON beside the video."""
+    names = environment.action_names
+    fields = {
+        "level": environment.level,
+        "seed": seed,
+        "policy_seed": seed,
+        "fps": environment.engine_fps / environment.action_repeat,
+        "engine_fps": environment.engine_fps,
+        "action_repeat": environment.action_repeat,
+        "width": frame_size,
+        "height": frame_size,
+        "num_frames": len(recording.frames),
+        "action_spec": ActionSpec("discrete", (len(names),), names).to_json(),
+        "action_legend": {str(number): name for number, name in enumerate(names)},
+        "actions": recording.actions,
+        "rewards": recording.rewards,
+        "discontinuities": recording.discontinuities,
+    }
+    if recording.poses:
+        fields["poses"] = [[round(value, 3) for value in pose] for pose in recording.poses]
+    return fields
+
+
+def _check(config: RecordConfig) -> None:
+    for name in ("episodes", "frames", "frame_size", "stick", "workers"):
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name}: must be at least 1")
+    for name in ("engine_fps", "action_repeat"):
+        if getattr(config.source, name, 1) < 1:
+            raise ValueError(f"source.{name}: must be at least 1")
+    if config.seed < 0:
+        raise ValueError("seed: must be 0 or more")
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the recording, between episodes

@@ -1,0 +1,1 @@
+"""Generation in latent space, its pictures and its measures."""

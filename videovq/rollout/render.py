@@ -1,0 +1,121 @@
+"""Pictures of a rollout: animation frames and a strip. Predicted frames wear a red border."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from videovq.data.video import write_video
+from videovq.types import Rollout
+
+RED, WHITE, INK = (220, 30, 30), (255, 255, 255), (25, 25, 25)
+BORDER, GAP, CAPTION = 3, 4, 16
+
+
+def animation(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], scale: int) -> list[np.ndarray]:
+    """One picture for each context and predicted frame: the truth where it is known, then every sample.
+
+    Args:
+        truth: the frames that really followed, uint8 ``n h w c``, or None.
+        names: what the action that leads to each predicted frame is called.
+        scale: enlargement.
+    """
+    context, samples = _arrays(rollout)
+    real = context if truth is None else np.concatenate([context, truth])
+    pictures = []
+    for t in range(len(context) + samples.shape[1]):
+        predicted = t >= len(context)
+        n = t - len(context)
+        panels = [(f"{'truth' if truth is not None else 'recorded'}", _panel(real[t], False, scale))] if (
+            truth is not None or len(samples) == 0
+        ) else []
+        for i, sample in enumerate(samples):
+            title = "predicted" if len(samples) == 1 else f"sample {i + 1}"
+            panels.append((title if predicted else "context", _panel(sample[n] if predicted else context[t], predicted, scale)))
+        caption = f"{n + 1}/{samples.shape[1]} {names[n]}" if predicted else f"context {t + 1}/{len(context)}"
+        pictures.append(_side_by_side(panels, caption))
+    return pictures
+
+
+def strip(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], scale: int) -> np.ndarray:
+    """Time from left to right; a row for the truth where it is known, then one for every sample."""
+    context, samples = _arrays(rollout)
+    rows = []
+    if truth is not None:
+        rows.append(("truth", [*((f, False) for f in context), *((f, False) for f in truth)]))
+    for i, sample in enumerate(samples):
+        title = "predicted" if len(samples) == 1 else f"sample {i + 1}"
+        rows.append((title, [*((f, False) for f in context), *((f, True) for f in sample)]))
+    height, width = (s * scale for s in context.shape[1:3])
+    cell_h, cell_w, margin = height + GAP, width + GAP, 70
+    columns = len(context) + samples.shape[1]
+    sheet = Image.new("RGB", (margin + columns * cell_w, CAPTION + len(rows) * cell_h), WHITE)
+    draw = ImageDraw.Draw(sheet)
+    for t in range(columns):
+        text = names[t - len(context)] if t >= len(context) else f"context {t + 1}"
+        draw.text((margin + t * cell_w, 2), _fitting(text, width), INK, font=_font())
+    for r, (title, frames) in enumerate(rows):
+        draw.text((4, CAPTION + r * cell_h + height // 2 - 6), title, INK, font=_font())
+        for t, (frame, predicted) in enumerate(frames):
+            sheet.paste(Image.fromarray(_panel(frame, predicted, scale)), (margin + t * cell_w, CAPTION + r * cell_h))
+    return np.asarray(sheet)
+
+
+def write_gif(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
+    """Write an endless GIF, complete or not at all; the last picture stays for a second."""
+    partial = path.with_name(f".{path.name}")
+    durations = [1000 / fps] * (len(pictures) - 1) + [1000.0]
+    iio.imwrite(partial, np.stack(pictures), extension=".gif", duration=durations, loop=0)
+    partial.replace(path)
+
+
+def write_mp4(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
+    """Write an MP4 that every player shows."""
+    height, width = (s - s % 2 for s in pictures[0].shape[:2])
+    write_video(path, [p[:height, :width] for p in pictures], fps, "share")
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write a PNG, complete or not at all."""
+    partial = path.with_name(f".{path.name}")
+    iio.imwrite(partial, picture, extension=".png")
+    partial.replace(path)
+
+
+def _arrays(rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
+    assert rollout.frames is not None
+    return rollout.request.context.numpy(), rollout.frames.numpy()
+
+
+def _panel(frame: np.ndarray, predicted: bool, scale: int) -> np.ndarray:
+    large = frame.repeat(scale, axis=0).repeat(scale, axis=1)
+    if predicted:
+        large = large.copy()
+        for edge in (np.s_[:BORDER], np.s_[-BORDER:], np.s_[:, :BORDER], np.s_[:, -BORDER:]):
+            large[edge] = RED
+    return large
+
+
+def _side_by_side(panels: Sequence[tuple[str, np.ndarray]], caption: str) -> np.ndarray:
+    height, width = panels[0][1].shape[:2]
+    sheet = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + 2 * CAPTION), WHITE)
+    draw = ImageDraw.Draw(sheet)
+    for i, (title, picture) in enumerate(panels):
+        draw.text((i * (width + GAP) + 2, 2), title, INK, font=_font())
+        sheet.paste(Image.fromarray(picture), (i * (width + GAP), CAPTION))
+    draw.text((2, height + CAPTION + 2), caption, INK, font=_font())
+    return np.asarray(sheet)
+
+
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(11)
+
+
+def _fitting(text: str, width: int) -> str:
+    while len(text) > 3 and _font().getlength(text) > width:
+        text = text[:-2] + "."
+    return text

@@ -1,0 +1,124 @@
+"""Lightning callbacks: seeding of each step, progress, curves and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from videovq.progress import progress
+
+
+class StepSeed(Callback):
+    """Makes every random draw of a step depend on the seed, the step and the rank alone, so that runs resume exactly."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
+        torch.manual_seed((self.seed * 1_000_003 + trainer.global_step) * 4096 + trainer.global_rank)
+
+
+class ProgressBar(Callback):
+    """Steps done, steps a second, time left, and the newest loss."""
+
+    def __init__(self, what: str, start: int) -> None:
+        self.what, self.start = what, start
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.bar = progress(int(trainer.max_steps), self.what, "step", done=self.start)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step % 20 == 0:
+            shown = {k.split("/")[1]: f"{float(v):.4g}" for k, v in trainer.callback_metrics.items()}
+            self.bar.set_postfix(shown, refresh=False)
+        self.bar.update(trainer.global_step - self.bar.n)
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.bar.close()
+
+
+class Curves(Callback):
+    """Writes ``curves.png`` after every validation.
+
+    Args:
+        panels: (metric without its ``train/`` or ``val/``, axis label, logarithmic) of each panel.
+    """
+
+    def __init__(self, run: Path, panels: Sequence[tuple[str, str, bool]]) -> None:
+        self.run, self.panels = run, panels
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step % 20 == 0:
+            self._keep(trainer, "train/")
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._keep(trainer, "val/")
+        log_picture(trainer, self.run, "curves", draw_curves(self.rows, self.panels))
+
+    def _keep(self, trainer: L.Trainer, prefix: str) -> None:
+        found = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(prefix)}
+        self.rows.append({"step": float(trainer.global_step), **found})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+
+
+class Pictures(Callback):
+    """Writes a picture after every validation.
+
+    Args:
+        draw: makes it, uint8 ``h w c``.
+    """
+
+    def __init__(self, run: Path, name: str, draw: Callable[[L.LightningModule], np.ndarray]) -> None:
+        self.run, self.name, self.draw = run, name, draw
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        log_picture(trainer, self.run, self.name, self.draw(module))
+
+
+def draw_curves(rows: list[dict[str, float]], panels: Sequence[tuple[str, str, bool]]) -> np.ndarray:
+    """Training and validation metrics against steps, one panel each, uint8 ``h w c``."""
+    figure = Figure(figsize=(5 * len(panels), 3.6), layout="constrained", dpi=110)
+    for axis, (metric, label, logarithmic) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+        for split, style in (("train", {"lw": 0.8, "alpha": 0.7}), ("val", {"marker": "o", "ms": 3.5})):
+            points = [(row["step"], row[f"{split}/{metric}"]) for row in rows if f"{split}/{metric}" in row]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=split, **style)
+                axis.legend(frameon=False)
+        axis.set(xlabel="step", ylabel=label, yscale="log" if logarithmic else "linear")
+        axis.grid(alpha=0.3, which="both")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def log_picture(trainer: L.Trainer, run: Path, name: str, picture: np.ndarray) -> None:
+    """Write ``NAME.png`` into the run and hand it to wandb or TensorBoard where one is used."""
+    import imageio.v3 as iio
+
+    partial = run / f".{name}.png"
+    iio.imwrite(partial, picture)
+    partial.replace(run / f"{name}.png")
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_image(name, [picture], step=trainer.global_step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(name, picture, trainer.global_step, dataformats="HWC")

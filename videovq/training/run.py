@@ -1,0 +1,163 @@
+"""What both trainings share: run directory, precision, loggers, exact resumption."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import math
+import sys
+import warnings
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from torch import nn
+
+from videovq.checkpoints import is_finished
+from videovq.config import OptimizerConfig, TrainingConfig, read_config, to_plain, to_yaml
+from videovq.training.callbacks import ProgressBar, StepSeed
+
+
+def claim(run: Path, config: Any) -> bool:
+    """Make the run directory, or recognise it as this very training.
+
+    Returns:
+        Whether there is something left to train.
+
+    Raises:
+        ValueError: the directory holds a training with another configuration.
+    """
+    path = run / "config.yaml"
+    if path.is_file():
+        before = to_plain(read_config(type(config), path))
+        changed = _differences(before, to_plain(config))
+        if changed:
+            raise ValueError(f"{run}: holds a training with other settings ({', '.join(changed)}); choose another run")
+        if is_finished(run):
+            print(f"{run}: is trained already; remove it to train again")
+            return False
+        return True
+    run.mkdir(parents=True, exist_ok=True)
+    partial = run / "config.yaml.partial"
+    partial.write_text(to_yaml(config))
+    partial.replace(path)
+    return True
+
+
+def precision(wanted: str, accelerator: str) -> Any:
+    """Lightning's precision for ``auto``: bf16-mixed where the hardware computes it natively."""
+    if wanted != "auto":
+        return wanted
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available())
+    return "bf16-mixed" if on_cpu and native else "32-true"
+
+
+def optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> dict[str, Any]:
+    """AdamW (no weight decay on biases, norms and embeddings), warm-up and cosine, as Lightning wants it."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
+
+    def scale(step: int) -> float:
+        if step < config.warmup_steps:
+            return (step + 1) / config.warmup_steps
+        done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        return config.final_fraction + (1 - config.final_fraction) * cosine
+
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, scale)
+    return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def fit(
+    module: L.LightningModule,
+    data: L.LightningDataModule,
+    run: Path,
+    training: TrainingConfig,
+    optimizer: OptimizerConfig,
+    callbacks: Sequence[Callback],
+) -> None:
+    """Train to the last step, from the run's newest checkpoint where there is one."""
+    _quieten()
+    _keep_freed_memory()
+    newest = run / "checkpoints" / "last.ckpt"
+    resume = newest if newest.is_file() else None
+    start = int(torch.load(newest, map_location="cpu", weights_only=True)["global_step"]) if resume else 0
+    checkpoint = ModelCheckpoint(
+        run / "checkpoints", "last", every_n_train_steps=training.checkpoint_every, enable_version_counter=False
+    )
+    shared: list[Callback] = [StepSeed(training.seed), ProgressBar(module.what, start), checkpoint]  # type: ignore[arg-type]
+    if optimizer.weight_average:
+        shared.append(EMAWeightAveraging(decay=optimizer.weight_average, use_buffers=False))
+    trainer = L.Trainer(
+        accelerator=training.accelerator,
+        devices=training.devices,
+        precision=precision(training.precision, training.accelerator),
+        max_steps=training.steps,
+        val_check_interval=min(training.validate_every, training.steps),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=optimizer.gradient_clip or None,
+        logger=_logger(training.logger, run, start),
+        log_every_n_steps=20,
+        callbacks=[*shared, *callbacks],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, data, ckpt_path=resume, weights_only=True if resume else None)
+    if trainer.interrupted or trainer.global_step < training.steps:
+        raise KeyboardInterrupt
+
+
+def _logger(name: str, run: Path, start: int) -> Logger:
+    # A folder for each start: Lightning's CSV logger empties the folder it opens.
+    version = f"from-{start:07d}"
+    if name == "wandb":
+        import wandb
+
+        offline = wandb.api.api_key is None
+        return WandbLogger(project="videovq", name=run.name, save_dir=run, offline=offline, version=_wandb_id(run))
+    if name == "tensorboard":
+        return TensorBoardLogger(run, "logs", version)
+    return CSVLogger(run, "logs", version, flush_logs_every_n_steps=20)
+
+
+def _wandb_id(run: Path) -> str:
+    """The same wandb run for every resumption."""
+    return f"{run.name}-{zlib.crc32(str(run.resolve()).encode()):08x}"
+
+
+def _differences(before: Any, after: Any, name: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = sorted({*before, *after})
+        return [d for k in keys for d in _differences(before.get(k), after.get(k), f"{name}.{k}" if name else k)]
+    return [] if before == after else [f"{name}: {before} -> {after}"]
+
+
+def _quieten() -> None:
+    """Silence Lightning's banners and hints; its warnings about what goes wrong stay."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
+    for harmless in (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*"):
+        warnings.filterwarnings("ignore", message=harmless)
+
+
+def _keep_freed_memory() -> None:
+    """Make glibc keep freed blocks: else every large activation is mapped and zeroed anew, a third of a CPU step."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        if hasattr(libc, "mallopt"):
+            for parameter in (-3, -1):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+                libc.mallopt(parameter, 1 << 30)

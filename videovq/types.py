@@ -1,0 +1,246 @@
+"""The data that passes between stages, and the shape legend.
+
+Shape letters, here and in every annotation: ``b`` batch, ``t`` time, ``c`` channels, ``h w`` pixel rows and columns,
+``y x`` code rows and columns, ``d`` embedding width, ``k`` codebook size, ``a`` action width.
+
+``actions[t]`` is taken after ``frames[t]`` was seen and leads to ``frames[t + 1]``: an episode of T frames has T
+actions, of which the last has no target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int64, Shaped, UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """What the numbers in an action mean.
+
+    Attributes:
+        kind: ``none``; ``discrete``: one number below ``sizes[0]``; ``multi_discrete``: ``len(sizes)`` numbers, the
+            i-th below ``sizes[i]``; ``continuous``: ``len(mean)`` real numbers.
+        sizes: number of choices of each discrete component.
+        names: names of the choices of a discrete action.
+        mean, std: of each continuous component, to normalise it.
+    """
+
+    kind: Literal["none", "discrete", "multi_discrete", "continuous"]
+    sizes: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("none", "discrete", "multi_discrete", "continuous"):
+            raise ValueError(f"action_spec.kind is {self.kind!r}; use none, discrete, multi_discrete or continuous")
+        if self.kind == "discrete" and (len(self.sizes) != 1 or len(self.names) not in (0, self.sizes[0])):
+            raise ValueError("action_spec: a discrete action needs one size, and a name for every choice or none")
+        if self.kind == "multi_discrete" and not self.sizes:
+            raise ValueError("action_spec: a multi-discrete action needs its sizes")
+        if self.kind == "continuous" and (not self.mean or len(self.mean) != len(self.std) or min(self.std) <= 0):
+            raise ValueError("action_spec: a continuous action needs a mean and a positive std for each component")
+
+    @property
+    def width(self) -> int:
+        """Numbers in one action (``a``)."""
+        return len(self.mean) if self.kind == "continuous" else len(self.sizes)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32 if self.kind == "continuous" else torch.int64
+
+    def tensor(self, values: list[Any], where: str) -> Shaped[Tensor, "t a"]:
+        """Actions as a checked tensor.
+
+        Args:
+            values: one number an action, or a list of ``width`` numbers an action.
+            where: the file or field they came from, for the error message.
+
+        Raises:
+            ValueError: a wrong width, a number out of range, not an integer, or not finite.
+        """
+        rows = [list(v) if isinstance(v, (list, tuple)) else [v] for v in values]
+        if self.kind == "none":
+            rows = [[] for _ in rows]
+        if any(len(row) != self.width for row in rows):
+            raise ValueError(f"{where}: every action needs {self.width} number(s)")
+        try:
+            floats = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), self.width)
+        except (TypeError, ValueError):
+            raise ValueError(f"{where}: an action is not a number") from None
+        if not torch.isfinite(floats).all():
+            raise ValueError(f"{where}: an action is not finite")
+        if self.kind == "continuous":
+            return floats.float()
+        limits = torch.tensor(self.sizes, dtype=torch.float64)
+        wrong = (floats != floats.round()) | (floats < 0) | (floats >= limits)
+        if wrong.any():
+            t = int(wrong.any(dim=1).nonzero()[0])
+            raise ValueError(f"{where}: action {rows[t]} at {t} is not a whole number within {list(self.sizes)}")
+        return floats.long()
+
+    def parse(self, name: str, where: str) -> Any:
+        """One action from what a user typed: a discrete action's name or number."""
+        if name in self.names:
+            return self.names.index(name)
+        if name.isdigit():
+            return int(name)
+        known = ", ".join(self.names) or f"0 to {self.sizes[0] - 1}" if self.kind == "discrete" else "a JSON file"
+        raise ValueError(f"{where}: no action {name!r}; choose from: {known}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items() if v}
+
+    @staticmethod
+    def from_json(value: dict[str, Any]) -> ActionSpec:
+        try:
+            return ActionSpec(**{key: tuple(v) if isinstance(v, list) else v for key, v in value.items()})
+        except TypeError as error:
+            raise ValueError(f"action_spec: {error}") from None
+
+
+@dataclass(frozen=True)
+class EpisodeInfo:
+    """An episode's place in a store.
+
+    Attributes:
+        id: path of its source below the folder that was prepared, without the ending.
+        shard, start, length: the frames ``start`` to ``start + length - 1`` of that shard.
+        discontinuities: every t after which frame t + 1 does not follow from action t (a respawn, a teleport).
+    """
+
+    id: str
+    split: str
+    shard: int
+    start: int
+    length: int
+    level: str
+    source: str
+    sha256: str
+    discontinuities: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Consecutive frames with the actions taken after each."""
+
+    info: EpisodeInfo
+    frames: UInt8[Tensor, "t h w c"]
+    actions: Shaped[Tensor, "t a"]
+
+
+@dataclass(frozen=True)
+class CodeEpisode:
+    """Consecutive code grids with the actions taken after each."""
+
+    info: EpisodeInfo
+    codes: Int64[Tensor, "t y x"]
+    actions: Shaped[Tensor, "t a"]
+
+
+@dataclass(frozen=True)
+class FrameBatch:
+    """Independent frames."""
+
+    frames: UInt8[Tensor, "b h w c"]
+
+    def to(self, *args: Any, **kwargs: Any) -> FrameBatch:
+        return FrameBatch(self.frames.to(*args, **kwargs))
+
+
+@dataclass(frozen=True)
+class CodeBatch:
+    """Windows of consecutive code grids with the action taken after each."""
+
+    codes: Int64[Tensor, "b t y x"]
+    actions: Shaped[Tensor, "b t a"]
+
+    def to(self, *args: Any, **kwargs: Any) -> CodeBatch:
+        return CodeBatch(self.codes.to(*args, **kwargs), self.actions.to(*args, **kwargs))
+
+
+@dataclass(frozen=True)
+class RolloutRequest:
+    """What to generate.
+
+    Attributes:
+        context: the frames that are given, one or more.
+        context_actions: the actions between them, one fewer than the frames.
+        actions: the actions from the last context frame on; each leads to one predicted frame.
+        samples: independent rollouts of the same context (``b`` of the Rollout).
+        temperature: 0 or more; 0 takes the most likely code each time.
+        seed: of the sampling noise.
+    """
+
+    context: UInt8[Tensor, "t h w c"]
+    context_actions: Shaped[Tensor, "t_minus_1 a"]
+    actions: Shaped[Tensor, "n a"]
+    samples: int = 1
+    temperature: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.context) < 1 or len(self.context_actions) != len(self.context) - 1:
+            raise ValueError(
+                f"context: {len(self.context)} frames need {len(self.context) - 1} actions between them,"
+                f" but there are {len(self.context_actions)}"
+            )
+        if len(self.actions) < 1:
+            raise ValueError("actions: at least one is needed, each leads to one predicted frame")
+        if self.samples < 1:
+            raise ValueError("samples: must be at least 1")
+        if self.temperature < 0:
+            raise ValueError("temperature: must be 0 or more")
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What was generated.
+
+    Attributes:
+        context_codes: the codes of the request's context.
+        codes: the predicted codes.
+        frames: the predicted codes decoded, or None where decoding was not asked for.
+    """
+
+    request: RolloutRequest
+    context_codes: Int64[Tensor, "t y x"]
+    codes: Int64[Tensor, "b n y x"]
+    frames: UInt8[Tensor, "b n h w c"] | None
+
+
+@dataclass(frozen=True)
+class QuantizerOutput:
+    """A quantized grid of vectors.
+
+    Attributes:
+        quantized: the chosen code vectors, with the straight-through gradient.
+        codes: their indices.
+        loss: what the quantizer adds to the training loss.
+        usage: how often each code was chosen, over all ranks.
+    """
+
+    quantized: Float[Tensor, "b d y x"]
+    codes: Int64[Tensor, "b y x"]
+    loss: Float[Tensor, ""]
+    usage: Float[Tensor, "k"]
+
+
+@dataclass(frozen=True)
+class PredictorOutput:
+    """Scores of every code of every frame given all earlier codes and actions.
+
+    Attributes:
+        logits: unnormalised log-probabilities.
+        nll: minus the log-probability of each code, in nats.
+        loss: what training minimises: the mean nll, plus the predictor's own auxiliary terms.
+    """
+
+    logits: Float[Tensor, "b t y x k"]
+    nll: Float[Tensor, "b t y x"]
+    loss: Float[Tensor, ""]
