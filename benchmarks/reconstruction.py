@@ -1,6 +1,6 @@
 """Reconstruction quality of a VQ-VAE run over every frame of a split.
 
-    python benchmarks/reconstruction.py RUN EPISODE_STORE [SPLIT]
+python benchmarks/reconstruction.py RUN EPISODE_STORE [SPLIT]
 """
 
 import sys

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from videovq import __version__, config
 
@@ -21,9 +21,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "record": Command("videovq.prep.record", "record", config.RecordConfig, "record episodes from an environment"),
     "prep": Command("videovq.prep.prepare", "prepare", config.PrepConfig, "videos + actions -> EpisodeStore"),
-    "train vqvae": Command(
-        "videovq.training.vqvae", "train", config.TrainVQVAEConfig, "EpisodeStore -> VQ-VAE run"
-    ),
+    "train vqvae": Command("videovq.training.vqvae", "train", config.TrainVQVAEConfig, "EpisodeStore -> VQ-VAE run"),
     "encode": Command(
         "videovq.training.encode", "encode", config.EncodeConfig, "EpisodeStore + VQ-VAE run -> CodeStore"
     ),
@@ -59,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     command = COMMANDS[name]
     try:
-        settings = config.parse(command.config, words[len(name.split()) :], prog=f"videovq {name}")
+        settings: Any = config.parse(command.config, words[len(name.split()) :], prog=f"videovq {name}")
         getattr(import_module(command.module), command.function)(settings)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -313,8 +313,6 @@ class DemoConfig:
 
     out: str = "demo"
     """Folder of everything the demo makes. Run it again to continue, or remove it to start over."""
-    configs: str = ""
-    """Folder with record.yaml, prep.yaml, ...; empty: the demo's own settings."""
 
 
 # ---------------------------------------------------------------- parsing

@@ -99,7 +99,8 @@ class ActionSpec:
     @staticmethod
     def from_json(value: dict[str, Any]) -> ActionSpec:
         try:
-            return ActionSpec(**{key: tuple(v) if isinstance(v, list) else v for key, v in value.items()})
+            fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in value.items()}
+            return ActionSpec(**fields)
         except TypeError as error:
             raise ValueError(f"action_spec: {error}") from None
 

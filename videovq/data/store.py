@@ -121,7 +121,9 @@ class StoreHeader:
     @staticmethod
     def read(folder: Path, kind: str) -> StoreHeader:
         if not folder.is_dir():
-            raise ValueError(f"{folder}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one")
+            raise ValueError(
+                f"{folder}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one"
+            )
         if not (folder / "store.json").is_file():
             raise ValueError(f"{folder}: has no store.json; run the command that was writing it again, to its end")
         value = read_json(folder / "store.json")

@@ -70,8 +70,9 @@ def write_video(
                 stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
                 stream.height, stream.width = array.shape[:2]
                 stream.pix_fmt = pixels
-                stream.thread_count = 1  # so that the same frames give the same file
-                stream.options = {"crf": crf, "preset": "medium"}
+                stream.thread_count = 1
+                # No B-frames: with them x264 reads memory it never set, and the same frames give different files.
+                stream.options = {"crf": crf, "preset": "medium", "bf": "0"}
             container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
         if stream is None:
             raise ValueError(f"{path}: no frames to write")

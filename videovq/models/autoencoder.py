@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -23,7 +25,7 @@ def encoder(hidden: int, residual_hidden: int, residual_blocks: int, downsamplin
     """Pixels ``b 3 h w`` in -0.5..0.5 -> vectors ``b d y x`` with y = h / 2**downsamplings."""
     widths = [3, *(hidden // 2 if i + 1 < downsamplings else hidden for i in range(downsamplings))]
     layers: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU(True)]
     layers += [nn.Conv2d(hidden, hidden, 3, padding=1)]
     layers += [ResidualBlock(hidden, residual_hidden) for _ in range(residual_blocks)]
@@ -36,6 +38,6 @@ def decoder(hidden: int, residual_hidden: int, residual_blocks: int, downsamplin
     widths = [*(hidden if i == 0 else hidden // 2 for i in range(downsamplings)), 3]
     layers: list[nn.Module] = [nn.Conv2d(code_dim, hidden, 3, padding=1)]
     layers += [ResidualBlock(hidden, residual_hidden) for _ in range(residual_blocks)]
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         layers += [nn.ReLU(True), nn.ConvTranspose2d(before, after, 4, stride=2, padding=1)]
     return nn.Sequential(*layers)

@@ -12,17 +12,18 @@ from videovq.prep.environments import Observation
 
 # Share of each kind of action in the DeepMind Lab recordings this policy imitates.
 FORWARD, TURN, FORWARD_TURN, OTHER = 0.41, 0.17, 0.08, 0.025
-BLOCKED_STEPS = 2  # one blocked step may be a change of direction
+BLOCKED_STEPS = 2  # a single slow step may be a start from rest
+FREE_STEPS = 4
 TURN_AWAY = (3, 8)  # steps
 STILL_PICTURE = 1.0  # mean difference of two frames, out of 255
-SLOW = 0.15  # of the longest step so far
+SLOW = 0.3  # of the longest step so far
 
 
 class StickyRandomPolicy:
     """Holds each action for a random number of steps; mostly walks forward, and turns away where that is blocked.
 
     What an action does is read off its name (``forward``, ``move_forward+turn_left``, ``look_right``). Where no name
-    says forward, all actions are equally likely.
+    says forward, all actions are equally likely and nothing is avoided.
 
     Args:
         names: the actions' names.
@@ -39,7 +40,10 @@ class StickyRandomPolicy:
         self._weights = np.array([weight(name) if self._walks else 1.0 for name in names])
         self._action = 0
         self._left = 0
-        self._blocked = 0
+        self._blocked = 0  # blocked steps forward in a row
+        self._free = 0  # free steps forward in a row
+        # Until the way is free again all turns go the same way: to and fro would keep the wall in view.
+        self._escape = self._turns
         self._turning_away = False
 
     def act(self, blocked: bool) -> int:
@@ -48,9 +52,14 @@ class StickyRandomPolicy:
         Args:
             blocked: whether the action before led (almost) nowhere. Counts for forward actions only.
         """
-        self._blocked = self._blocked + 1 if blocked and self._action in self._walks else 0
+        if self._action in self._walks:
+            self._blocked = self._blocked + 1 if blocked else 0
+            self._free = 0 if blocked else self._free + 1
+        if self._free >= FREE_STEPS:
+            self._escape = self._turns
         if self._blocked >= BLOCKED_STEPS and self._turns:
-            self._hold(self._turns, TURN_AWAY)
+            self._hold(self._escape, TURN_AWAY)
+            self._escape = [self._action]
             self._blocked, self._turning_away = 0, True
         elif self._left == 0:
             # Out of a turn away walk on, or the small rooms of a maze leave little but turning.

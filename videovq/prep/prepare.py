@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from videovq.data.store import (
     write_shard,
 )
 from videovq.data.video import read_video
+from videovq.prep.parallel import run_all
 from videovq.prep.sources.videos import ALIGNMENT, Sidecar, find_videos, read_sidecar
 from videovq.progress import progress
 from videovq.types import ActionSpec, EpisodeInfo
@@ -85,16 +85,8 @@ def prepare(config: PrepConfig) -> EpisodeStore:
 
     todo = [shard for shard in plan.shards if not shard_is_complete(out, shard.index)]
     with progress(len(plan.shards), "prep", "shard", done=len(plan.shards) - len(todo)) as bar:
-        if config.workers == 1 or len(todo) <= 1:
-            for shard in todo:
-                write_episodes(plan, shard, out)
-                bar.update()
-        else:
-            spawn = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(min(config.workers, len(todo)), mp_context=spawn) as pool:
-                for done in as_completed([pool.submit(write_episodes, plan, shard, out) for shard in todo]):
-                    done.result()
-                    bar.update()
+        for _ in run_all(partial(write_episodes, plan, out), todo, config.workers):
+            bar.update()
 
     if not any(read_shard_index(out, shard.index)[0] for shard in plan.shards):
         first = read_shard_index(out, 0)[1][0]["reason"]
@@ -151,9 +143,7 @@ def make_plan(config: PrepConfig) -> Plan:
         for at in range(0, len(ids), config.shard_episodes):
             chunk = {id_: stems[id_] for id_ in ids[at : at + config.shard_episodes]}
             shards.append(Shard(len(shards), split, chunk))
-    return Plan(
-        shards, first.action_spec, first.fps, config.frame_size, config.frame_step, config.merge_actions
-    )
+    return Plan(shards, first.action_spec, first.fps, config.frame_size, config.frame_step, config.merge_actions)
 
 
 def assign_splits(declared: dict[str, str], validation: float, test: float) -> dict[str, str]:
@@ -185,9 +175,8 @@ def assign_splits(declared: dict[str, str], validation: float, test: float) -> d
     return splits
 
 
-def write_episodes(plan: Plan, shard: Shard, out: Path) -> None:
+def write_episodes(plan: Plan, out: Path, shard: Shard) -> None:
     """Decode the episodes of a shard and write it."""
-    torch.set_num_threads(1)
     infos: list[EpisodeInfo] = []
     frames: list[Tensor] = []
     actions: list[Tensor] = []
@@ -260,8 +249,7 @@ def report(store: EpisodeStore) -> str:
     spec = store.header.action_spec
     if spec.kind == "discrete":
         counts = sum(
-            torch.bincount(store.shard(i)["actions"][:, 0], minlength=spec.sizes[0])
-            for i in range(store.header.shards)
+            torch.bincount(store.shard(i)["actions"][:, 0], minlength=spec.sizes[0]) for i in range(store.header.shards)
         )
         assert isinstance(counts, Tensor)
         for i, count in enumerate(counts.tolist()):

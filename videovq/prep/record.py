@@ -6,17 +6,13 @@ world ends within a recording it is started again and the recording goes on: a d
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from math import dist
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,11 +20,12 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq.config import RecordConfig, read_config, to_yaml
+from videovq.data.resize import centre_resize
 from videovq.data.store import write_json
 from videovq.data.video import write_video
 from videovq.prep.environments import Environment, Observation, open_environment
+from videovq.prep.parallel import run_all
 from videovq.prep.policy import StandstillSense, StickyRandomPolicy
-from videovq.prep.prepare import resize
 from videovq.progress import progress
 from videovq.types import ActionSpec
 
@@ -68,7 +65,7 @@ def record(config: RecordConfig) -> None:
     claim(out, config)
     todo = [index for index in range(config.episodes) if not episode_is_complete(out, index)]
     with progress(config.episodes, "record", "episode", done=config.episodes - len(todo)) as bar:
-        for _ in record_episodes(config, todo):
+        for _ in run_all(partial(record_episode, config), todo, config.workers):
             bar.update()
     print(f"{out}: {config.episodes} episodes of {config.frames} frames; next: videovq prep --source={out}")
 
@@ -93,9 +90,9 @@ def claim(out: Path, config: RecordConfig) -> None:
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out}: exists and holds no recording; choose another out")
     out.mkdir(parents=True, exist_ok=True)
-    partial = out / f"{SETTINGS}.partial"
-    partial.write_text(to_yaml(config))
-    os.replace(partial, path)
+    unfinished = out / f"{SETTINGS}.partial"
+    unfinished.write_text(to_yaml(config))
+    os.replace(unfinished, path)
 
 
 def episode_stem(out: Path, index: int) -> Path:
@@ -108,39 +105,19 @@ def episode_is_complete(out: Path, index: int) -> bool:
     return stem.with_suffix(".mp4").is_file() and stem.with_suffix(".json").is_file()
 
 
-def record_episodes(config: RecordConfig, indices: list[int]) -> Iterator[None]:
-    """Record the episodes with these numbers, several at a time; yields once for each that is done."""
-    if config.workers == 1 or len(indices) <= 1:
-        for index in indices:
-            record_episode(config, index)
-            yield
-        return
-    workers = min(config.workers, len(indices))
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start_worker) as pool:
-        # No queue: when the user interrupts, only the episodes in hand are finished.
-        waiting = iter(indices)
-        running = {pool.submit(record_episode, config, index) for index in islice(waiting, workers)}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            running |= {pool.submit(record_episode, config, index) for index in islice(waiting, len(done))}
-            for future in done:
-                future.result()
-                yield
-
-
 def record_episode(config: RecordConfig, index: int) -> None:
     """Record one episode and write it.
 
     The environment is made anew, so that nothing of an earlier episode can leak into this one.
     """
     seed = config.seed + index
-    with single_thread(), closing(open_environment(config.source, config.frame_size)) as environment:
+    with closing(open_environment(config.source, config.frame_size)) as environment:
         policy = StickyRandomPolicy(environment.action_names, config.stick, seed)
         recording = play(environment, policy, seed, config.frames, config.frame_size)
         fields = describe(environment, recording, seed, config.frame_size)
     stem = episode_stem(Path(config.out), index)
-    write_video(stem.with_suffix(".mp4"), torch.stack(recording.frames), fields["fps"], config.lossless)
+    quality: Literal["lossless", "archive"] = "lossless" if config.lossless else "archive"
+    write_video(stem.with_suffix(".mp4"), torch.stack(recording.frames), fields["fps"], quality)
     write_json(stem.with_suffix(".json"), fields)
 
 
@@ -159,7 +136,7 @@ def play(environment: Environment, policy: StickyRandomPolicy, seed: int, frames
         action = policy.act(blocked)
         reward, after = environment.step(action)
         picture = torch.from_numpy(now.frame)[None]
-        recording.frames.append(resize(picture, frame_size, environment.level)[0])
+        recording.frames.append(centre_resize(picture, frame_size, environment.level)[0])
         recording.actions.append(action)
         recording.rewards.append(reward)
         if now.pose is not None:
@@ -171,17 +148,6 @@ def play(environment: Environment, policy: StickyRandomPolicy, seed: int, frames
             blocked = standstill(now, after)
         now = after or environment.reset(int(restarts.integers(2**31)))
     return recording
-
-
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """Let torch use one thread: resizing a frame is too small a task to share, many times slower on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def teleported(environment: Environment, before: Observation, after: Observation) -> bool:
@@ -224,7 +190,3 @@ def _check(config: RecordConfig) -> None:
             raise ValueError(f"source.{name}: must be at least 1")
     if config.seed < 0:
         raise ValueError("seed: must be 0 or more")
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the recording, between episodes

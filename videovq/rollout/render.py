@@ -30,12 +30,16 @@ def animation(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], 
     for t in range(len(context) + samples.shape[1]):
         predicted = t >= len(context)
         n = t - len(context)
-        panels = [(f"{'truth' if truth is not None else 'recorded'}", _panel(real[t], False, scale))] if (
-            truth is not None or len(samples) == 0
-        ) else []
+        panels = (
+            [(f"{'truth' if truth is not None else 'recorded'}", _panel(real[t], False, scale))]
+            if (truth is not None or len(samples) == 0)
+            else []
+        )
         for i, sample in enumerate(samples):
             title = "predicted" if len(samples) == 1 else f"sample {i + 1}"
-            panels.append((title if predicted else "context", _panel(sample[n] if predicted else context[t], predicted, scale)))
+            panels.append(
+                (title if predicted else "context", _panel(sample[n] if predicted else context[t], predicted, scale))
+            )
         caption = f"{n + 1}/{samples.shape[1]} {names[n]}" if predicted else f"context {t + 1}/{len(context)}"
         pictures.append(_side_by_side(panels, caption))
     return pictures

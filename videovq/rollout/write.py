@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,11 +102,15 @@ def parse_actions(text: str, spec: ActionSpec, count: int, where: str) -> Shaped
 
 
 def write_rollout(
-    result: Rollout, truth: UInt8[Tensor, "n h w c"] | None, predictor: TrainedPredictor, config: RolloutConfig, out: Path
+    result: Rollout,
+    truth: UInt8[Tensor, "n h w c"] | None,
+    predictor: TrainedPredictor,
+    config: RolloutConfig,
+    out: Path,
 ) -> None:
     """Write every product and say where it is."""
     request = result.request
-    arrays = {
+    arrays: dict[str, Any] = {
         "codes": result.codes.numpy().astype(np.int16),
         "context_codes": result.context_codes.numpy().astype(np.int16),
         "context_actions": request.context_actions.numpy(),

@@ -18,7 +18,7 @@ from videovq.progress import progress
 
 
 class StepSeed(Callback):
-    """Makes every random draw of a step depend on the seed, the step and the rank alone, so that runs resume exactly."""
+    """Makes the random draws of a step depend on seed, step and rank alone, so that runs resume exactly."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

@@ -15,7 +15,6 @@ from videovq.config import EncodeConfig
 from videovq.data.store import (
     CodeStore,
     EpisodeStore,
-    StoreHeader,
     read_json,
     read_shard_index,
     shard_is_complete,
@@ -56,7 +55,7 @@ def encode(config: EncodeConfig) -> CodeStore:
         raise ValueError(f"{out}: is not empty and holds no codes; choose another out")
     write_json(out / "origin.json", origin)
 
-    network = trained.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = trained.network.to(memory_format=torch.channels_last)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device)
     todo = [i for i in range(store.header.shards) if not shard_is_complete(out, i)]
@@ -72,7 +71,9 @@ def encode(config: EncodeConfig) -> CodeStore:
             write_shard(out, index, {"codes": torch.cat(parts), "actions": tensors["actions"].clone()}, infos)
     _finish(out, store, trained)
     codes = CodeStore(out)
-    print(f"{out}: {len(codes.episodes)} episodes, {total} frames as {codes.header.grid[0]}x{codes.header.grid[1]} codes")
+    print(
+        f"{out}: {len(codes.episodes)} episodes, {total} frames as {codes.header.grid[0]}x{codes.header.grid[1]} codes"
+    )
     return codes
 
 

@@ -97,7 +97,7 @@ def train(config: TrainPredictorConfig) -> None:
     folder = Path(config.run)
     if not run.claim(folder, config):
         return
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)
     module = PredictorModule(network, config.optimizer, training.steps, config.context_noise)
     run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
     save_network(

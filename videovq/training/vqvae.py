@@ -22,7 +22,11 @@ from videovq.training import run
 from videovq.training.callbacks import Curves, Pictures
 from videovq.types import FrameBatch
 
-PANELS = (("nmse", "reconstruction NMSE", True), ("perplexity", "codebook perplexity", False), ("psnr", "PSNR (dB)", False))
+PANELS = (
+    ("nmse", "reconstruction NMSE", True),
+    ("perplexity", "codebook perplexity", False),
+    ("psnr", "PSNR (dB)", False),
+)
 
 
 class VQVAEModule(L.LightningModule):
@@ -49,7 +53,9 @@ class VQVAEModule(L.LightningModule):
         self.usage += output.quantizer.usage
         size = len(batch.frames)
         self.log("val/nmse", output.nmse, batch_size=size, sync_dist=True)
-        self.log("val/psnr", psnr(to_uint8(output.reconstruction), batch.frames).mean(), batch_size=size, sync_dist=True)
+        self.log(
+            "val/psnr", psnr(to_uint8(output.reconstruction), batch.frames).mean(), batch_size=size, sync_dist=True
+        )
 
     def on_validation_epoch_end(self) -> None:
         self.log("val/perplexity", perplexity(self.usage))

@@ -53,7 +53,7 @@ class ModulatedBlock(nn.Module):
 class Memory:
     """Keys and values of the last frames in every transformer layer, and the number of frames seen."""
 
-    layers: list[tuple[Float[Tensor, "b m n e"], Float[Tensor, "b m n e"]]]
+    layers: list[tuple[Float[Tensor, "b m t p e"], Float[Tensor, "b m t p e"]]]
     time: int
 
 
@@ -247,9 +247,9 @@ class PatchPredictor(Predictor):
             known.append(known[-1] + layer(_at(embedded, place)))
         contexts = [_at(context, place) for place in ORDER]
         scores = self.decoder(contexts, known, 0, self.codebook).float()
-        places = [ORDER.index((i, j)) for i in range(PATCH) for j in range(PATCH)]
+        places = torch.tensor([ORDER.index((i, j)) for i in range(PATCH) for j in range(PATCH)], device=codes.device)
         logits = rearrange(
-            scores[places], "(i j) (b t) u v k -> b t (u i) (v j) k", i=PATCH, b=batch, t=frames
+            scores.index_select(0, places), "(i j) (b t) u v k -> b t (u i) (v j) k", i=PATCH, b=batch, t=frames
         ).contiguous()
         nll = cross_entropy(logits.flatten(0, 3), codes.flatten(), reduction="none").view_as(codes)
         loss = nll.mean()

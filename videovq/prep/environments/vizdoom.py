@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -14,6 +15,9 @@ TURNS = ("TURN_LEFT", "TURN_RIGHT")
 POSE = ("POSITION_X", "POSITION_Y", "POSITION_Z", "PITCH", "ANGLE", "ROLL")
 FASTEST = 30.0  # map units a tic; running straight is 17
 
+# Without these sections the engine makes a folder for the scripts they could name, in the working folder.
+SETTINGS = "".join(f"[{game}.AutoExec]\n" for game in ("Doom", "Heretic", "Hexen", "Strife", "Chex"))
+
 
 class VizdoomEnvironment(GymnasiumEnvironment):
     """A ViZDoom scenario without its time limit.
@@ -24,7 +28,10 @@ class VizdoomEnvironment(GymnasiumEnvironment):
     def __init__(self, source: GymnasiumSource, frame_size: int) -> None:
         self._vizdoom = require("vizdoom", INSTALL)
         require("vizdoom.gymnasium_wrapper", INSTALL)  # registers the ids
+        # Otherwise the engine keeps its settings in the working folder, where all recordings would share them.
         self._folder = TemporaryDirectory(prefix="videovq-vizdoom-")
+        self._settings = Path(self._folder.name, "vizdoom.ini")
+        self._settings.write_text(SETTINGS)
         super().__init__(source, frame_size)
         self.teleport = FASTEST * source.action_repeat
 
@@ -41,9 +48,7 @@ class VizdoomEnvironment(GymnasiumEnvironment):
             "render_weapon": False,
             "render_crosshair": False,
             "render_messages": False,
-            # The engine keeps settings in the working folder otherwise, which parallel recordings would share.
-            "doom_config_path": f"{self._folder.name}/vizdoom.ini",
-            "game_args": f"-savedir {self._folder.name}",
+            "doom_config_path": str(self._settings),
         }
 
     def _calls(self) -> int:

@@ -1,0 +1,30 @@
+# make test   everything that must hold: lint, types, import order, tests
+# make demo   the main job, small: ViZDoom episodes in, rollout GIFs out
+# make lint   the quick part of make test
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: test lint demo clean
+
+test: lint
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+demo: .venv/installed
+	$(BIN)/videovq demo
+
+.venv/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "error: $$($(PYTHON) --version) is too old, videovq needs Python 3.10 or newer: make PYTHON=python3.12 ..."; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable '.[dev,record]'
+	touch $@
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,37 @@
+import torch
+
+from videovq.data.modules import Batches, FrameData, RandomBatches
+from videovq.data.store import EpisodeStore
+
+
+def stream(**changes: int) -> RandomBatches:
+    settings = {"samples": 1000, "batch_size": 8, "steps": 6, "seed": 3, **changes}
+    return RandomBatches(make=lambda chosen: chosen, **settings)  # type: ignore[arg-type]
+
+
+def test_a_stream_resumes_where_it_stopped() -> None:
+    whole = list(stream())
+    first, rest = stream(), stream()
+    taken = [batch for _, batch in zip(range(4), first, strict=False)]
+    rest.load_state_dict(first.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(whole, [*taken, *rest], strict=True))
+    assert len(whole) == len(stream()) == 6
+
+
+def test_ranks_share_the_batch_and_seeds_differ() -> None:
+    whole = list(stream())
+    ranks = [list(stream(rank=r, ranks=2)) for r in range(2)]
+    for batch, a, b in zip(whole, *ranks, strict=True):
+        assert sorted(batch.tolist()) == sorted([*a.tolist(), *b.tolist()])
+    assert not torch.equal(whole[0], next(iter(stream(seed=4))))
+    assert not torch.equal(whole[0], whole[1])
+
+
+def test_every_validation_sample_comes_once() -> None:
+    assert torch.cat(list(Batches(10, lambda chosen: chosen, 4))).tolist() == list(range(10))
+
+
+def test_variance_is_that_of_the_training_frames(episode_store: EpisodeStore) -> None:
+    data = FrameData(episode_store, 8, 1, 0)
+    frames = torch.cat([episode_store.read(info).frames for info in episode_store.split("train")])
+    assert abs(data.variance() / float((frames.double() / 255).var()) - 1) < 0.02

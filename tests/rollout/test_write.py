@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+from tests.conftest import world, write_episode
+from videovq.config import RolloutConfig
+from videovq.data.store import EpisodeStore
+from videovq.data.video import read_video
+from videovq.rollout.render import RED
+from videovq.rollout.write import rollout
+
+
+@pytest.fixture
+def config(vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore, tmp_path: Path) -> RolloutConfig:
+    return RolloutConfig(
+        predictor=str(predictor_run),
+        vqvae=str(vqvae_run),
+        context=str(episode_store.folder),
+        frames=5,
+        out=str(tmp_path / "r"),
+    )
+
+
+def red(picture: np.ndarray) -> int:
+    return int((picture == RED).all(-1).sum())
+
+
+def test_products_of_a_recorded_rollout(
+    config: RolloutConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rollout(config)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r.gif", "r.mp4", "r.npz", "r.png"]
+    gif = iio.imread(tmp_path / "r.gif")
+    assert len(gif) == 11
+    assert len(read_video(tmp_path / "r.mp4")) == 11
+    strip = iio.imread(tmp_path / "r.png")
+    assert red(strip[: strip.shape[0] // 2]) == 0, "the truth has no mark"
+    assert red(strip) > 5 * 2 * 4 * 40, "predicted frames wear a border"
+    data = np.load(tmp_path / "r.npz")
+    frames, actions = world(8)
+    assert data["codes"].shape == (1, 5, 6, 6)
+    assert data["frames"].shape == (1, 5, 24, 24, 3)
+    assert data["actions"][:, 0].tolist() == actions[5:10]
+    assert data["context_actions"][:, 0].tolist() == actions[:5]
+    assert "copy last" in capsys.readouterr().out
+    truth = strip[16 : 16 + 48, 70 : 70 + 11 * 52].reshape(48, 11, 52, 3)[:, :, :48].transpose(1, 0, 2, 3)
+    assert np.array_equal(truth, frames[:11].repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_codes_only(config: RolloutConfig, tmp_path: Path) -> None:
+    rollout(replace(config, decode=False))
+    assert [p.name for p in tmp_path.iterdir()] == ["r.npz"]
+    assert "frames" not in np.load(tmp_path / "r.npz")
+
+
+def test_actions_by_name_number_list_and_file(config: RolloutConfig, tmp_path: Path) -> None:
+    def codes(actions: str) -> np.ndarray:
+        return rollout(replace(config, actions=actions)).codes.numpy()
+
+    (tmp_path / "a.json").write_text(json.dumps([2, "right", 2, 2, 2]))
+    held = codes("right")
+    assert np.array_equal(held, codes("2"))
+    assert np.array_equal(held, codes("right,right,2,2,2"))
+    assert np.array_equal(held, codes(str(tmp_path / "a.json")))
+    assert not np.array_equal(held, codes("left"))
+
+
+def test_a_users_video(config: RolloutConfig, tmp_path: Path) -> None:
+    frames, actions = world(3)
+    source = tmp_path / "mine"
+    source.mkdir()
+    write_episode(source, "clip", frames, actions)
+    from_store = rollout(replace(config, episode="episode_000003")).codes
+    config = replace(config, context=str(source / "clip.mp4"))
+    assert np.array_equal(rollout(config).codes, from_store)
+    (source / "clip.json").unlink()
+    with pytest.raises(ValueError, match="context_actions"):
+        rollout(config)
+    config = replace(config, context_actions=",".join(map(str, actions[:5])))
+    with pytest.raises(ValueError, match="name the actions"):
+        rollout(config)
+    named = replace(config, actions=",".join(map(str, actions[5:10])))
+    assert np.array_equal(rollout(named).codes, from_store)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"actions": "up"}, "stay, left, right"),
+        ({"actions": "left,right"}, "2 actions, but 5"),
+        ({"actions": "missing.json"}, "missing.json"),
+        ({"episode": "nobody"}, "nobody"),
+        ({"start": 38}, "start"),
+        ({"start": 33}, "frames"),
+        ({"samples": 0}, "samples"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"frames": 0}, "frames"),
+    ],
+)
+def test_what_cannot_work_is_refused_and_writes_nothing(
+    changes: dict, named: str, config: RolloutConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=named):
+        rollout(replace(config, **changes))
+    assert list(tmp_path.iterdir()) == []

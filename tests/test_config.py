@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from videovq import config
+from videovq.cli import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+
+
+def command_of(path: Path) -> type:
+    """configs/train_vqvae*.yaml belongs to `train vqvae`, and so on."""
+    found = [c.config for name, c in COMMANDS.items() if path.stem.startswith(name.replace(" ", "_"))]
+    assert found, f"{path} belongs to no command"
+    return found[0]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("configs/**/*.yaml")), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_shipped_yaml_is_parsed(path: Path) -> None:
+    config.read_config(command_of(path), path)
+
+
+def test_there_are_shipped_yamls_for_every_command_that_takes_one() -> None:
+    stems = [path.stem for path in ROOT.glob("configs/*.yaml")]
+    for name in ("record", "prep", "train vqvae", "encode", "train predictor", "rollout"):
+        assert any(stem.startswith(name.replace(" ", "_")) for stem in stems), name
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_round_trip_through_yaml(command, tmp_path: Path) -> None:
+    before = command.config()
+    (tmp_path / "c.yaml").write_text(config.to_yaml(before))
+    assert config.read_config(command.config, tmp_path / "c.yaml") == before
+
+
+def test_subclasses_round_trip_with_changed_values(tmp_path: Path) -> None:
+    before = config.parse(
+        config.RecordConfig, ["--source", "DeepMindLabSource", "--source.level", "x", "--source.action_repeat", "2"]
+    )
+    assert before.source == config.DeepMindLabSource(level="x", action_repeat=2)
+    (tmp_path / "c.yaml").write_text(config.to_yaml(before))
+    assert config.read_config(config.RecordConfig, tmp_path / "c.yaml") == before
+
+
+def test_options_win_over_the_file(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("training: {steps: 7, batch_size: 3}\n")
+    found = config.parse(config.TrainVQVAEConfig, ["--config", str(tmp_path / "c.yaml"), "--training.steps", "9"])
+    assert (found.training.steps, found.training.batch_size) == (9, 3)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "named"),
+    [
+        ("trainign: {steps: 3}\n", "trainign"),
+        ("training: {stps: 3}\n", "stps"),
+        ("training: {steps: many}\n", "training.steps"),
+        ("model: {init_args: {wdth: 3}}\n", "wdth"),
+        ("model: {class_path: NoSuchPredictor}\n", "NoSuchPredictor"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(yaml: str, named: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(yaml)
+    with pytest.raises(ValueError, match=named):
+        config.read_config(config.TrainPredictorConfig, tmp_path / "c.yaml")

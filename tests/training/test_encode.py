@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import vqvae_config
+from videovq.checkpoints import load_vqvae
+from videovq.config import EncodeConfig
+from videovq.data.store import CodeStore, EpisodeStore
+from videovq.frames import to_float
+from videovq.training import vqvae
+from videovq.training.encode import encode
+
+
+def config(store: EpisodeStore, run: Path, out: Path) -> EncodeConfig:
+    return EncodeConfig(store=str(store.folder), vqvae=str(run), out=str(out))
+
+
+def test_codes_are_the_encoders_and_actions_are_kept(
+    episode_store: EpisodeStore, code_store: CodeStore, vqvae_run: Path
+) -> None:
+    trained = load_vqvae(vqvae_run)
+    assert [e.id for e in code_store.episodes] == [e.id for e in episode_store.episodes]
+    for info in code_store.episodes[::4]:
+        pixels, codes = episode_store.read(info), code_store.read(info)
+        with torch.no_grad():
+            assert torch.equal(codes.codes, trained.network.encode(to_float(pixels.frames)))
+        assert torch.equal(codes.actions, pixels.actions)
+    assert code_store.header.fingerprint == trained.fingerprint
+    assert code_store.header.grid == (6, 6)
+    assert torch.equal(code_store.codebook, trained.network.quantizer.codebook)
+
+
+def test_killed_and_continued_equals_uninterrupted(
+    episode_store: EpisodeStore, code_store: CodeStore, vqvae_run: Path, tmp_path: Path
+) -> None:
+    settings = config(episode_store, vqvae_run, tmp_path / "out")
+    words = ["--store", settings.store, "--vqvae", settings.vqvae, "--out", settings.out, "--batch_size", "1"]
+    command = [sys.executable, "-m", "videovq.cli", "encode", *words]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "out" / "shard-00000.json").exists():
+        assert process.poll() is None
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "out" / "store.json").exists(), "killed half-way"
+    encode(settings)
+    for path in code_store.folder.iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_codes_of_another_vqvae_are_refused(episode_store: EpisodeStore, code_store: CodeStore, tmp_path: Path) -> None:
+    vqvae.train(vqvae_config(episode_store, tmp_path / "other", steps=2))
+    with pytest.raises(ValueError, match="another VQ-VAE"):
+        encode(config(episode_store, tmp_path / "other", code_store.folder))

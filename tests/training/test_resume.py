@@ -1,0 +1,86 @@
+"""A training killed with SIGKILL and run again ends with the same losses and weights as an uninterrupted one."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import predictor_config, vqvae_config
+from videovq.config import to_yaml
+from videovq.data.store import CodeStore, EpisodeStore
+from videovq.training import predictor, vqvae
+
+
+def losses(run: Path, metric: str) -> dict[int, float]:
+    """Step -> logged value, over all resumptions, a later start winning."""
+    found = {}
+    for log in sorted(run.glob("logs/from-*/metrics.csv")):
+        for row in csv.DictReader(log.open()):
+            if row.get(metric):
+                found[int(row["step"])] = float(row[metric])
+    return found
+
+
+def kill_half_way(words: list[str], config: Any, tmp_path: Path) -> None:
+    """Start the command and SIGKILL it as soon as its first checkpoint is on disk."""
+    (tmp_path / "c.yaml").write_text(to_yaml(config))
+    command = [sys.executable, "-m", "videovq.cli", *words, "--config", str(tmp_path / "c.yaml")]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = Path(config.run) / "checkpoints" / "last.ckpt"
+    while not checkpoint.exists():
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (Path(config.run) / "model.safetensors").exists(), "killed half-way"
+
+
+@pytest.mark.parametrize("quantizer", ["ema", "codebook_loss"])
+def test_vqvae(quantizer: str, episode_store: EpisodeStore, tmp_path: Path) -> None:
+    config = vqvae_config(episode_store, tmp_path / "whole", steps=200, quantizer=quantizer, restart_below=0.2)
+    config = replace(config, training=replace(config.training, validate_every=100, checkpoint_every=60))
+    vqvae.train(config)
+    killed = replace(config, run=str(tmp_path / "killed"))
+    kill_half_way(["train", "vqvae"], killed, tmp_path)
+    vqvae.train(killed)
+    check_same(tmp_path, "train/nmse")
+
+
+def test_predictor(code_store: CodeStore, tmp_path: Path) -> None:
+    config = predictor_config(code_store, tmp_path / "whole", steps=200)
+    config = replace(config, training=replace(config.training, validate_every=100, checkpoint_every=60))
+    config = replace(config, optimizer=replace(config.optimizer, weight_average=0.9))
+    predictor.train(config)
+    killed = replace(config, run=str(tmp_path / "killed"))
+    kill_half_way(["train", "predictor"], killed, tmp_path)
+    predictor.train(killed)
+    check_same(tmp_path, "train/bits_per_code")
+
+
+def check_same(tmp_path: Path, metric: str) -> None:
+    whole, killed = losses(tmp_path / "whole", metric), losses(tmp_path / "killed", metric)
+    assert max(whole) == max(killed) == 199
+    assert all(killed[step] == whole[step] for step in killed)
+    assert [p.name for p in sorted((tmp_path / "killed" / "logs").iterdir())][-1] != "from-0000000", "it was resumed"
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    assert weights[0] == weights[1]
+
+
+def test_a_finished_run_is_left_alone_and_other_settings_are_refused(
+    vqvae_run: Path, episode_store: EpisodeStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {p: p.stat().st_mtime_ns for p in vqvae_run.rglob("*")}
+    vqvae.train(vqvae_config(episode_store, vqvae_run))
+    assert "trained already" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"training\.steps: 30 -> 31"):
+        vqvae.train(vqvae_config(episode_store, vqvae_run, steps=31))
+    assert before == {p: p.stat().st_mtime_ns for p in vqvae_run.rglob("*")}

@@ -1,0 +1,92 @@
+"""What a training leaves behind, and what training refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import predictor_config, vqvae_config
+from videovq.checkpoints import load_predictor, load_vqvae
+from videovq.config import TrainVQVAEConfig, read_config
+from videovq.data.store import CodeStore, EpisodeStore
+from videovq.rollout.metrics import reconstruction
+from videovq.training import predictor, vqvae
+from videovq.training.predictor import add_noise, similar_codes
+
+
+def test_run_directory(vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore) -> None:
+    for run, pictures in ((vqvae_run, ["curves.png", "reconstructions.png"]), (predictor_run, ["curves.png"])):
+        for name in [*pictures, "config.yaml", "model.safetensors"]:
+            assert (run / name).stat().st_size > 0, name
+        assert list(run.glob("logs/*/metrics.csv"))
+        for name in pictures:
+            assert iio.imread(run / name).std() > 5, f"{name} shows something"
+    assert read_config(TrainVQVAEConfig, vqvae_run / "config.yaml") == vqvae_config(episode_store, vqvae_run)
+
+
+def test_a_vqvae_learns_and_loads_to_what_it_was(vqvae_run: Path, episode_store: EpisodeStore) -> None:
+    trained = load_vqvae(vqvae_run)
+    assert trained.fingerprint == load_vqvae(vqvae_run).fingerprint
+    assert trained.frame_size == episode_store.header.grid
+    found = reconstruction(trained.network, episode_store, "test")
+    assert found.frames == 80
+    frames = torch.cat([episode_store.read(info).frames for info in episode_store.split("test")]).double()
+    flat = 20 * np.log10(255) - 10 * np.log10(float(frames.var()))
+    assert found.psnr > flat + 2, "better than a picture of the mean colour"
+    assert 1 < found.perplexity <= found.codes_used <= 32
+
+
+def test_predictor_remembers_its_data(predictor_run: Path, code_store: CodeStore) -> None:
+    trained = load_predictor(predictor_run)
+    assert trained.action_spec == code_store.header.action_spec
+    assert trained.vqvae == code_store.header.fingerprint
+    assert torch.equal(trained.network.codebook, code_store.codebook)
+
+
+def test_unfinished_and_missing_runs_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no such run"):
+        load_vqvae(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="not finished"):
+        load_predictor(tmp_path)
+
+
+def test_settings_that_cannot_work_are_refused_before_anything_is_written(
+    episode_store: EpisodeStore, code_store: CodeStore, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(ValueError, match="downsamplings"):
+        vqvae.train(vqvae_config(episode_store, run, downsamplings=4))
+    with pytest.raises(ValueError, match="window"):
+        predictor.train(replace(predictor_config(code_store, run), window=41))
+    with pytest.raises(ValueError, match="context_noise"):
+        predictor.train(replace(predictor_config(code_store, run), context_noise=0.9))
+    assert not run.exists()
+
+
+@pytest.mark.parametrize("logger", ["wandb", "tensorboard"])
+def test_other_loggers(
+    logger: str, episode_store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+    config = vqvae_config(episode_store, tmp_path / "run", steps=2)
+    vqvae.train(replace(config, training=replace(config.training, logger=logger, validate_every=2)))  # type: ignore[arg-type]
+    pattern = {"wandb": "wandb/offline-run-*/*.wandb", "tensorboard": "logs/*/events.*"}[logger]
+    assert list((tmp_path / "run").glob(pattern))
+
+
+def test_noise_replaces_about_the_part_asked_for_by_similar_codes() -> None:
+    codebook = torch.arange(20.0)[:, None].repeat(1, 2)
+    similar = similar_codes(codebook)
+    assert set(similar[10].tolist()) == {6, 7, 8, 9, 11, 12, 13, 14}
+    torch.manual_seed(0)
+    codes = torch.full((200, 4, 6, 6), 10)
+    changed = add_noise(codes, similar, 0.1)
+    assert 0.08 < (changed != codes).float().mean() < 0.12
+    assert (changed - codes).abs().max() <= 4

@@ -1,0 +1,117 @@
+"""``videovq demo``: the main job, small. Every stage continues where an earlier demo stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from videovq.checkpoints import load_predictor, load_vqvae
+from videovq.config import (
+    DemoConfig,
+    EncodeConfig,
+    OptimizerConfig,
+    PatchPredictorConfig,
+    PrepConfig,
+    RecordConfig,
+    RolloutConfig,
+    TrainingConfig,
+    TrainPredictorConfig,
+    TrainVQVAEConfig,
+    VQVAEConfig,
+)
+from videovq.data.store import EpisodeStore
+from videovq.prep.prepare import prepare
+from videovq.prep.record import record
+from videovq.rollout.metrics import Horizons, horizons
+from videovq.rollout.write import rollout
+from videovq.training import predictor, vqvae
+from videovq.training.encode import encode
+
+TEMPERATURE = 0.7
+
+
+class Stage(NamedTuple):
+    """One step of the demo; ``seconds`` is what it takes on two cores, to estimate the time left."""
+
+    name: str
+    seconds: float
+    run: Callable[[], object]
+
+
+def demo(config: DemoConfig) -> None:
+    """Record ViZDoom episodes, run every stage on them, and say how good the prediction is."""
+    out = Path(config.out)
+    stages = make_stages(out)
+    expected, began = 0.0, time.monotonic()
+    for i, stage in enumerate(stages, start=1):
+        # Stages that an earlier demo finished take no time: judge this machine by none shorter than a third.
+        pace = max((time.monotonic() - began) / expected, 1 / 3) if expected else 1.0
+        left = pace * sum(s.seconds for s in stages[i - 1 :])
+        print(f"\n[{i}/{len(stages)}] {stage.name} (about {left / 60:.0f} min left in all)", flush=True)
+        stage.run()
+        expected += stage.seconds
+    table = measure(out)
+    print(
+        f"\n{table.windows} rollouts from test episodes, temperature {TEMPERATURE}:\n{table.table()}\n{verdict(table)}"
+    )
+    print(f"\nThe rollouts, predicted purely as codes after the sixth frame: {out}/rollouts/")
+    for path in sorted((out / "rollouts").glob("*.gif")):
+        print(f"  {path}")
+
+
+def make_stages(out: Path) -> list[Stage]:
+    """Every stage with its settings."""
+    episodes, store, codes = str(out / "episodes"), str(out / "stores/episodes"), str(out / "stores/codes")
+    vqvae_run, predictor_run = str(out / "runs/vqvae"), str(out / "runs/predictor")
+    recording = RecordConfig(out=episodes, episodes=40, frames=200)
+    preparing = PrepConfig(source=episodes, out=store, validation_fraction=0.05, test_fraction=0.1)
+    reconstructing = TrainVQVAEConfig(
+        store=store,
+        run=vqvae_run,
+        model=VQVAEConfig(hidden=64, residual_hidden=32),
+        training=TrainingConfig(steps=1600, batch_size=32, validate_every=400, checkpoint_every=200),
+    )
+    encoding = EncodeConfig(store=store, vqvae=vqvae_run, out=codes)
+    predicting = TrainPredictorConfig(
+        store=codes,
+        run=predictor_run,
+        model=PatchPredictorConfig(width=96, blocks=2, transformer_width=96, transformer_layers=2, heads=4),
+        optimizer=OptimizerConfig(learning_rate=2e-3, weight_decay=0.01),
+        training=TrainingConfig(steps=700, batch_size=3, validate_every=350, checkpoint_every=100),
+    )
+    rolling = RolloutConfig(predictor=predictor_run, vqvae=vqvae_run, context=store, start=20, temperature=TEMPERATURE)
+
+    def rollouts() -> None:
+        names = load_predictor(predictor_run).action_spec.names
+        wanted = ["recorded", *(name for name in names if "turn" in name or "forward" in name)][:4]
+        for actions in wanted:
+            rollout(RolloutConfig(**{**vars(rolling), "actions": actions, "out": str(out / "rollouts" / actions)}))
+
+    return [
+        Stage("record ViZDoom episodes", 40, lambda: record(recording)),
+        Stage("prepare the EpisodeStore", 15, lambda: prepare(preparing)),
+        Stage("train the VQ-VAE", 120, lambda: vqvae.train(reconstructing)),
+        Stage("encode the episodes", 20, lambda: encode(encoding)),
+        Stage("train the predictor", 360, lambda: predictor.train(predicting)),
+        Stage("roll out", 10, rollouts),
+    ]
+
+
+def measure(out: Path) -> Horizons:
+    """PSNR by horizon over the demo's test episodes."""
+    trained, predicting = load_vqvae(out / "runs/vqvae"), load_predictor(out / "runs/predictor")
+    store = EpisodeStore(out / "stores/episodes")
+    return horizons(trained.network, predicting.network, store, "test", temperature=TEMPERATURE)
+
+
+def verdict(found: Horizons) -> str:
+    """Whether the prediction beats copying the last context frame at horizons 3 to 10."""
+    lost = [h for h in range(3, 11) if found.prediction[h - 1] <= found.copy_last[h - 1]]
+    if not lost:
+        return "The prediction beats copying the last context frame at every horizon from 3 to 10."
+    return (
+        f"The prediction does NOT beat copying the last context frame at horizon(s) {', '.join(map(str, lost))}:"
+        " it needs a longer training (configs/train_predictor.yaml)."
+    )
