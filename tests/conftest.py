@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from videovq.config import (
     EncodeConfig,
@@ -23,6 +24,8 @@ from videovq.data.video import write_video
 from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
+
+torch.set_num_threads(1)  # the networks of these tests are too small to share
 
 NAMES = ("stay", "left", "right")
 SIZE = 24

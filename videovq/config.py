@@ -147,19 +147,21 @@ class PatchPredictorConfig(PredictorConfig):
 
     width: int = 128
     """Channels of the convolutions at code resolution."""
-    embedding: int = 32
+    embedding: int = 48
     """Width of a code's embedding."""
     history: int = 3
     """Previous frames (and actions) that the convolutions look at directly."""
-    blocks: int = 3
-    """Residual blocks before the transformer, and as many after it."""
+    blocks: int = 2
+    """Lookups and residual blocks before the transformer, and as many residual blocks after it."""
+    lookup_heads: int = 2
+    """Attention heads of a lookup."""
     decoder_blocks: int = 2
     """Residual blocks in the within-frame decoder."""
     transformer_width: int = 192
     """Width of the transformer over patches and time."""
-    transformer_layers: int = 3
+    transformer_layers: int = 2
     """Layers of the transformer."""
-    heads: int = 6
+    heads: int = 3
     """Attention heads of the transformer."""
     window: int = 16
     """Frames that the transformer attends to, the current one included."""

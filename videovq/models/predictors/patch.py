@@ -39,14 +39,53 @@ class ModulatedBlock(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.modulate = nn.Linear(condition, 2 * width)
+        self.modulate = nn.Conv2d(condition, 2 * width, 1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         nn.init.zeros_(self.second.weight)
 
-    def forward(self, x: Float[Tensor, "n w y x"], condition: Float[Tensor, "n c"]) -> Float[Tensor, "n w y x"]:
+    def forward(self, x: Float[Tensor, "n w y x"], condition: Float[Tensor, "n c #y #x"]) -> Float[Tensor, "n w y x"]:
         normed = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        scale, shift = self.modulate(condition)[:, :, None, None].chunk(2, dim=1)
+        scale, shift = self.modulate(condition).chunk(2, dim=1)
         return x + self.second(silu(torch.addcmul(shift, self.first(normed), 1 + scale)))
+
+
+class Lookup(nn.Module):
+    """Every place looks for what it needs in the whole grid: attention within a frame.
+
+    Rows and columns enter by rotation (Su et al. 2021), so that a query can ask for what lies a given way off: where a
+    code comes from depends on action, place and depth.
+    """
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, width: int, condition: int, heads: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Conv2d(condition, width, 1)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        quarter = width // heads // 4
+        frequencies = (1 / 30.0) ** (torch.arange(quarter) / quarter)
+        rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
+        angles = torch.cat([p.flatten()[:, None] * frequencies for p in (rows, columns)], dim=1)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+
+    def forward(self, x: Float[Tensor, "n w y x"], condition: Float[Tensor, "n c y x"]) -> Float[Tensor, "n w y x"]:
+        tokens = self.norm(rearrange(x, "n w y x -> n (y x) w"))
+        q, k, v = self.qkv(tokens).chunk(3, dim=-1)
+        q = q + rearrange(self.query(condition), "n w y x -> n (y x) w")
+        q, k, v = (rearrange(z, "n p (m e) -> n m p e", m=self.heads) for z in (q, k, v))
+        out = scaled_dot_product_attention(self._rotate(q), self._rotate(k), v)
+        out = self.out(rearrange(out, "n m p e -> n p (m e)"))
+        return x + rearrange(out, "n (y x) w -> n w y x", y=x.shape[2])
+
+    def _rotate(self, z: Float[Tensor, "n m p e"]) -> Float[Tensor, "n m p e"]:
+        a, b = z.chunk(2, dim=-1)
+        cos, sin = self.cos.to(z.dtype), self.sin.to(z.dtype)
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
 
 @dataclass(frozen=True)
@@ -117,10 +156,14 @@ class FeedForward(nn.Module):
 class Context(nn.Module):
     """Last frames and actions -> one vector for every code of the next frame."""
 
-    def __init__(self, config: PatchPredictorConfig, condition: int, patches: int) -> None:
+    def __init__(self, config: PatchPredictorConfig, condition: int, grid: tuple[int, int]) -> None:
         super().__init__()
         width, inner = config.width, config.transformer_width
-        self.look = nn.Conv2d(config.history * config.embedding, width, 5, padding=2)
+        patches = grid[0] * grid[1] // PATCH**2
+        self.where = nn.Parameter(torch.randn(condition, *grid) * 0.02)
+        self.what = nn.Conv2d(condition, condition, 1)
+        self.look = nn.Conv2d(config.history * config.embedding, width, 3, padding=1)
+        self.lookups = nn.ModuleList(Lookup(width, condition, config.lookup_heads, grid) for _ in range(config.blocks))
         self.before = nn.ModuleList(ModulatedBlock(width, condition) for _ in range(config.blocks))
         self.down = nn.Conv2d(width, inner, PATCH, stride=PATCH)
         self.place = nn.Parameter(torch.randn(patches, inner) * 0.02)
@@ -136,10 +179,11 @@ class Context(nn.Module):
         self, frames: Float[Tensor, "b t y x w"], condition: Float[Tensor, "b t c"], memory: Memory | None
     ) -> tuple[Float[Tensor, "n w y x"], Memory]:
         batch = frames.shape[0]
-        rows = condition.flatten(0, 1)
+        rows = self.what(silu(condition.flatten(0, 1)[:, :, None, None] + self.where))
+        rows = silu(rows)
         x = self.look(rearrange(frames, "b t y x w -> (b t) w y x"))
-        for block in self.before:
-            x = block(x, rows)
+        for lookup, block in zip(self.lookups, self.before, strict=True):
+            x = block(lookup(x, rows), rows)
         small = self.down(x)
         grid = small.shape[2:]
         tokens = rearrange(small, "(b t) w u v -> b t (u v) w", b=batch) + self.place
@@ -173,8 +217,8 @@ class Decoder(nn.Module):
 
     def forward(
         self,
-        context: list[Float[Tensor, "n w u v"]],
-        known: list[Float[Tensor, "n w u v"]],
+        context: Float[Tensor, "q n w u v"],
+        known: Float[Tensor, "q n w u v"],
         first: int,
         codebook: Float[Tensor, "k d"],
     ) -> Float[Tensor, "q n u v k"]:
@@ -184,14 +228,15 @@ class Decoder(nn.Module):
             context: the context at the places of those steps.
             known: the sum of what :attr:`known` makes of the codes of all earlier steps.
         """
-        x = torch.cat([c + self.combine[first + i](k) for i, (c, k) in enumerate(zip(context, known, strict=True))])
-        steps = torch.arange(first, first + len(context), device=x.device).repeat_interleave(len(context[0]))
-        condition = self.step(steps)
+        used = [self.combine[first + i](k) for i, k in enumerate(known)]
+        x = (context + torch.stack(used)).flatten(0, 1)
+        steps = torch.arange(first, first + len(context), device=x.device).repeat_interleave(context.shape[1])
+        condition = self.step(steps)[:, :, None, None]
         for block in self.blocks:
             x = block(x, condition)
         x = self.norm(x.permute(0, 2, 3, 1))
         scores = self.scores(x) + self.vector(x) @ codebook.T
-        return scores.unflatten(0, (len(context), -1))
+        return scores.unflatten(0, context.shape[:2])
 
 
 @dataclass(frozen=True)
@@ -227,7 +272,7 @@ class PatchPredictor(Predictor):
         self.actions = ActionEmbedding(action_spec, config.embedding)
         condition = config.width
         self.condition = nn.Sequential(nn.Linear(config.history * config.embedding, condition), nn.SiLU())
-        self.context = Context(config, condition, grid[0] * grid[1] // PATCH**2)
+        self.context = Context(config, condition, grid)
         self.latent = nn.Conv2d(config.width, code_dim, 1)
         self.decoder = Decoder(config, size, code_dim)
 
@@ -241,16 +286,13 @@ class PatchPredictor(Predictor):
         past = self._after_nothing(codes if given is None else given)[:, :-1]
         past_actions = self._after_no_action(actions[:, :-1])
         context, _ = self._context(past, past_actions, None)
-        embedded = rearrange(self.codes(codes, self.codebook), "b t y x e -> (b t) e y x")
-        known = [torch.zeros_like(context[:, :, ::PATCH, ::PATCH])]
-        for place, layer in zip(ORDER, self.decoder.known, strict=False):
-            known.append(known[-1] + layer(_at(embedded, place)))
-        contexts = [_at(context, place) for place in ORDER]
-        scores = self.decoder(contexts, known, 0, self.codebook).float()
-        places = torch.tensor([ORDER.index((i, j)) for i in range(PATCH) for j in range(PATCH)], device=codes.device)
-        logits = rearrange(
-            scores.index_select(0, places), "(i j) (b t) u v k -> b t (u i) (v j) k", i=PATCH, b=batch, t=frames
-        ).contiguous()
+        drawn = by_step(rearrange(self.codes(codes, self.codebook), "b t y x e -> (b t) y x e"))
+        contexts = by_step(context.permute(0, 2, 3, 1))
+        known = [torch.zeros_like(contexts[0])]
+        for layer, step in zip(self.decoder.known, drawn, strict=False):
+            known.append(known[-1] + layer(step))
+        scores = self.decoder(contexts, torch.stack(known), 0, self.codebook).float()
+        logits = from_steps(scores).unflatten(0, (batch, frames))
         nll = cross_entropy(logits.flatten(0, 3), codes.flatten(), reduction="none").view_as(codes)
         loss = nll.mean()
         if self.training and self.latent_loss:
@@ -270,9 +312,10 @@ class PatchPredictor(Predictor):
         past_actions = torch.cat([state.actions, self.actions(action[:, None])], dim=1)
         context, memory = self._context(state.codes, past_actions, state.memory)
         codes = state.codes.new_zeros(state.codes.shape[0], *self.grid)
-        known = torch.zeros_like(context[:, :, ::PATCH, ::PATCH])
+        contexts = by_step(context.permute(0, 2, 3, 1))
+        known = torch.zeros_like(contexts[0])
         for g, (i, j) in enumerate(ORDER):
-            scores = self.decoder([_at(context, (i, j))], [known], g, self.codebook)[0].float()
+            scores = self.decoder(contexts[g : g + 1], known[None], g, self.codebook)[0].float()
             drawn = (scores + noise[:, i::PATCH, j::PATCH]).argmax(dim=-1)
             codes[:, i::PATCH, j::PATCH] = drawn
             if g + 1 < len(ORDER):
@@ -302,6 +345,14 @@ class PatchPredictor(Predictor):
         return torch.cat([nothing, self.actions(actions)], dim=1)
 
 
-def _at(grid: Float[Tensor, "n w y x"], place: tuple[int, int]) -> Float[Tensor, "n w u v"]:
-    """The vectors at one place of every patch."""
-    return grid[:, :, place[0] :: PATCH, place[1] :: PATCH]
+def by_step(grid: Float[Tensor, "n y x w"]) -> Float[Tensor, "q n w u v"]:
+    """The vectors at the place of every step in every patch, the first step first."""
+    places = rearrange(grid, "n (u i) (v j) w -> (i j) n u v w", i=PATCH, j=PATCH)
+    order = torch.tensor([i * PATCH + j for i, j in ORDER], device=grid.device)
+    return places.index_select(0, order).permute(0, 1, 4, 2, 3)
+
+
+def from_steps(scores: Float[Tensor, "q n u v k"]) -> Float[Tensor, "n y x k"]:
+    """The inverse arrangement, for scores."""
+    places = torch.tensor([ORDER.index((i, j)) for i in range(PATCH) for j in range(PATCH)], device=scores.device)
+    return rearrange(scores.index_select(0, places), "(i j) n u v k -> n (u i) (v j) k", i=PATCH, j=PATCH)
