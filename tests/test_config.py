@@ -48,6 +48,17 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
     assert (found.training.steps, found.training.batch_size) == (9, 3)
 
 
+def test_switches_and_dashes() -> None:
+    assert config.parse(config.RolloutConfig, []).decode
+    assert not config.parse(config.RolloutConfig, ["--no-decode", "--context-frames", "3"]).decode
+    assert config.parse(config.RolloutConfig, ["--context-frames=3", "--decode", "false"]).context_frames == 3
+    assert config.parse(config.RecordConfig, ["--lossless", "--out", "a-b"]) == config.RecordConfig(
+        lossless=True, out="a-b"
+    )
+    with pytest.raises(ValueError, match="no_frames"):
+        config.parse(config.RolloutConfig, ["--no-frames"])
+
+
 @pytest.mark.parametrize(
     ("yaml", "named"),
     [

@@ -304,7 +304,7 @@ class RolloutConfig:
     out: str = "rollouts/rollout"
     """Path of the files without their endings."""
     decode: bool = True
-    """False writes the predicted codes only."""
+    """False (or ``--no-decode``) writes the predicted codes only."""
     scale: int = 3
     """Enlargement of the pictures."""
 
@@ -343,11 +343,34 @@ def parse(config: type[C], arguments: list[str], prog: str = "videovq") -> C:
     import jsonargparse
 
     parser = make_parser(config, prog)
+    words = spell_out(config, arguments)
     try:
-        values = parser.instantiate(parser.parse_args(arguments))
+        values = parser.instantiate(parser.parse_args(words))
+        chosen = {name: v for name, v in vars(values).items() if isinstance(v, (SourceConfig, PredictorConfig))}
+        # jsonargparse gives a chosen class the values of the default class's fields of the same name, so parse again
+        # with each chosen class's own defaults.
+        parser.set_defaults({name: to_plain(type(value)()) for name, value in chosen.items()})
+        values = parser.instantiate(parser.parse_args(words))
     except (jsonargparse.ArgumentError, TypeError) as error:
         raise ValueError(" ".join(str(error).split())) from None
     return config(**{name: values[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
+
+
+def spell_out(config: type, arguments: list[str]) -> list[str]:
+    """What the parser understands: ``--no-decode`` is ``--decode=false``, ``--frame-size`` is ``--frame_size``."""
+    switches = {name for name, f in config.__dataclass_fields__.items() if f.type in (bool, "bool")}  # type: ignore[attr-defined]
+    spelt = []
+    for i, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name.startswith("--"):
+            name = "--" + name[2:].replace("-", "_")
+            bare = not equals and (i + 1 == len(arguments) or arguments[i + 1].startswith("--"))
+            if bare and name[2:] in switches:
+                equals, value = "=", "true"
+            elif bare and name.startswith("--no_") and name[5:] in switches:
+                name, equals, value = "--" + name[5:], "=", "false"
+        spelt.append(name + equals + value)
+    return spelt
 
 
 def read_config(config: type[C], path: str | Path) -> C:

@@ -25,6 +25,7 @@ from videovq.data.store import (
 from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
 from videovq.progress import progress
+from videovq.training.memory import keep_freed_memory
 
 
 def encode(config: EncodeConfig) -> CodeStore:
@@ -55,6 +56,7 @@ def encode(config: EncodeConfig) -> CodeStore:
         raise ValueError(f"{out}: is not empty and holds no codes; choose another out")
     write_json(out / "origin.json", origin)
 
+    keep_freed_memory()
     network = trained.network.to(memory_format=torch.channels_last)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device)

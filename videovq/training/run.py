@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import math
-import sys
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from torch import nn
 from videovq.checkpoints import is_finished
 from videovq.config import OptimizerConfig, TrainingConfig, read_config, to_plain, to_yaml
 from videovq.training.callbacks import ProgressBar, StepSeed
+from videovq.training.memory import keep_freed_memory
 
 
 def claim(run: Path, config: Any) -> bool:
@@ -90,7 +89,7 @@ def fit(
 ) -> None:
     """Train to the last step, from the run's newest checkpoint where there is one."""
     _quieten()
-    _keep_freed_memory()
+    keep_freed_memory()
     newest = run / "checkpoints" / "last.ckpt"
     resume = newest if newest.is_file() else None
     start = int(torch.load(newest, map_location="cpu", weights_only=True)["global_step"]) if resume else 0
@@ -116,9 +115,10 @@ def fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    trainer.fit(module, data, ckpt_path=resume, weights_only=True if resume else None)
-    if trainer.interrupted or trainer.global_step < training.steps:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(module, data, ckpt_path=resume, weights_only=True if resume else None)
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        raise KeyboardInterrupt from None
 
 
 def _logger(name: str, run: Path, start: int) -> Logger:
@@ -152,12 +152,3 @@ def _quieten() -> None:
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
     for harmless in (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message=harmless)
-
-
-def _keep_freed_memory() -> None:
-    """Make glibc keep freed blocks: else every large activation is mapped and zeroed anew, a third of a CPU step."""
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            for parameter in (-3, -1):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-                libc.mallopt(parameter, 1 << 30)
