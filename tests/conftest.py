@@ -32,9 +32,10 @@ SIZE = 24
 
 
 def world(seed: int, frames: int = 40) -> tuple[np.ndarray, list[int]]:
-    """A striped wall seen through a window that the actions move by a code cell (4 pixels)."""
+    """A chequered wall seen through a window that the actions move by a code cell (4 pixels)."""
     rng = np.random.default_rng(seed)
-    wall = np.repeat(rng.integers(0, 256, (6, 64, 3), dtype=np.uint8), 4, axis=0).repeat(4, axis=1)
+    palette = np.random.default_rng(0).integers(0, 256, (6, 3), dtype=np.uint8)
+    wall = palette[rng.integers(0, 6, (6, 64))].repeat(4, axis=0).repeat(4, axis=1)
     actions = rng.integers(0, 3, frames).tolist()
     at, pictures = 116, []
     for action in actions:
@@ -69,14 +70,14 @@ def episode_store(recordings: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return prepare(prep_config(recordings, tmp_path_factory.mktemp("stores") / "episodes"))
 
 
-def vqvae_config(store: EpisodeStore, run: Path, steps: int = 30, **model: object) -> TrainVQVAEConfig:
+def vqvae_config(store: EpisodeStore, run: Path, steps: int = 300, **model: object) -> TrainVQVAEConfig:
     return TrainVQVAEConfig(
         store=str(store.folder),
         run=str(run),
         model=VQVAEConfig(**{"hidden": 16, "residual_hidden": 8, "codebook_size": 32, "code_dim": 8, **model}),  # type: ignore[arg-type]
         optimizer=OptimizerConfig(learning_rate=3e-3, warmup_steps=2),
         training=TrainingConfig(
-            steps=steps, batch_size=8, validate_every=10, checkpoint_every=5, precision="32-true", accelerator="cpu"
+            steps=steps, batch_size=8, validate_every=100, checkpoint_every=100, precision="32-true", accelerator="cpu"
         ),
     )
 
@@ -87,7 +88,7 @@ SMALL_PATCH = PatchPredictorConfig(
 )  # fmt: skip
 
 
-def predictor_config(store: CodeStore, run: Path, steps: int = 20) -> TrainPredictorConfig:
+def predictor_config(store: CodeStore, run: Path, steps: int = 40) -> TrainPredictorConfig:
     return TrainPredictorConfig(
         store=str(store.folder),
         run=str(run),

@@ -315,6 +315,14 @@ class DemoConfig:
 
     out: str = "demo"
     """Folder of everything the demo makes. Run it again to continue, or remove it to start over."""
+    episodes: int = 40
+    """Episodes to record."""
+    frames: int = 200
+    """Frames in an episode."""
+    vqvae_steps: int = 1600
+    """Optimiser steps of the VQ-VAE."""
+    predictor_steps: int = 700
+    """Optimiser steps of the predictor."""
 
 
 # ---------------------------------------------------------------- parsing

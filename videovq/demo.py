@@ -43,7 +43,7 @@ class Stage(NamedTuple):
 def demo(config: DemoConfig) -> None:
     """Record ViZDoom episodes, run every stage on them, and say how good the prediction is."""
     out = Path(config.out)
-    stages = make_stages(out)
+    stages = make_stages(config)
     expected, began = 0.0, time.monotonic()
     for i, stage in enumerate(stages, start=1):
         # Stages that an earlier demo finished take no time: judge this machine by none shorter than a third.
@@ -61,17 +61,18 @@ def demo(config: DemoConfig) -> None:
         print(f"  {path}")
 
 
-def make_stages(out: Path) -> list[Stage]:
+def make_stages(config: DemoConfig) -> list[Stage]:
     """Every stage with its settings."""
+    out = Path(config.out)
     episodes, store, codes = str(out / "episodes"), str(out / "stores/episodes"), str(out / "stores/codes")
     vqvae_run, predictor_run = str(out / "runs/vqvae"), str(out / "runs/predictor")
-    recording = RecordConfig(out=episodes, episodes=40, frames=200)
+    recording = RecordConfig(out=episodes, episodes=config.episodes, frames=config.frames)
     preparing = PrepConfig(source=episodes, out=store, validation_fraction=0.05, test_fraction=0.1)
     reconstructing = TrainVQVAEConfig(
         store=store,
         run=vqvae_run,
         model=VQVAEConfig(hidden=64, residual_hidden=32),
-        training=TrainingConfig(steps=1600, batch_size=32, validate_every=400, checkpoint_every=200),
+        training=TrainingConfig(steps=config.vqvae_steps, batch_size=32, validate_every=400, checkpoint_every=200),
     )
     encoding = EncodeConfig(store=store, vqvae=vqvae_run, out=codes)
     predicting = TrainPredictorConfig(
@@ -79,7 +80,7 @@ def make_stages(out: Path) -> list[Stage]:
         run=predictor_run,
         model=PatchPredictorConfig(width=96, blocks=2, transformer_width=96, transformer_layers=2, heads=4),
         optimizer=OptimizerConfig(learning_rate=2e-3, weight_decay=0.01),
-        training=TrainingConfig(steps=700, batch_size=3, validate_every=350, checkpoint_every=100),
+        training=TrainingConfig(steps=config.predictor_steps, batch_size=3, validate_every=350, checkpoint_every=100),
     )
     rolling = RolloutConfig(predictor=predictor_run, vqvae=vqvae_run, context=store, start=20, temperature=TEMPERATURE)
 

@@ -6,6 +6,8 @@ statistics are float32 also within autocast, and statistics are summed over all 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.distributed as dist
 from einops import rearrange
@@ -20,7 +22,7 @@ KMEANS_ITERATIONS = 10
 FRESH = 3.0  # a fresh code's usage, in units of the restart threshold: it has some 100 steps to find vectors
 
 
-class VectorQuantizer(nn.Module):
+class VectorQuantizer(nn.Module, ABC):
     """What both quantizers share: search, k-means initialisation, usage, restart of dead codes.
 
     Args:
@@ -81,8 +83,9 @@ class VectorQuantizer(nn.Module):
     def chosen(self, codes: Int64[Tensor, "n"]) -> Float[Tensor, "n d"]:
         return embedding(codes, self.codebook)
 
+    @abstractmethod
     def loss(self, vectors: Float[Tensor, "n d"], chosen: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
-        raise AssertionError("a subclass says what its loss is")
+        """What the quantizer adds to the training loss."""
 
     def update_codebook(self, vectors: Float[Tensor, "n d"], codes: Int64[Tensor, "n"], counts: Tensor) -> None:
         """Move the codebook by statistics, where it does not learn by gradient."""

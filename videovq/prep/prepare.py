@@ -55,7 +55,7 @@ class Plan:
     def fingerprint(self) -> dict[str, Any]:
         """Everything that decides the store's content, to compare with an interrupted run."""
         sizes = [
-            {id_: sum(p.stat().st_size for p in _files(stem)) for id_, stem in shard.stems.items()}
+            {id_: sum(p.stat().st_size for p in _files(stem) if p.is_file()) for id_, stem in shard.stems.items()}
             for shard in self.shards
         ]
         settings = {k: getattr(self, k) for k in ("fps", "frame_size", "frame_step", "merge_actions")}
@@ -118,7 +118,7 @@ def _check(config: PrepConfig) -> None:
 
 def make_plan(config: PrepConfig) -> Plan:
     """Find the episodes, their splits and shards; reads no video."""
-    stems = find_videos(Path(config.source))
+    stems = find_videos(Path(config.source), without=Path(config.out))
     declared: dict[str, str] = {}
     first: Sidecar | None = None
     for id_, stem in stems.items():

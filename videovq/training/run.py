@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -125,13 +126,17 @@ def _logger(name: str, run: Path, start: int) -> Logger:
     # A folder for each start: Lightning's CSV logger empties the folder it opens.
     version = f"from-{start:07d}"
     if name == "wandb":
-        import wandb
-
-        offline = wandb.api.api_key is None
+        offline = not _has_wandb_key()
         return WandbLogger(project="videovq", name=run.name, save_dir=run, offline=offline, version=_wandb_id(run))
     if name == "tensorboard":
         return TensorBoardLogger(run, "logs", version)
     return CSVLogger(run, "logs", version, flush_logs_every_n_steps=20)
+
+
+def _has_wandb_key() -> bool:
+    """Whether wandb could log in without asking: a key in the environment, or in the netrc file of `wandb login`."""
+    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    return bool(os.environ.get("WANDB_API_KEY")) or (netrc.is_file() and "wandb" in netrc.read_text())
 
 
 def _wandb_id(run: Path) -> str:

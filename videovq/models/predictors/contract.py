@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from jaxtyping import Float, Int64, Shaped
@@ -11,7 +12,7 @@ from videovq.config import PredictorConfig
 from videovq.types import ActionSpec, PredictorOutput
 
 
-class Predictor(nn.Module):
+class Predictor(nn.Module, ABC):
     """p(codes | actions) as a product of conditionals, frame by frame and code by code.
 
     ``forward`` scores given frames; ``start`` and ``step`` draw new ones. ``step`` repeated gives the same conditionals
@@ -31,6 +32,7 @@ class Predictor(nn.Module):
         self.grid = grid
         self.register_buffer("codebook", codebook.detach().float().clone())
 
+    @abstractmethod
     def forward(
         self,
         codes: Int64[Tensor, "b t y x"],
@@ -45,12 +47,12 @@ class Predictor(nn.Module):
             given: what the predictor sees of the frames before the one it scores, where that is not ``codes``:
                 training against noise.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, codes: Int64[Tensor, "b t y x"], actions: Shaped[Tensor, "b t_minus_1 a"]) -> Any:
         """The state after the given context frames and the actions between them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(
         self, state: Any, action: Shaped[Tensor, "b a"], noise: Float[Tensor, "b y x k"]
     ) -> tuple[Int64[Tensor, "b y x"], Any]:
@@ -61,4 +63,3 @@ class Predictor(nn.Module):
             noise: added to the logits before the largest is taken. Gumbel noise draws from the model exactly, scaled
                 by T at temperature T, and zeros take the most likely code (see videovq.models.sampling).
         """
-        raise NotImplementedError

@@ -29,15 +29,19 @@ class Sidecar:
     discontinuities: tuple[int, ...]
 
 
-def find_videos(folder: Path) -> dict[str, Path]:
+def find_videos(folder: Path, without: Path) -> dict[str, Path]:
     """Every ``.mp4`` or ``.json`` below a folder that could be an episode: id -> path without ending, in order.
+
+    Args:
+        without: a folder that is left out, where it lies within the other.
 
     Raises:
         ValueError: the folder is missing, or holds none.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give the folder of your NAME.mp4 + NAME.json episodes")
-    stems = {path.with_suffix("") for ending in ("mp4", "json") for path in folder.rglob(f"*.{ending}")}
+    paths = [path for ending in ("mp4", "json") for path in folder.rglob(f"*.{ending}")]
+    stems = {path.with_suffix("") for path in paths if without not in path.parents}
     if not stems:
         raise ValueError(f"{folder}: holds no NAME.mp4 beside a NAME.json")
     return {stem.relative_to(folder).as_posix(): stem for stem in sorted(stems)}
