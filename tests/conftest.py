@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,9 @@ from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
 
-torch.set_num_threads(1)  # the networks of these tests are too small to share
+# The networks of these tests are too small to share, and a process they start must round as this one does.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 NAMES = ("stay", "left", "right")
 SIZE = 24

@@ -133,7 +133,10 @@ def write_rollout(
         written = [".gif", ".mp4", ".png", *written]
         if truth is not None:
             copied = request.context[-1:].expand_as(truth)
-            print("PSNR (dB) by horizon: prediction " + _row(psnr(result.frames, truth).mean(dim=0)))
+            print(
+                "PSNR (dB) by horizon: prediction "
+                + _row(psnr(result.frames, truth.expand_as(result.frames)).mean(dim=0))
+            )
             print("                       copy last  " + _row(psnr(copied, truth)))
     print(f"wrote {out}{{{','.join(written)}}}: {request.samples} x {len(request.actions)} frames, predicted as codes")
 
