@@ -141,8 +141,8 @@ class PredictorConfig:
 
 @dataclass(frozen=True)
 class PatchPredictorConfig(PredictorConfig):
-    """Convolutions at code resolution around a block-causal transformer over 3x3 patches and time, and a decoder
-    that draws the nine codes of every patch in nine steps.
+    """Lookups and convolutions at code resolution around a block-causal transformer over 3x3 patches and time, and a
+    decoder that draws the nine codes of every patch in nine steps.
     """
 
     width: int = 128

@@ -16,10 +16,10 @@ def test_lossless_is_exact_and_archive_is_close(tmp_path: Path) -> None:
     assert psnr(read_video(tmp_path / "a.mp4"), read_video(tmp_path / "l.mp4")).min() > 34
 
 
-def test_the_same_frames_give_the_same_file(tmp_path: Path) -> None:
+def test_the_same_frames_give_the_same_lossless_file(tmp_path: Path) -> None:
     frames, _ = world(1)
     for name in "ab":
-        write_video(tmp_path / f"{name}.mp4", frames, 15)
+        write_video(tmp_path / f"{name}.mp4", frames, 15, "lossless")
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
 

@@ -54,6 +54,9 @@ def write_video(
 ) -> None:
     """Write an H.264 mp4, complete or not at all.
 
+    The same frames give the same file where it is lossless. x264's lossy modes read memory that they never set: a few
+    bytes may differ from one time to the next.
+
     Args:
         frames: RGB uint8 ``h w c`` each.
         quality: ``lossless``: exact RGB; ``archive``: 4:4:4, visually lossless; ``share``: 4:2:0, which every player
@@ -71,8 +74,7 @@ def write_video(
                 stream.height, stream.width = array.shape[:2]
                 stream.pix_fmt = pixels
                 stream.thread_count = 1
-                # No B-frames: with them x264 reads memory it never set, and the same frames give different files.
-                stream.options = {"crf": crf, "preset": "medium", "bf": "0"}
+                stream.options = {"crf": crf, "preset": "medium"}
             container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
         if stream is None:
             raise ValueError(f"{path}: no frames to write")

@@ -54,8 +54,8 @@ class Recording:
 def record(config: RecordConfig) -> None:
     """Record the episodes that ``config.out`` does not hold yet.
 
-    Every episode depends on the settings and its own seed only: a continued recording equals an uninterrupted one,
-    file by file.
+    Every episode depends on the settings and its own seed only: a continued recording equals an uninterrupted one, file
+    by file where it is lossless, and up to x264's rounding where it is not.
 
     Raises:
         ValueError: a setting cannot work, the environment is missing or unsuitable, or ``out`` holds something else.

@@ -71,7 +71,8 @@ def encode(config: EncodeConfig) -> CodeStore:
                 bar.update(len(chunk))
             infos, _ = read_shard_index(store.folder, index)
             write_shard(out, index, {"codes": torch.cat(parts), "actions": tensors["actions"].clone()}, infos)
-    _finish(out, store, trained)
+    if not (out / "store.json").exists():
+        _finish(out, store, trained)
     codes = CodeStore(out)
     print(
         f"{out}: {len(codes.episodes)} episodes, {total} frames as {codes.header.grid[0]}x{codes.header.grid[1]} codes"

@@ -1,8 +1,8 @@
 """The patch predictor: exact likelihood with nine draws a frame.
 
-Context: convolutions at code resolution look at the last few frames and are modulated by the last few actions; within
-them, at a third of the resolution, a block-causal transformer over 3x3 patches and time remembers older frames. The
-result is one vector for every code of the next frame.
+Context: at code resolution, lookups (attention within a frame) and convolutions read the last few frames, modulated by
+the last few actions and by place; between them, at a third of the resolution, a block-causal transformer over 3x3 patches
+and time remembers older frames. The result is one vector for every code of the next frame.
 
 Decoder: the codes of a frame are drawn in nine steps. In step g every patch draws its g-th code, given the context and
 the codes of the earlier steps in its own and the surrounding patches. The likelihood is the product of these
@@ -176,7 +176,7 @@ class Context(nn.Module):
         self.after = nn.ModuleList(ModulatedBlock(width, condition) for _ in range(config.blocks))
 
     def forward(
-        self, frames: Float[Tensor, "b t y x w"], condition: Float[Tensor, "b t c"], memory: Memory | None
+        self, frames: Float[Tensor, "b t y x e"], condition: Float[Tensor, "b t c"], memory: Memory | None
     ) -> tuple[Float[Tensor, "n w y x"], Memory]:
         batch = frames.shape[0]
         rows = self.what(silu(condition.flatten(0, 1)[:, :, None, None] + self.where))

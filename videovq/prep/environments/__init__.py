@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from math import inf
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -27,6 +27,7 @@ class Observation:
     pose: tuple[float, ...] | None = None
 
 
+@runtime_checkable
 class Environment(Protocol):
     """A world with numbered actions.
 
