@@ -1,8 +1,8 @@
 """The patch predictor: exact likelihood with nine draws a frame.
 
 Context: at code resolution, lookups (attention within a frame) and convolutions read the last few frames, modulated by
-the last few actions and by place; between them, at a third of the resolution, a block-causal transformer over 3x3 patches
-and time remembers older frames. The result is one vector for every code of the next frame.
+the last few actions and by place; between them, at a third of the resolution, a block-causal transformer over 3x3
+patches and time remembers older frames. The result is one vector for every code of the next frame.
 
 Decoder: the codes of a frame are drawn in nine steps. In step g every patch draws its g-th code, given the context and
 the codes of the earlier steps in its own and the surrounding patches. The likelihood is the product of these
