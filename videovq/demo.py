@@ -30,6 +30,7 @@ from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
 
 TEMPERATURE = 0.7
+TRUST = 300.0  # seconds that the stages must have taken before they outweigh the estimates
 
 
 class Stage(NamedTuple):
@@ -46,8 +47,8 @@ def demo(config: DemoConfig) -> None:
     stages = make_stages(config)
     expected, began = 0.0, time.monotonic()
     for i, stage in enumerate(stages, start=1):
-        # Stages that an earlier demo finished take no time: judge this machine by none shorter than a third.
-        pace = max((time.monotonic() - began) / expected, 1 / 3) if expected else 1.0
+        # This machine's pace, from the stages so far; the first, short ones say little about it.
+        pace = (time.monotonic() - began + TRUST) / (expected + TRUST)
         left = pace * sum(s.seconds for s in stages[i - 1 :])
         print(f"\n[{i}/{len(stages)}] {stage.name} (about {left / 60:.0f} min left in all)", flush=True)
         stage.run()
