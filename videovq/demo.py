@@ -92,12 +92,12 @@ def make_stages(config: DemoConfig) -> list[Stage]:
             rollout(RolloutConfig(**{**vars(rolling), "actions": actions, "out": str(out / "rollouts" / actions)}))
 
     return [
-        Stage("record ViZDoom episodes", 40, lambda: record(recording)),
-        Stage("prepare the EpisodeStore", 15, lambda: prepare(preparing)),
-        Stage("train the VQ-VAE", 120, lambda: vqvae.train(reconstructing)),
-        Stage("encode the episodes", 20, lambda: encode(encoding)),
-        Stage("train the predictor", 360, lambda: predictor.train(predicting)),
-        Stage("roll out", 10, rollouts),
+        Stage("record ViZDoom episodes", 20, lambda: record(recording)),
+        Stage("prepare the EpisodeStore", 8, lambda: prepare(preparing)),
+        Stage("train the VQ-VAE", 145, lambda: vqvae.train(reconstructing)),
+        Stage("encode the episodes", 15, lambda: encode(encoding)),
+        Stage("train the predictor", 480, lambda: predictor.train(predicting)),
+        Stage("roll out", 15, rollouts),
     ]
 
 

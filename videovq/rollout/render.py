@@ -40,7 +40,9 @@ def animation(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], 
             panels.append(
                 (title if predicted else "context", _panel(sample[n] if predicted else context[t], predicted, scale))
             )
-        caption = f"{n + 1}/{samples.shape[1]} {names[n]}" if predicted else f"context {t + 1}/{len(context)}"
+        caption = f"context {t + 1}/{len(context)}"
+        if predicted:
+            caption = f"predicted {n + 1}/{samples.shape[1]}: {names[n]}"
         pictures.append(_side_by_side(panels, caption))
     return pictures
 
