@@ -25,24 +25,17 @@ def animation(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], 
         scale: enlargement.
     """
     context, samples = _arrays(rollout)
-    real = context if truth is None else np.concatenate([context, truth])
+    real = None if truth is None else np.concatenate([context, truth])
     pictures = []
     for t in range(len(context) + samples.shape[1]):
-        predicted = t >= len(context)
         n = t - len(context)
-        panels = (
-            [(f"{'truth' if truth is not None else 'recorded'}", _panel(real[t], False, scale))]
-            if (truth is not None or len(samples) == 0)
-            else []
-        )
+        panels = [] if real is None else [("truth", _panel(real[t], False, scale))]
         for i, sample in enumerate(samples):
-            title = "predicted" if len(samples) == 1 else f"sample {i + 1}"
-            panels.append(
-                (title if predicted else "context", _panel(sample[n] if predicted else context[t], predicted, scale))
-            )
-        caption = f"context {t + 1}/{len(context)}"
-        if predicted:
-            caption = f"predicted {n + 1}/{samples.shape[1]}: {names[n]}"
+            if n < 0:
+                panels.append(("context", _panel(context[t], False, scale)))
+            else:
+                panels.append((_title(i, len(samples)), _panel(sample[n], True, scale)))
+        caption = f"context {t + 1}/{len(context)}" if n < 0 else f"predicted {n + 1}/{samples.shape[1]}: {names[n]}"
         pictures.append(_side_by_side(panels, caption))
     return pictures
 
@@ -54,8 +47,7 @@ def strip(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], scal
     if truth is not None:
         rows.append(("truth", [*((f, False) for f in context), *((f, False) for f in truth)]))
     for i, sample in enumerate(samples):
-        title = "predicted" if len(samples) == 1 else f"sample {i + 1}"
-        rows.append((title, [*((f, False) for f in context), *((f, True) for f in sample)]))
+        rows.append((_title(i, len(samples)), [*((f, False) for f in context), *((f, True) for f in sample)]))
     height, width = (s * scale for s in context.shape[1:3])
     cell_h, cell_w, margin = height + GAP, width + GAP, 70
     columns = len(context) + samples.shape[1]
@@ -95,6 +87,10 @@ def write_png(path: Path, picture: np.ndarray) -> None:
 def _arrays(rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
     assert rollout.frames is not None
     return rollout.request.context.numpy(), rollout.frames.numpy()
+
+
+def _title(sample: int, samples: int) -> str:
+    return "predicted" if samples == 1 else f"sample {sample + 1}"
 
 
 def _panel(frame: np.ndarray, predicted: bool, scale: int) -> np.ndarray:
