@@ -19,6 +19,7 @@ from videovq.config import VQVAEConfig
 from videovq.types import QuantizerOutput
 
 KMEANS_ITERATIONS = 10
+ROWS = 1024  # distances to 512 codes that stay in a core's cache: a quarter of the time of all at once
 FRESH = 3.0  # a fresh code's usage, in units of the restart threshold: it has some 100 steps to find vectors
 
 
@@ -78,7 +79,8 @@ class VectorQuantizer(nn.Module, ABC):
         codebook, vectors = self.codebook.detach().float(), vectors.float()
         # |z - e|^2 = |z|^2 - 2 z.e + |e|^2, and |z|^2 is the same for every code
         half_norms = codebook.pow(2).sum(1).mul(0.5)
-        return torch.addmm(half_norms, vectors, codebook.T, alpha=-1).argmin(dim=1)
+        parts = vectors.split(ROWS) if vectors.device.type == "cpu" else [vectors]
+        return torch.cat([torch.addmm(half_norms, part, codebook.T, alpha=-1).min(dim=1).indices for part in parts])
 
     def chosen(self, codes: Int64[Tensor, "n"]) -> Float[Tensor, "n d"]:
         return embedding(codes, self.codebook)

@@ -7,9 +7,9 @@ import sys
 
 
 def keep_freed_memory() -> None:
-    """Make glibc keep freed blocks: else every large activation is mapped and zeroed anew, a third of a CPU step.
+    """Make glibc keep freed blocks: else every large activation is mapped and zeroed anew.
 
-    benchmarks/memory.py measures it. Does nothing on other systems.
+    benchmarks/memory.py measures what it saves. Does nothing on other systems.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
