@@ -311,7 +311,7 @@ class RolloutConfig:
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Record ViZDoom episodes and run every stage, small, in about ten minutes on two cores."""
+    """Record ViZDoom episodes and run every stage, small, in about twelve minutes on two cores."""
 
     out: str = "demo"
     """Folder of everything the demo makes. Run it again to continue, or remove it to start over."""
