@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +75,17 @@ def prep_config(source: Path, out: Path, **changes: object) -> PrepConfig:
 @pytest.fixture(scope="session")
 def episode_store(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> EpisodeStore:
     return prepare(prep_config(recordings, tmp_path_factory.mktemp("stores") / "episodes"))
+
+
+def run_and_kill(words: list[str], until: Path) -> None:
+    """Start a videovq command and SIGKILL it as soon as the file ``until`` is there."""
+    command = [sys.executable, "-m", "videovq.cli", *words]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not until.exists():
+        assert process.poll() is None, "it ended before it could be killed"
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def vqvae_config(store: EpisodeStore, run: Path, steps: int = 300, **model: object) -> TrainVQVAEConfig:

@@ -1,16 +1,11 @@
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.conftest import SIZE, prep_config, world, write_episode
+from tests.conftest import SIZE, prep_config, run_and_kill, world, write_episode
 from videovq.config import PrepConfig, to_yaml
 from videovq.data.store import EpisodeStore, read_shard_index
 from videovq.data.video import write_video
@@ -122,14 +117,8 @@ def test_killed_and_continued_equals_uninterrupted(recordings: Path, tmp_path: P
     config = prep_config(source, tmp_path / "killed", shard_episodes=1)
     prepare(PrepConfig(**{**vars(config), "out": str(tmp_path / "whole")}))
     (tmp_path / "c.yaml").write_text(to_yaml(config))
-    command = [sys.executable, "-m", "videovq.cli", "prep", "--config", str(tmp_path / "c.yaml")]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while not (tmp_path / "killed" / "shard-00002.json").exists():
-        assert process.poll() is None
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
     out = tmp_path / "killed"
+    run_and_kill(["prep", "--config", str(tmp_path / "c.yaml")], out / "shard-00002.json")
     assert not (out / "store.json").exists(), "killed half-way"
     with pytest.raises(ValueError, match="again"):
         EpisodeStore(out)

@@ -1,16 +1,11 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import vqvae_config
+from tests.conftest import run_and_kill, vqvae_config
 from videovq.checkpoints import load_vqvae
 from videovq.config import EncodeConfig
 from videovq.data.store import CodeStore, EpisodeStore
@@ -43,13 +38,7 @@ def test_killed_and_continued_equals_uninterrupted(
 ) -> None:
     settings = config(episode_store, vqvae_run, tmp_path / "out")
     words = ["--store", settings.store, "--vqvae", settings.vqvae, "--out", settings.out, "--batch_size", "1"]
-    command = [sys.executable, "-m", "videovq.cli", "encode", *words]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "out" / "shard-00000.json").exists():
-        assert process.poll() is None
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    run_and_kill(["encode", *words], tmp_path / "out" / "shard-00000.json")
     assert not (tmp_path / "out" / "store.json").exists(), "killed half-way"
     encode(settings)
     for path in code_store.folder.iterdir():

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import csv
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import predictor_config, vqvae_config
+from tests.conftest import predictor_config, run_and_kill, vqvae_config
 from videovq.config import to_yaml
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.training import predictor, vqvae
@@ -33,14 +28,7 @@ def losses(run: Path, metric: str) -> dict[int, float]:
 def kill_half_way(words: list[str], config: Any, tmp_path: Path) -> None:
     """Start the command and SIGKILL it as soon as its first checkpoint is on disk."""
     (tmp_path / "c.yaml").write_text(to_yaml(config))
-    command = [sys.executable, "-m", "videovq.cli", *words, "--config", str(tmp_path / "c.yaml")]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    checkpoint = Path(config.run) / "checkpoints" / "last.ckpt"
-    while not checkpoint.exists():
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    run_and_kill([*words, "--config", str(tmp_path / "c.yaml")], Path(config.run) / "checkpoints" / "last.ckpt")
     assert not (Path(config.run) / "model.safetensors").exists(), "killed half-way"
 
 

@@ -53,6 +53,27 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: not readable as JSON ({error})") from None
 
 
+def claim_folder(folder: Path, name: str, origin: Any, what: str) -> None:
+    """Make ``folder`` the place of one piece of work, or recognise an interrupted run of that very work.
+
+    Args:
+        name: file in the folder that keeps ``origin``.
+        origin: everything that decides what will be written, as JSON.
+        what: what ``origin`` is made of, for the error message.
+
+    Raises:
+        ValueError: the folder holds something else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    if path.exists():
+        if read_json(path) != origin:
+            raise ValueError(f"{folder}: was made from other {what}; choose another out, or remove it")
+    elif any(file.name != f"{name}.partial" for file in folder.iterdir()):
+        raise ValueError(f"{folder}: is not empty and holds no {name}; choose another out")
+    write_json(path, origin)
+
+
 def shard_name(index: int) -> str:
     return f"shard-{index:05d}"
 

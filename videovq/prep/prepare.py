@@ -19,10 +19,9 @@ from videovq.data.store import (
     SPLITS,
     EpisodeStore,
     StoreHeader,
-    read_json,
+    claim_folder,
     read_shard_index,
     shard_is_complete,
-    write_json,
     write_shard,
 )
 from videovq.data.video import read_video
@@ -74,14 +73,7 @@ def prepare(config: PrepConfig) -> EpisodeStore:
     _check(config)
     plan = make_plan(config)
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
-    fingerprint = plan.fingerprint()
-    if (out / "plan.json").exists():
-        if read_json(out / "plan.json") != fingerprint:
-            raise ValueError(f"{out}: was prepared from other episodes or settings; choose another out, or remove it")
-    elif any(out.iterdir()):
-        raise ValueError(f"{out}: is not empty and holds no preparation; choose another out")
-    write_json(out / "plan.json", fingerprint)
+    claim_folder(out, "plan.json", plan.fingerprint(), "episodes or settings")
 
     todo = [shard for shard in plan.shards if not shard_is_complete(out, shard.index)]
     with progress(len(plan.shards), "prep", "shard", done=len(plan.shards) - len(todo)) as bar:

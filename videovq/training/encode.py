@@ -15,10 +15,9 @@ from videovq.config import EncodeConfig
 from videovq.data.store import (
     CodeStore,
     EpisodeStore,
-    read_json,
+    claim_folder,
     read_shard_index,
     shard_is_complete,
-    write_json,
     write_shard,
     write_tensors,
 )
@@ -43,18 +42,12 @@ def encode(config: EncodeConfig) -> CodeStore:
     if config.batch_size < 1:
         raise ValueError("batch_size: must be at least 1")
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
     origin = {
         "vqvae": trained.fingerprint,
         "episodes": [[e.id, e.split, e.shard, e.start, e.length, e.sha256] for e in store.episodes],
         "header": {"grid": list(store.header.grid), "provenance": store.header.provenance},
     }
-    if (out / "origin.json").exists():
-        if read_json(out / "origin.json") != origin:
-            raise ValueError(f"{out}: holds codes of another VQ-VAE or store; choose another out, or remove it")
-    elif any(out.iterdir()):
-        raise ValueError(f"{out}: is not empty and holds no codes; choose another out")
-    write_json(out / "origin.json", origin)
+    claim_folder(out, "origin.json", origin, "episodes, or by another VQ-VAE")
 
     keep_freed_memory()
     network = trained.network.to(memory_format=torch.channels_last)
