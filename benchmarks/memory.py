@@ -15,7 +15,8 @@ network = VQVAE(VQVAEConfig()).to(memory_format=torch.channels_last)
 frames = (torch.rand(32, 3, 84, 84) - 0.5).to(memory_format=torch.channels_last)
 def step():
     with torch.autocast("cpu", torch.bfloat16):
-        loss = network(frames).loss
+        output = network(frames)
+        loss = output.nmse + output.quantizer.loss
     loss.backward()
 for _ in range(3):
     step()

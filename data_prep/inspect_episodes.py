@@ -10,8 +10,8 @@ import torch
 from einops import rearrange
 
 from videovq.data.store import EpisodeStore
+from videovq.pictures import write_png
 from videovq.prep.prepare import report
-from videovq.rollout.render import write_png
 
 if __name__ == "__main__":
     store = EpisodeStore(sys.argv[1])

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from videovq.config import (
+    EMAConfig,
     EncodeConfig,
     OptimizerConfig,
     PatchPredictorConfig,
@@ -92,7 +93,9 @@ def vqvae_config(store: EpisodeStore, run: Path, steps: int = 300, **model: obje
     return TrainVQVAEConfig(
         store=str(store.folder),
         run=str(run),
-        model=VQVAEConfig(**{"hidden": 16, "residual_hidden": 8, "codebook_size": 32, "code_dim": 8, **model}),  # type: ignore[arg-type]
+        model=VQVAEConfig(
+            **{"hidden": 16, "residual_hidden": 8, "code_dim": 8, "quantizer": EMAConfig(codebook_size=32), **model}
+        ),  # type: ignore[arg-type]
         optimizer=OptimizerConfig(learning_rate=3e-3, warmup_steps=2),
         training=TrainingConfig(
             steps=steps, batch_size=8, validate_every=100, checkpoint_every=100, precision="32-true", accelerator="cpu"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from videovq import config
+from videovq import config, parsing
 from videovq.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +17,7 @@ def command_of(path: Path) -> type:
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/**/*.yaml")), ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_shipped_yaml_is_parsed(path: Path) -> None:
-    config.read_config(command_of(path), path)
+    parsing.read_config(command_of(path), path)
 
 
 def test_there_are_shipped_yamls_for_every_command_that_takes_one() -> None:
@@ -29,34 +29,34 @@ def test_there_are_shipped_yamls_for_every_command_that_takes_one() -> None:
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 def test_round_trip_through_yaml(command, tmp_path: Path) -> None:
     before = command.config()
-    (tmp_path / "c.yaml").write_text(config.to_yaml(before))
-    assert config.read_config(command.config, tmp_path / "c.yaml") == before
+    (tmp_path / "c.yaml").write_text(parsing.to_yaml(before))
+    assert parsing.read_config(command.config, tmp_path / "c.yaml") == before
 
 
 def test_subclasses_round_trip_with_changed_values(tmp_path: Path) -> None:
-    before = config.parse(
+    before = parsing.parse(
         config.RecordConfig, ["--source", "DeepMindLabSource", "--source.level", "x", "--source.action_repeat", "2"]
     )
     assert before.source == config.DeepMindLabSource(level="x", action_repeat=2)
-    (tmp_path / "c.yaml").write_text(config.to_yaml(before))
-    assert config.read_config(config.RecordConfig, tmp_path / "c.yaml") == before
+    (tmp_path / "c.yaml").write_text(parsing.to_yaml(before))
+    assert parsing.read_config(config.RecordConfig, tmp_path / "c.yaml") == before
 
 
 def test_options_win_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("training: {steps: 7, batch_size: 3}\n")
-    found = config.parse(config.TrainVQVAEConfig, ["--config", str(tmp_path / "c.yaml"), "--training.steps", "9"])
+    found = parsing.parse(config.TrainVQVAEConfig, ["--config", str(tmp_path / "c.yaml"), "--training.steps", "9"])
     assert (found.training.steps, found.training.batch_size) == (9, 3)
 
 
 def test_switches_and_dashes() -> None:
-    assert config.parse(config.RolloutConfig, []).decode
-    assert not config.parse(config.RolloutConfig, ["--no-decode", "--context-frames", "3"]).decode
-    assert config.parse(config.RolloutConfig, ["--context-frames=3", "--decode", "false"]).context_frames == 3
-    assert config.parse(config.RecordConfig, ["--lossless", "--out", "a-b"]) == config.RecordConfig(
+    assert parsing.parse(config.RolloutConfig, []).decode
+    assert not parsing.parse(config.RolloutConfig, ["--no-decode", "--context-frames", "3"]).decode
+    assert parsing.parse(config.RolloutConfig, ["--context-frames=3", "--decode", "false"]).context_frames == 3
+    assert parsing.parse(config.RecordConfig, ["--lossless", "--out", "a-b"]) == config.RecordConfig(
         lossless=True, out="a-b"
     )
     with pytest.raises(ValueError, match="no_frames"):
-        config.parse(config.RolloutConfig, ["--no-frames"])
+        parsing.parse(config.RolloutConfig, ["--no-frames"])
 
 
 @pytest.mark.parametrize(
@@ -72,4 +72,4 @@ def test_switches_and_dashes() -> None:
 def test_a_wrong_key_or_value_is_named(yaml: str, named: str, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(yaml)
     with pytest.raises(ValueError, match=named):
-        config.read_config(config.TrainPredictorConfig, tmp_path / "c.yaml")
+        parsing.read_config(config.TrainPredictorConfig, tmp_path / "c.yaml")

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from videovq import __version__, config
+from videovq.parsing import parse
 
 
 class Command(NamedTuple):
@@ -30,6 +31,12 @@ COMMANDS = {
     ),
     "rollout": Command(
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
+    ),
+    "evaluate vqvae": Command(
+        "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
+    ),
+    "show codebook": Command(
+        "videovq.evaluation.codebook", "show", config.ShowCodebookConfig, "every code decoded, its usage, a map"
     ),
     "demo": Command("videovq.demo", "demo", config.DemoConfig, "record ViZDoom and run every stage, small"),
 }
@@ -57,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     command = COMMANDS[name]
     try:
-        settings: Any = config.parse(command.config, words[len(name.split()) :], prog=f"videovq {name}")
+        settings: Any = parse(command.config, words[len(name.split()) :], prog=f"videovq {name}")
         getattr(import_module(command.module), command.function)(settings)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Every dataclass that a YAML file or the command line can fill, and the parser that fills it.
+"""Every dataclass that a YAML file or the command line can fill.
 
 Imports neither torch nor the rest of videovq, so that ``videovq COMMAND --help`` answers at once.
 """
@@ -6,14 +6,7 @@ Imports neither torch nor the rest of videovq, so that ``videovq COMMAND --help`
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
-
-C = TypeVar("C")
-
+from typing import Literal
 
 # ---------------------------------------------------------------- record
 
@@ -108,6 +101,93 @@ class PrepConfig:
 
 
 @dataclass(frozen=True)
+class QuantizerConfig:
+    """How vectors become codes."""
+
+
+@dataclass(frozen=True)
+class LearnedCodebookConfig(QuantizerConfig):
+    """What the learned codebooks share."""
+
+    codebook_size: int = 512
+    """K, the number of codes."""
+    commitment: float = 0.25
+    """beta, the weight of the commitment loss (van den Oord et al. 2017, equation 3)."""
+    decay: float = 0.99
+    """gamma of the moving averages of code usage and, where they make the codebook, of its vectors."""
+    restart_below: float = 0.02
+    """A code used less than this fraction of an even share (moving average) restarts at a random encoder output;
+    0: never."""
+    start_after: int = 0
+    """Steps that train encoder and decoder alone, before k-means places the codes."""
+
+
+@dataclass(frozen=True)
+class EMAConfig(LearnedCodebookConfig):
+    """Every code is the moving average of the vectors that chose it (van den Oord et al. 2017, appendix A.1)."""
+
+
+@dataclass(frozen=True)
+class CodebookLossConfig(LearnedCodebookConfig):
+    """Codes are pulled to the vectors that chose them by gradient (van den Oord et al. 2017, equation 3)."""
+
+
+@dataclass(frozen=True)
+class CosineConfig(LearnedCodebookConfig):
+    """EMA codes and vectors of length 1: the nearest code is the one at the smallest angle (arXiv 2110.04627)."""
+
+
+@dataclass(frozen=True)
+class FSQConfig(QuantizerConfig):
+    """Finite scalar quantization: a few numbers, each rounded to one of its levels (arXiv 2309.15505)."""
+
+    levels: list[int] = field(default_factory=lambda: [8, 8, 8])
+    """Levels of each number, 3 or more; their product is the number of codes."""
+
+
+@dataclass(frozen=True)
+class LFQConfig(QuantizerConfig):
+    """Lookup-free quantization: the signs of log2(K) numbers (arXiv 2310.05737)."""
+
+    codebook_size: int = 512
+    """K, the number of codes, a power of two."""
+    commitment: float = 0.25
+    """Weight of the commitment loss."""
+    entropy: float = 0.1
+    """Weight of the entropy loss, which makes every vector sure of its code and all codes equally frequent."""
+
+
+@dataclass(frozen=True)
+class RotationConfig(QuantizerConfig):
+    """EMA codes with the rotation trick's gradient (arXiv 2410.06424)."""
+
+    codebook_size: int = 512
+    """K, the number of codes."""
+    commitment: float = 0.25
+    """Weight of the commitment loss."""
+    decay: float = 0.99
+    """Of the moving averages."""
+    restart_below: float = 1.0
+    """A code chosen less often than this in a batch (moving average) restarts at a random encoder output; 0: never."""
+
+
+@dataclass(frozen=True)
+class ResidualConfig(QuantizerConfig):
+    """Residual quantization: every layer's code refines the ones before (arXiv 2107.03312). The digits of a code."""
+
+    codebook_size: int = 32
+    """Codes in a layer; ``codebook_size ** layers`` is K."""
+    layers: int = 2
+    """Number of layers."""
+    commitment: float = 0.25
+    """Weight of the commitment loss."""
+    decay: float = 0.99
+    """Of the moving averages."""
+    restart_below: float = 1.0
+    """A code chosen less often than this in a batch (moving average) restarts at a random encoder output; 0: never."""
+
+
+@dataclass(frozen=True)
 class VQVAEConfig:
     """The per-frame VQ-VAE of van den Oord et al. 2017, section 4.1."""
 
@@ -119,19 +199,10 @@ class VQVAEConfig:
     """Residual blocks in the encoder, and in the decoder."""
     downsamplings: int = 2
     """Stride-2 convolutions: 2 turns 84x84 pixels into 21x21 codes."""
-    codebook_size: int = 512
-    """K, the number of codes."""
     code_dim: int = 64
     """D, the width of a code's vector."""
-    quantizer: Literal["ema", "codebook_loss"] = "ema"
-    """How the codebook learns: moving averages (paper, appendix A.1) or the codebook loss (equation 3)."""
-    commitment: float = 0.25
-    """beta, the weight of the commitment loss (equation 3)."""
-    ema_decay: float = 0.99
-    """gamma of the moving averages of code usage, and with ``ema`` of the codebook."""
-    restart_below: float = 0.02
-    """A code used less than this fraction of an even share (moving average) restarts at a random encoder output;
-    0: never."""
+    quantizer: QuantizerConfig = field(default_factory=EMAConfig)
+    """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +288,26 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class LossConfig:
+    """What a VQ-VAE minimises besides its quantizer's loss."""
+
+    pixels: Literal["mse", "l1"] = "mse"
+    """Squared error over the variance of the training frames, or absolute error over their standard deviation."""
+    ssim: float = 0.0
+    """Weight of 1 - multi-scale SSIM."""
+    lpips: float = 0.0
+    """Weight of LPIPS, a distance of ImageNet features; needs their weights (``lpips_network``) on this machine."""
+    lpips_network: Literal["vgg", "alex", "squeeze"] = "vgg"
+    """Network of LPIPS."""
+    adversarial: float = 0.0
+    """Weight of a patch discriminator's judgement, relative to the other losses' pull at the decoder's last layer."""
+    adversarial_after: int = 0
+    """Steps before the discriminator joins."""
+    discriminator_width: int = 64
+    """Channels of the discriminator's first convolution."""
+
+
+@dataclass(frozen=True)
 class TrainVQVAEConfig:
     """Train a VQ-VAE on the frames of an EpisodeStore."""
 
@@ -224,8 +315,12 @@ class TrainVQVAEConfig:
     """Folder of the EpisodeStore."""
     run: str = "runs/vqvae"
     """Run folder; an interrupted run continues there."""
+    pretrained: str = ""
+    """Start from the weights of this VQ-VAE that ships with videovq; ``model`` must be its architecture."""
     model: VQVAEConfig = field(default_factory=VQVAEConfig)
     """The network."""
+    loss: LossConfig = field(default_factory=LossConfig)
+    """What it minimises."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """The optimiser."""
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -240,6 +335,8 @@ class EncodeConfig:
     """Folder of the EpisodeStore."""
     vqvae: str = "runs/vqvae"
     """Run folder of the VQ-VAE."""
+    pretrained: str = ""
+    """Name of a VQ-VAE that ships with videovq, in place of ``vqvae``."""
     out: str = "stores/codes"
     """Folder of the CodeStore."""
     batch_size: int = 64
@@ -277,6 +374,8 @@ class RolloutConfig:
     """Run folder of the predictor."""
     vqvae: str = "runs/vqvae"
     """Run folder of the VQ-VAE that wrote the predictor's codes."""
+    pretrained: str = ""
+    """Name of a VQ-VAE that ships with videovq, in place of ``vqvae``."""
     context: str = "stores/episodes"
     """Where the context frames come from: an EpisodeStore, or a video file."""
     episode: str = ""
@@ -309,6 +408,47 @@ class RolloutConfig:
     """Enlargement of the pictures."""
 
 
+# ---------------------------------------------------------------- evaluate
+
+
+@dataclass(frozen=True)
+class EvaluateVQVAEConfig:
+    """Measure a VQ-VAE over every frame of a split: report.json, plots, and a grid of reconstructions."""
+
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore."""
+    vqvae: str = "runs/vqvae"
+    """Run folder of the VQ-VAE."""
+    pretrained: str = ""
+    """Name of a VQ-VAE that ships with videovq, in place of ``vqvae``."""
+    split: Literal["train", "val", "test"] = "test"
+    """Split to measure on."""
+    compare: list[str] = field(default_factory=list)
+    """``report.json`` of other VQ-VAEs, drawn with this one in the rate-distortion plot."""
+    out: str = "reports/vqvae"
+    """Folder of the report."""
+    scale: int = 3
+    """Enlargement of the reconstructions."""
+
+
+@dataclass(frozen=True)
+class ShowCodebookConfig:
+    """Draw every code of a VQ-VAE decoded alone with its usage, and a map of the codes."""
+
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore whose frames tell how often each code is used."""
+    vqvae: str = "runs/vqvae"
+    """Run folder of the VQ-VAE."""
+    pretrained: str = ""
+    """Name of a VQ-VAE that ships with videovq, in place of ``vqvae``."""
+    split: Literal["train", "val", "test"] = "val"
+    """Split whose frames are encoded."""
+    out: str = "reports/codebook"
+    """Folder of ``codes.png`` and ``map.png``."""
+    seed: int = 0
+    """Seed of the map's t-SNE."""
+
+
 @dataclass(frozen=True)
 class DemoConfig:
     """Record ViZDoom episodes and run every stage, small, in about twelve minutes on two cores."""
@@ -325,88 +465,5 @@ class DemoConfig:
     """Optimiser steps of the predictor."""
 
 
-# ---------------------------------------------------------------- parsing
-
-
-def make_parser(config: type, prog: str) -> ArgumentParser:
-    """One flat parser that fills ``config`` from ``--config FILE.yaml`` and from options, later ones winning."""
-    import jsonargparse
-
-    jsonargparse.set_parsing_settings(
-        subclasses_enabled=[SourceConfig, PredictorConfig],
-        docstring_parse_attribute_docstrings=True,
-    )
-    parser = jsonargparse.ArgumentParser(prog=prog, exit_on_error=False, description=config.__doc__)
-    parser.add_argument("--config", action="config", help="YAML file with any of the options below.")
-    parser.add_class_arguments(config)
-    return parser
-
-
-def parse(config: type[C], arguments: list[str], prog: str = "videovq") -> C:
-    """Fill a config dataclass from command-line arguments.
-
-    Raises:
-        ValueError: an unknown or missing key, or a value of the wrong type; the message names it.
-    """
-    import jsonargparse
-
-    parser = make_parser(config, prog)
-    words = spell_out(config, arguments)
-    try:
-        values = parser.instantiate(parser.parse_args(words))
-        chosen = {name: v for name, v in vars(values).items() if isinstance(v, (SourceConfig, PredictorConfig))}
-        # jsonargparse gives a chosen class the values of the default class's fields of the same name, so parse again
-        # with each chosen class's own defaults.
-        parser.set_defaults({name: to_plain(type(value)()) for name, value in chosen.items()})
-        values = parser.instantiate(parser.parse_args(words))
-    except (jsonargparse.ArgumentError, TypeError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
-    return config(**{name: values[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
-
-
-def spell_out(config: type, arguments: list[str]) -> list[str]:
-    """What the parser understands: ``--no-decode`` is ``--decode=false``, ``--frame-size`` is ``--frame_size``."""
-    switches = {name for name, f in config.__dataclass_fields__.items() if f.type in (bool, "bool")}  # type: ignore[attr-defined]
-    spelt = []
-    for i, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name.startswith("--"):
-            name = "--" + name[2:].replace("-", "_")
-            bare = not equals and (i + 1 == len(arguments) or arguments[i + 1].startswith("--"))
-            if bare and name[2:] in switches:
-                equals, value = "=", "true"
-            elif bare and name.startswith("--no_") and name[5:] in switches:
-                name, equals, value = "--" + name[5:], "=", "false"
-        spelt.append(name + equals + value)
-    return spelt
-
-
-def read_config(config: type[C], path: str | Path) -> C:
-    """Read a config dataclass from a YAML file.
-
-    Raises:
-        ValueError: the file is missing, or holds an unknown key or a value of the wrong type.
-    """
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no such file")
-    return parse(config, ["--config", str(path)])
-
-
-def to_yaml(config: Any) -> str:
-    """The YAML text from which :func:`read_config` rebuilds ``config``."""
-    import yaml
-
-    return yaml.safe_dump(to_plain(config), sort_keys=False)
-
-
-def to_plain(config: Any) -> Any:
-    """A config as plain dictionaries, lists and scalars; a chosen subclass as ``class_path`` + ``init_args``."""
-    if hasattr(config, "__dataclass_fields__"):
-        fields = {name: to_plain(getattr(config, name)) for name in config.__dataclass_fields__}
-        if isinstance(config, (SourceConfig, PredictorConfig)):
-            kind = type(config)
-            return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": fields}
-        return fields
-    if isinstance(config, (list, tuple)):
-        return [to_plain(value) for value in config]
-    return config
+CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig)
+"""Configs of which a user chooses a subclass, in YAML by ``class_path``."""

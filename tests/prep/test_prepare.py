@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import SIZE, prep_config, run_and_kill, world, write_episode
-from videovq.config import PrepConfig, to_yaml
+from videovq.config import PrepConfig
 from videovq.data.store import EpisodeStore, read_shard_index
 from videovq.data.video import write_video
+from videovq.parsing import to_yaml
 from videovq.prep.prepare import assign_splits, prepare
 
 

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import torch
 
-from videovq.config import DeepMindLabSource, GymnasiumSource, PrepConfig, RecordConfig, SourceConfig, read_config
+from videovq.config import DeepMindLabSource, GymnasiumSource, PrepConfig, RecordConfig, SourceConfig
 from videovq.data.resize import centre_resize
 from videovq.data.video import read_video
+from videovq.parsing import read_config
 from videovq.prep.environments import Observation, open_environment
 from videovq.prep.policy import StandstillSense, StickyRandomPolicy
 from videovq.prep.prepare import prepare

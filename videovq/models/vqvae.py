@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from videovq.config import VQVAEConfig
 from videovq.models.autoencoder import decoder, encoder
-from videovq.models.quantizers import build_quantizer
+from videovq.models.build import build_quantizer
 from videovq.types import QuantizerOutput
 
 
@@ -22,13 +22,11 @@ class VQVAEOutput:
         reconstruction: -0.5..0.5, not clipped.
         quantizer: codes, usage and the quantizer's loss.
         nmse: mean squared error over the variance of the training frames.
-        loss: ``nmse`` plus the quantizer's loss.
     """
 
     reconstruction: Float[Tensor, "b c h w"]
     quantizer: QuantizerOutput
     nmse: Float[Tensor, ""]
-    loss: Float[Tensor, ""]
 
 
 class VQVAE(nn.Module):
@@ -46,7 +44,7 @@ class VQVAE(nn.Module):
         sizes = (config.hidden, config.residual_hidden, config.residual_blocks, config.downsamplings, config.code_dim)
         self.stride = 2**config.downsamplings
         self.encoder = encoder(*sizes)
-        self.quantizer = build_quantizer(config)
+        self.quantizer = build_quantizer(config.quantizer, config.code_dim)
         self.decoder = decoder(*sizes)
         self.register_buffer("data_variance", torch.tensor(float(data_variance)))
 
@@ -54,13 +52,11 @@ class VQVAE(nn.Module):
         quantized = self.quantizer(self.encoder(frames))
         reconstruction = self.decoder(quantized.quantized).float()
         nmse = (reconstruction - frames).pow(2).mean() / self.data_variance
-        return VQVAEOutput(reconstruction, quantized, nmse, nmse + quantized.loss)
+        return VQVAEOutput(reconstruction, quantized, nmse)
 
     def encode(self, frames: Float[Tensor, "b c h w"]) -> Int64[Tensor, "b y x"]:
         """Codes of frames in -0.5..0.5."""
-        z = self.encoder(frames).float()
-        b, d, y, x = z.shape
-        return self.quantizer.nearest(z.permute(0, 2, 3, 1).reshape(-1, d)).reshape(b, y, x)
+        return self.quantizer.encode(self.encoder(frames))
 
     def decode(self, codes: Int64[Tensor, "b y x"]) -> Float[Tensor, "b c h w"]:
         """Frames of codes, about -0.5..0.5."""

@@ -19,10 +19,11 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from videovq.config import RecordConfig, read_config, to_yaml
+from videovq.config import RecordConfig
 from videovq.data.resize import centre_resize
 from videovq.data.store import write_json
 from videovq.data.video import write_video
+from videovq.parsing import read_config, to_yaml
 from videovq.prep.environments import Environment, Observation, open_environment
 from videovq.prep.parallel import run_all
 from videovq.prep.policy import StandstillSense, StickyRandomPolicy

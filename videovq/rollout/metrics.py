@@ -1,4 +1,4 @@
-"""Measures of reconstruction and prediction over a split, on arrays, never on compressed video."""
+"""Measures of prediction over a split, on arrays, never on compressed video."""
 
 from __future__ import annotations
 
@@ -12,20 +12,9 @@ from videovq.data.store import CodeStore, EpisodeStore
 from videovq.data.windows import windows
 from videovq.frames import psnr, to_float
 from videovq.models.predictors.contract import Predictor
-from videovq.models.quantizers import perplexity
 from videovq.models.vqvae import VQVAE
 from videovq.progress import progress
 from videovq.rollout.engine import decode_codes, predict_codes
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """How well a VQ-VAE reconstructs: mean PSNR of a frame in dB, and use of its codes over all frames."""
-
-    frames: int
-    psnr: float
-    perplexity: float
-    codes_used: int
 
 
 @dataclass(frozen=True)
@@ -48,20 +37,6 @@ class Horizons:
         for h, values in enumerate(zip(self.prediction, self.copy_last, self.ceiling, strict=True), start=1):
             rows.append("{:>8} {:>11.2f} {:>10.2f} {:>8.2f}".format(h, *values))
         return "\n".join(rows)
-
-
-@torch.inference_mode()
-def reconstruction(vqvae: VQVAE, store: EpisodeStore, split: str) -> Reconstruction:
-    """Encode and decode every frame of a split."""
-    usage = torch.zeros(vqvae.quantizer.codebook_size)
-    ratios = []
-    for info in store.split(split):
-        frames = store.read(info).frames
-        codes = vqvae.encode(to_float(frames))
-        usage += torch.bincount(codes.flatten(), minlength=len(usage))
-        ratios.append(psnr(decode_codes(vqvae, codes[None])[0], frames))
-    every = torch.cat(ratios)
-    return Reconstruction(len(every), float(every.mean()), perplexity(usage), int((usage > 0).sum()))
 
 
 @torch.inference_mode()

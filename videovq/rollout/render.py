@@ -7,13 +7,14 @@ from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from videovq.data.video import write_video
+from videovq.pictures import CAPTION, GAP, INK, WHITE, enlarged, font
 from videovq.types import Rollout
 
-RED, WHITE, INK = (220, 30, 30), (255, 255, 255), (25, 25, 25)
-BORDER, GAP, CAPTION = 3, 4, 16
+RED = (220, 30, 30)
+BORDER = 3
 
 
 def animation(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], scale: int) -> list[np.ndarray]:
@@ -55,9 +56,9 @@ def strip(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], scal
     draw = ImageDraw.Draw(sheet)
     for t in range(columns):
         text = names[t - len(context)] if t >= len(context) else f"context {t + 1}"
-        draw.text((margin + t * cell_w, 2), _fitting(text, width), INK, font=_font())
+        draw.text((margin + t * cell_w, 2), _fitting(text, width), INK, font=font())
     for r, (title, frames) in enumerate(rows):
-        draw.text((4, CAPTION + r * cell_h + height // 2 - 6), title, INK, font=_font())
+        draw.text((4, CAPTION + r * cell_h + height // 2 - 6), title, INK, font=font())
         for t, (frame, predicted) in enumerate(frames):
             sheet.paste(Image.fromarray(_panel(frame, predicted, scale)), (margin + t * cell_w, CAPTION + r * cell_h))
     return np.asarray(sheet)
@@ -77,13 +78,6 @@ def write_mp4(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
     write_video(path, [p[:height, :width] for p in pictures], fps, "share")
 
 
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a PNG, complete or not at all."""
-    partial = path.with_name(f".{path.name}")
-    iio.imwrite(partial, picture, extension=".png")
-    partial.replace(path)
-
-
 def _arrays(rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
     assert rollout.frames is not None
     return rollout.request.context.numpy(), rollout.frames.numpy()
@@ -94,9 +88,8 @@ def _title(sample: int, samples: int) -> str:
 
 
 def _panel(frame: np.ndarray, predicted: bool, scale: int) -> np.ndarray:
-    large = frame.repeat(scale, axis=0).repeat(scale, axis=1)
+    large = enlarged(frame, scale)
     if predicted:
-        large = large.copy()
         for edge in (np.s_[:BORDER], np.s_[-BORDER:], np.s_[:, :BORDER], np.s_[:, -BORDER:]):
             large[edge] = RED
     return large
@@ -107,17 +100,13 @@ def _side_by_side(panels: Sequence[tuple[str, np.ndarray]], caption: str) -> np.
     sheet = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + 2 * CAPTION), WHITE)
     draw = ImageDraw.Draw(sheet)
     for i, (title, picture) in enumerate(panels):
-        draw.text((i * (width + GAP) + 2, 2), title, INK, font=_font())
+        draw.text((i * (width + GAP) + 2, 2), title, INK, font=font())
         sheet.paste(Image.fromarray(picture), (i * (width + GAP), CAPTION))
-    draw.text((2, height + CAPTION + 2), caption, INK, font=_font())
+    draw.text((2, height + CAPTION + 2), caption, INK, font=font())
     return np.asarray(sheet)
 
 
-def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(11)
-
-
 def _fitting(text: str, width: int) -> str:
-    while len(text) > 3 and _font().getlength(text) > width:
+    while len(text) > 3 and font().getlength(text) > width:
         text = text[:-2] + "."
     return text

@@ -12,14 +12,15 @@ import torch
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
-from videovq.checkpoints import TrainedPredictor, load_predictor, load_vqvae
+from videovq.checkpoints import TrainedPredictor, load_predictor, load_vqvae, vqvae_run
 from videovq.config import RolloutConfig
 from videovq.data.resize import centre_resize
 from videovq.data.store import EpisodeStore, read_json
 from videovq.data.video import read_video
 from videovq.frames import psnr
+from videovq.pictures import write_png
 from videovq.rollout.engine import check_pair, generate
-from videovq.rollout.render import animation, strip, write_gif, write_mp4, write_png
+from videovq.rollout.render import animation, strip, write_gif, write_mp4
 from videovq.types import ActionSpec, Rollout, RolloutRequest
 
 
@@ -40,7 +41,7 @@ def rollout(config: RolloutConfig) -> Rollout:
     """
     if config.frames < 1 or config.context_frames < 1 or config.scale < 1:
         raise ValueError("frames, context_frames and scale: must be at least 1")
-    predictor, vqvae = load_predictor(config.predictor), load_vqvae(config.vqvae)
+    predictor, vqvae = load_predictor(config.predictor), load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     check_pair(vqvae, predictor)
     recording = _recording(config, vqvae.frame_size, predictor.action_spec)
     request, truth = make_request(config, recording, predictor.action_spec)

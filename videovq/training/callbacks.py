@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from videovq.pictures import drawn, new_figure, write_png
 from videovq.progress import progress
 
 
@@ -96,7 +95,7 @@ class Pictures(Callback):
 
 def draw_curves(rows: list[dict[str, float]], panels: Sequence[tuple[str, str, bool]]) -> np.ndarray:
     """Training and validation metrics against steps, one panel each, uint8 ``h w c``."""
-    figure = Figure(figsize=(5 * len(panels), 3.6), layout="constrained", dpi=110)
+    figure = new_figure(5 * len(panels), 3.6)
     for axis, (metric, label, logarithmic) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         for split, style in (("train", {"lw": 0.8, "alpha": 0.7}), ("val", {"marker": "o", "ms": 3.5})):
             points = [(row["step"], row[f"{split}/{metric}"]) for row in rows if f"{split}/{metric}" in row]
@@ -105,18 +104,12 @@ def draw_curves(rows: list[dict[str, float]], panels: Sequence[tuple[str, str, b
                 axis.legend(frameon=False)
         axis.set(xlabel="step", ylabel=label, yscale="log" if logarithmic else "linear")
         axis.grid(alpha=0.3, which="both")
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
+    return drawn(figure)
 
 
 def log_picture(trainer: L.Trainer, run: Path, name: str, picture: np.ndarray) -> None:
     """Write ``NAME.png`` into the run and hand it to wandb or TensorBoard where one is used."""
-    import imageio.v3 as iio
-
-    partial = run / f".{name}.png"
-    iio.imwrite(partial, picture)
-    partial.replace(run / f"{name}.png")
+    write_png(run / f"{name}.png", picture)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(name, [picture], step=trainer.global_step)

@@ -10,7 +10,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from videovq import __version__
-from videovq.checkpoints import TrainedVQVAE, load_vqvae
+from videovq.checkpoints import TrainedVQVAE, load_vqvae, vqvae_run
 from videovq.config import EncodeConfig
 from videovq.data.store import (
     CodeStore,
@@ -34,7 +34,7 @@ def encode(config: EncodeConfig) -> CodeStore:
         ValueError: store and VQ-VAE do not fit, or ``config.out`` holds codes of another VQ-VAE or store.
     """
     store = EpisodeStore(config.store)
-    trained = load_vqvae(config.vqvae)
+    trained = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     if trained.frame_size != store.header.grid:
         raise ValueError(
             f"{config.vqvae}: was trained on frames of {trained.frame_size}, but {store.folder} has {store.header.grid}"
@@ -81,7 +81,7 @@ def encode_frames(network: VQVAE, frames: UInt8[Tensor, "t h w c"]) -> Int64[Ten
 
 def _finish(out: Path, store: EpisodeStore, trained: TrainedVQVAE) -> None:
     quantizer = trained.network.quantizer
-    write_tensors(out / "codebook.safetensors", {"codebook": quantizer.codebook.detach().float().cpu().contiguous()})
+    write_tensors(out / "codebook.safetensors", {"codebook": quantizer.code_vectors().float().cpu().contiguous()})
     stride = trained.network.stride
     replace(
         store.header,

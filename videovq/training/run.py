@@ -18,7 +18,8 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, Wand
 from torch import nn
 
 from videovq.checkpoints import is_finished
-from videovq.config import OptimizerConfig, TrainingConfig, read_config, to_plain, to_yaml
+from videovq.config import OptimizerConfig, TrainingConfig
+from videovq.parsing import read_config, to_plain, to_yaml
 from videovq.training.callbacks import ProgressBar, StepSeed
 from videovq.training.memory import keep_freed_memory
 
@@ -34,8 +35,7 @@ def claim(run: Path, config: Any) -> bool:
     """
     path = run / "config.yaml"
     if path.is_file():
-        before = to_plain(read_config(type(config), path))
-        changed = _differences(before, to_plain(config))
+        changed = differences(read_config(type(config), path), config)
         if changed:
             raise ValueError(f"{run}: holds a training with other settings ({', '.join(changed)}); choose another run")
         if is_finished(run):
@@ -108,7 +108,7 @@ def fit(
         val_check_interval=min(training.validate_every, training.steps),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        gradient_clip_val=optimizer.gradient_clip or None,
+        gradient_clip_val=(optimizer.gradient_clip or None) if module.automatic_optimization else None,
         logger=_logger(training.logger, run, start),
         log_every_n_steps=20,
         callbacks=[*shared, *callbacks],
@@ -144,10 +144,12 @@ def _wandb_id(run: Path) -> str:
     return f"{run.name}-{zlib.crc32(str(run.resolve()).encode()):08x}"
 
 
-def _differences(before: Any, after: Any, name: str = "") -> list[str]:
+def differences(before: Any, after: Any, name: str = "") -> list[str]:
+    """Every setting in which two configs differ: ``name: before -> after``."""
+    before, after = to_plain(before), to_plain(after)
     if isinstance(before, dict) and isinstance(after, dict):
         keys = sorted({*before, *after})
-        return [d for k in keys for d in _differences(before.get(k), after.get(k), f"{name}.{k}" if name else k)]
+        return [d for k in keys for d in differences(before.get(k), after.get(k), f"{name}.{k}" if name else k)]
     return [] if before == after else [f"{name}: {before} -> {after}"]
 
 

@@ -1,0 +1,56 @@
+"""Plots of the reports, each uint8 ``h w c``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+
+from videovq.evaluation.reconstruction import Reconstruction
+from videovq.pictures import drawn, new_figure
+
+
+def code_usage(found: Reconstruction) -> np.ndarray:
+    """How often each code is chosen, the most frequent first."""
+    figure = new_figure(7, 3.6)
+    axis: Axes = figure.subplots()
+    share = found.usage.sort(descending=True).values / found.usage.sum()
+    axis.bar(range(len(share)), share.numpy(), width=1.0)
+    axis.axhline(1 / len(share), color="black", lw=0.8, ls="--", label="even share")
+    axis.set(xlabel="code, by frequency", ylabel="share of all codes", yscale="log")
+    axis.set_title(f"{found.codes_used} of {len(share)} codes used, perplexity {found.perplexity:.0f}")
+    axis.legend(frameon=False)
+    return drawn(figure)
+
+
+def psnr_by_level(found: Reconstruction) -> np.ndarray:
+    """PSNR of the frames of every level: median, quartiles, and the 5th and 95th percentile."""
+    names = sorted(set(found.levels))
+    groups = [found.psnr[torch.tensor([name == level for level in found.levels])].numpy() for name in names]
+    figure = new_figure(7, 1.2 + 0.4 * len(names))
+    axis: Axes = figure.subplots()
+    axis.boxplot(groups, orientation="horizontal", whis=(5, 95), showfliers=False, tick_labels=names)
+    axis.axvline(float(found.psnr.mean()), color="black", lw=0.8, ls="--", label="mean of all frames")
+    axis.set(xlabel="PSNR (dB)")
+    axis.legend(frameon=False)
+    return drawn(figure)
+
+
+def rate_distortion(reports: Sequence[dict[str, Any]]) -> np.ndarray:
+    """PSNR against bits per pixel, a line for every grid and a point for every codebook size."""
+    figure = new_figure(6, 4.2)
+    axis: Axes = figure.subplots()
+    for grid in sorted({tuple(r["grid"]) for r in reports}):
+        group = sorted((r for r in reports if tuple(r["grid"]) == grid), key=lambda r: r["bits_per_pixel"])
+        rates, ratios = [r["bits_per_pixel"] for r in group], [r["psnr"] for r in group]
+        axis.plot(rates, ratios, marker="o", label=f"{grid[0]}x{grid[1]} codes")
+        for report, rate, ratio in zip(group, rates, ratios, strict=True):
+            label = f"K={report['codebook_size']}"
+            axis.annotate(label, (rate, ratio), textcoords="offset points", xytext=(5, -10), fontsize=8)
+    axis.set(xlabel="bits per pixel (codes of fixed length)", ylabel="PSNR (dB)", xscale="log")
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
+    return drawn(figure)

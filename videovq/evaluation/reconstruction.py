@@ -1,0 +1,130 @@
+"""How well a VQ-VAE reconstructs a split, frame by frame, and how it uses its codes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from videovq.data.store import EpisodeStore
+from videovq.frames import psnr, to_float, to_uint8
+from videovq.models.quantizers.contract import perplexity
+from videovq.models.vqvae import VQVAE
+from videovq.progress import progress
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Measures over every frame of a split, on uint8 frames.
+
+    Attributes:
+        psnr: of each frame, in dB.
+        ssim: of each frame, at most 1.
+        levels: level of each frame.
+        nmse: mean squared error over the variance of these frames' values.
+        usage: how often each code was chosen.
+        grid: rows and columns of a frame's codes.
+        frame_size: rows and columns of a frame's pixels.
+    """
+
+    psnr: Float[Tensor, "n"]
+    ssim: Float[Tensor, "n"]
+    levels: list[str]
+    nmse: float
+    usage: Float[Tensor, "k"]
+    grid: tuple[int, int]
+    frame_size: tuple[int, int]
+
+    @cached_property
+    def codes_used(self) -> int:
+        return int((self.usage > 0).sum())
+
+    @cached_property
+    def perplexity(self) -> float:
+        return perplexity(self.usage)
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Of codes of fixed length."""
+        return math.prod(self.grid) * math.log2(len(self.usage)) / math.prod(self.frame_size)
+
+    def report(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        by_level = {}
+        for level in sorted(set(self.levels)):
+            chosen = torch.tensor([name == level for name in self.levels])
+            by_level[level] = {
+                "frames": int(chosen.sum()),
+                "psnr": round(float(self.psnr[chosen].mean()), 3),
+                "ssim": round(float(self.ssim[chosen].mean()), 4),
+            }
+        return {
+            "frames": len(self.psnr),
+            "psnr": round(float(self.psnr.mean()), 3),
+            "ssim": round(float(self.ssim.mean()), 4),
+            "nmse": round(self.nmse, 6),
+            "codebook_size": len(self.usage),
+            "codes_used": self.codes_used,
+            "perplexity": round(self.perplexity, 1),
+            "grid": list(self.grid),
+            "frame_size": list(self.frame_size),
+            "bits_per_pixel": round(self.bits_per_pixel, 4),
+            "bits_per_pixel_entropy_coded": round(
+                math.prod(self.grid) * math.log2(self.perplexity) / math.prod(self.frame_size), 4
+            ),
+            "compression_ratio": round(24 / self.bits_per_pixel, 2),
+            "levels": by_level,
+        }
+
+
+@torch.inference_mode()
+def reconstruction(vqvae: VQVAE, store: EpisodeStore, split: str) -> Reconstruction:
+    """Encode and decode every frame of a split."""
+    usage = torch.zeros(vqvae.quantizer.codebook_size)
+    ratios, similarities, levels = [], [], []
+    error, total, squares, values = 0.0, 0.0, 0.0, 0
+    episodes = store.split(split)
+    with progress(sum(info.length for info in episodes), "reconstruct", "frame") as bar:
+        for info in episodes:
+            for frames in store.read(info).frames.split(100):
+                codes, again = reconstruct(vqvae, frames)
+                usage += torch.bincount(codes.flatten(), minlength=len(usage))
+                ratios.append(psnr(again, frames))
+                similarities.append(ssim(again, frames))
+                error += float((again.double() - frames.double()).pow(2).sum())
+                total += float(frames.double().sum())
+                squares += float(frames.double().pow(2).sum())
+                values += frames.numel()
+                bar.update(len(frames))
+            levels += [info.level] * info.length
+    return Reconstruction(
+        psnr=torch.cat(ratios),
+        ssim=torch.cat(similarities),
+        levels=levels,
+        nmse=error / max(squares - total**2 / values, 1e-9),
+        usage=usage,
+        grid=(codes.shape[1], codes.shape[2]),
+        frame_size=store.header.grid,
+    )
+
+
+def reconstruct(
+    vqvae: VQVAE, frames: UInt8[Tensor, "t h w c"]
+) -> tuple[Int64[Tensor, "t y x"], UInt8[Tensor, "t h w c"]]:
+    """The codes of frames, and the frames that the decoder makes of them."""
+    codes = vqvae.encode(to_float(frames))
+    return codes, to_uint8(vqvae.decode(codes))
+
+
+def ssim(frames: UInt8[Tensor, "b h w c"], others: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
+    """Structural similarity of each frame, at most 1, with a Gaussian window of 11 pixels (Wang et al. 2004)."""
+    pair = [to_float(f) + 0.5 for f in (frames, others)]
+    found = structural_similarity_index_measure(pair[0], pair[1], data_range=1.0, reduction="none")
+    assert isinstance(found, Tensor)
+    return found.reshape(-1)

@@ -1,0 +1,105 @@
+"""``videovq evaluate vqvae``: measures, plots and reconstructions of a VQ-VAE over a split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from videovq import __version__
+from videovq.checkpoints import load_vqvae, vqvae_run
+from videovq.config import EvaluateVQVAEConfig
+from videovq.data.store import EpisodeStore, write_json
+from videovq.evaluation.charts import code_usage, psnr_by_level, rate_distortion
+from videovq.evaluation.reconstruction import Reconstruction, reconstruct, reconstruction
+from videovq.models.vqvae import VQVAE
+from videovq.parsing import to_plain
+from videovq.pictures import labelled_rows, write_png
+
+EXAMPLES = 8
+
+
+def evaluate(config: EvaluateVQVAEConfig) -> None:
+    """Write ``report.json``, ``reconstructions.png``, ``usage.png``, ``levels.png`` and ``rate_distortion.png``.
+
+    Raises:
+        ValueError: the run, the store or a report to compare with cannot be used.
+    """
+    run = vqvae_run(config.vqvae, config.pretrained)
+    trained, store = load_vqvae(run), EpisodeStore(config.store)
+    stride = trained.network.stride
+    if any(side % stride for side in store.header.grid):
+        raise ValueError(f"{store.folder}: frames of {store.header.grid} do not divide into cells of {stride} pixels")
+    others = [read_report(Path(path)) for path in config.compare]
+    found = reconstruction(trained.network, store, config.split)
+    report = {
+        "name": config.pretrained or run.name,
+        "split": config.split,
+        "store": str(store.folder),
+        "videovq": __version__,
+        "fingerprint": trained.fingerprint,
+        **found.report(),
+        "model": to_plain(trained.config),
+    }
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_png(out / "reconstructions.png", examples(trained.network, store, config.split, found, config.scale))
+    write_png(out / "usage.png", code_usage(found))
+    write_png(out / "levels.png", psnr_by_level(found))
+    write_png(out / "rate_distortion.png", rate_distortion([*others, report]))
+    write_json(out / "report.json", report)
+    print(summary(report))
+    print(f"written to {out}/: report.json, reconstructions.png, usage.png, levels.png, rate_distortion.png")
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A report of another VQ-VAE.
+
+    Raises:
+        ValueError: there is none, or it is no report.
+    """
+    try:
+        report = json.loads(path.read_text())
+        return {**report, "psnr": float(report["psnr"]), "bits_per_pixel": float(report["bits_per_pixel"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"compare: {path} is not a report.json of `videovq evaluate vqvae` ({error})") from None
+
+
+def summary(report: dict[str, Any]) -> str:
+    """What one wants to know first."""
+    rows, columns = report["grid"]
+    return (
+        f"{report['name']} on {report['split']}: {report['frames']} frames, PSNR {report['psnr']:.2f} dB,"
+        f" SSIM {report['ssim']:.3f}, NMSE {report['nmse']:.4f}\n"
+        f"{report['codes_used']} of {report['codebook_size']} codes used, perplexity {report['perplexity']:.0f};"
+        f" {rows}x{columns} codes, {report['bits_per_pixel']:.3f} bits per pixel, {report['compression_ratio']:.1f}:1"
+    )
+
+
+def examples(vqvae: VQVAE, store: EpisodeStore, split: str, found: Reconstruction, scale: int) -> np.ndarray:
+    """The worst, the best and evenly spaced frames between them by PSNR: original | reconstruction | difference."""
+    order = found.psnr.argsort()
+    chosen = order[torch.linspace(0, len(order) - 1, EXAMPLES).long()].tolist()
+    rows = []
+    for place in chosen:
+        frame = nth_frame(store, split, place)
+        with torch.inference_mode():
+            again = reconstruct(vqvae, frame)[1]
+        difference = (frame.int() - again.int()).mul(2).add(128).clamp(0, 255).to(torch.uint8)
+        caption = f"{found.levels[place]}  {found.psnr[place]:.1f} dB"
+        rows.append((caption, [frame[0].numpy(), again[0].numpy(), difference[0].numpy()]))
+    return labelled_rows(["original", "reconstruction", "2 x difference + grey"], rows, scale)
+
+
+def nth_frame(store: EpisodeStore, split: str, place: int) -> UInt8[Tensor, "1 h w c"]:
+    """The frame with this number among all of a split."""
+    for info in store.split(split):
+        if place < info.length:
+            return store.read(info, place, place + 1).frames
+        place -= info.length
+    raise AssertionError("a frame beyond the split")

@@ -1,0 +1,1 @@
+"""Quantizers: vectors <-> codes, behind one contract (``contract.py``)."""

@@ -1,0 +1,197 @@
+"""Codebooks that learn and stay alive: the paper's two rules, and cosine codes.
+
+k-means places the codes when the encoder has something to say, codes that fall out of use restart at vectors of the
+batch, and every statistic is summed over all ranks, so that all ranks hold the codebook of the union of their batches.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import embedding, mse_loss, normalize
+
+from videovq.config import CodebookLossConfig, CosineConfig, EMAConfig
+from videovq.models.quantizers.contract import Quantized, Quantizer, count, ranks, sum_over_ranks
+
+KMEANS_ITERATIONS = 10
+ROWS = 1024  # distances to 512 codes that stay in a core's cache: a quarter of the time of all at once
+FRESH = 3.0  # a fresh code's usage, in units of the restart threshold: it has some 100 steps to find vectors
+
+
+class VectorQuantizer(Quantizer, ABC):
+    """What the learned codebooks share: search, k-means initialisation, usage, restart of dead codes.
+
+    Args:
+        config: how the codebook learns.
+        code_dim: width of a code's vector.
+    """
+
+    codebook: Tensor
+    initialised: Tensor
+    mean_usage: Tensor
+    updates: Tensor
+
+    def __init__(self, config: EMAConfig | CodebookLossConfig | CosineConfig, code_dim: int) -> None:
+        super().__init__()
+        self.codebook_size = config.codebook_size
+        self.commitment = config.commitment
+        self.decay = config.decay
+        self.restart_below = config.restart_below
+        self.start_after = config.start_after
+        self.register_buffer("initialised", torch.tensor(False))
+        self.register_buffer("mean_usage", torch.zeros(config.codebook_size))
+        self.register_buffer("updates", torch.tensor(0))  # seeds the random draws, so that they resume exactly
+
+    def quantize(self, vectors: Float[Tensor, "n d"]) -> Quantized:
+        vectors = self.prepare(vectors)
+        flat = vectors.detach()
+        if self.training and not self.initialised:
+            if self.updates < self.start_after:
+                self.updates += 1
+                nothing = torch.zeros(len(flat), dtype=torch.int64, device=flat.device)
+                return Quantized(vectors, nothing, vectors.new_zeros(()), vectors.new_zeros(self.codebook_size))
+            self._initialise(flat)
+        codes = self._search(flat)
+        usage = count(codes, self.codebook_size)
+        chosen = embedding(codes, self.codebook)
+        loss = self.loss(vectors, chosen)
+        if self.training:
+            self._learn(flat, codes, usage)
+        return Quantized(StraightThrough.apply(vectors, chosen.detach()), codes, loss, usage)
+
+    def nearest(self, vectors: Float[Tensor, "n d"]) -> Int64[Tensor, "n"]:
+        """Index of the nearest code by Euclidean distance (paper, equation 1)."""
+        return self._search(self.prepare(vectors))
+
+    def look_up(self, codes: Int64[Tensor, "n"]) -> Float[Tensor, "n d"]:
+        return embedding(codes, self.codebook)
+
+    def prepare(self, vectors: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """What is quantized of the encoder's vectors."""
+        return vectors
+
+    @abstractmethod
+    def loss(self, vectors: Float[Tensor, "n d"], chosen: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+        """What the quantizer adds to the training loss."""
+
+    def update_codebook(self, vectors: Float[Tensor, "n d"], codes: Int64[Tensor, "n"]) -> None:
+        """Move the codebook by statistics, where it does not learn by gradient."""
+
+    def _search(self, vectors: Float[Tensor, "n d"]) -> Int64[Tensor, "n"]:
+        codebook = self.codebook.detach()
+        # |z - e|^2 = |z|^2 - 2 z.e + |e|^2, and |z|^2 is the same for every code
+        half_norms = codebook.pow(2).sum(1).mul(0.5)
+        parts = vectors.split(ROWS) if vectors.device.type == "cpu" else [vectors]
+        return torch.cat([torch.addmm(half_norms, part, codebook.T, alpha=-1).min(dim=1).indices for part in parts])
+
+    @torch.no_grad()
+    def _initialise(self, vectors: Float[Tensor, "n d"]) -> None:
+        """k-means on a batch, from randomly chosen vectors."""
+        centres = self._draw(vectors, self.codebook_size)
+        for _ in range(KMEANS_ITERATIONS):
+            self.codebook.data.copy_(centres)
+            codes = self._search(vectors)
+            usage = count(codes, self.codebook_size)
+            sums = sum_over_ranks(torch.zeros_like(centres).index_add_(0, codes, vectors))
+            centres = torch.where(usage[:, None] > 0, sums / usage.clamp(min=1)[:, None], centres)
+        self._place(torch.arange(self.codebook_size, device=vectors.device), centres, usage.sum())
+        self.initialised.fill_(True)
+
+    @torch.no_grad()
+    def _learn(self, vectors: Float[Tensor, "n d"], codes: Int64[Tensor, "n"], usage: Float[Tensor, "k"]) -> None:
+        self.updates += 1
+        self.mean_usage.lerp_(usage, 1 - self.decay)
+        self.update_codebook(vectors, codes)
+        dead = (self.mean_usage < self.restart_below * usage.sum() / self.codebook_size).nonzero()[:, 0]
+        if len(dead):
+            self._place(dead, self._draw(vectors, len(dead)), usage.sum())
+
+    def _place(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
+        """Put codes at new places, with little weight so that they can move quickly."""
+        self.codebook.data[indices] = vectors
+        self.mean_usage[indices] = FRESH * max(self.restart_below, 0.01) * batch / self.codebook_size
+
+    def _draw(self, vectors: Float[Tensor, "n d"], number: int) -> Float[Tensor, "m d"]:
+        """Random vectors of the batches of all ranks, one rank's after the other's; the same on every rank."""
+        rank, world = ranks()
+        total = len(vectors) * world
+        generator = torch.Generator().manual_seed(int(self.updates))
+        if total >= number:
+            places = torch.randperm(total, generator=generator)[:number]
+        else:
+            places = torch.randint(total, (number,), generator=generator)
+        places = places.to(vectors.device) - rank * len(vectors)
+        mine = (places >= 0) & (places < len(vectors))
+        return sum_over_ranks(vectors[places.where(mine, 0)] * mine[:, None])
+
+
+class CodebookLossQuantizer(VectorQuantizer):
+    """The codebook is a parameter, pulled to the encoder's outputs by gradient (paper, equation 3)."""
+
+    def __init__(self, config: CodebookLossConfig, code_dim: int) -> None:
+        super().__init__(config, code_dim)
+        self.codebook = nn.Parameter(torch.randn(config.codebook_size, code_dim) / code_dim**0.5)
+
+    def loss(self, vectors: Float[Tensor, "n d"], chosen: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+        """|sg[z] - e|^2 + beta |z - sg[e]|^2."""
+        return mse_loss(chosen, vectors.detach()) + self.commitment * mse_loss(vectors, chosen.detach())
+
+
+class EMAQuantizer(VectorQuantizer):
+    """The codebook is the moving average of the vectors that chose each code (paper, appendix A.1)."""
+
+    mean_sum: Tensor
+
+    def __init__(self, config: EMAConfig | CosineConfig, code_dim: int) -> None:
+        super().__init__(config, code_dim)
+        self.register_buffer("codebook", torch.randn(config.codebook_size, code_dim) / code_dim**0.5)
+        self.register_buffer("mean_sum", torch.zeros(config.codebook_size, code_dim))
+
+    def loss(self, vectors: Float[Tensor, "n d"], chosen: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+        """beta |z - sg[e]|^2."""
+        return self.commitment * mse_loss(vectors, chosen)
+
+    def update_codebook(self, vectors: Float[Tensor, "n d"], codes: Int64[Tensor, "n"]) -> None:
+        """m <- gamma m + (1 - gamma) sum z;  e = m / N, where N is the mean usage."""
+        sums = sum_over_ranks(torch.zeros_like(self.codebook).index_add_(0, codes, vectors))
+        self.mean_sum.lerp_(sums, 1 - self.decay)
+        # A code that nothing chooses for long keeps its place until it is restarted: 0 / 0 has no direction.
+        used = self.mean_usage > 1e-3
+        self.codebook[used] = self.mean_sum[used] / self.mean_usage[used, None]
+
+    def _place(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
+        super()._place(indices, vectors, batch)
+        self.mean_sum[indices] = vectors * self.mean_usage[indices, None]
+
+
+class CosineQuantizer(EMAQuantizer):
+    """Codes and vectors have length 1, so that the nearest code is the one at the smallest angle.
+
+    Yu et al. 2021, "Vector-quantized Image Modeling with Improved VQGAN" (arXiv 2110.04627), section 3.2.
+    """
+
+    def prepare(self, vectors: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        return normalize(vectors)
+
+    def update_codebook(self, vectors: Float[Tensor, "n d"], codes: Int64[Tensor, "n"]) -> None:
+        super().update_codebook(vectors, codes)
+        self.codebook.copy_(normalize(self.codebook))
+
+    def _place(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
+        super()._place(indices, normalize(vectors), batch)
+
+
+class StraightThrough(torch.autograd.Function):
+    """The chosen vectors forward, the gradient of the vectors backward (paper, section 3.2)."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, chosen: Tensor) -> Tensor:
+        return chosen.view_as(chosen)
+
+    @staticmethod
+    def backward(ctx: Any, *gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient[0], None

@@ -1,0 +1,108 @@
+"""Command line and YAML -> config dataclass -> YAML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from videovq.config import CHOICES
+
+if TYPE_CHECKING:
+    from jsonargparse import ArgumentParser
+
+C = TypeVar("C")
+
+
+def make_parser(config: type, prog: str) -> ArgumentParser:
+    """One flat parser that fills ``config`` from ``--config FILE.yaml`` and from options, later ones winning."""
+    import jsonargparse
+
+    jsonargparse.set_parsing_settings(
+        subclasses_enabled=list(CHOICES),
+        docstring_parse_attribute_docstrings=True,
+    )
+    parser = jsonargparse.ArgumentParser(prog=prog, exit_on_error=False, description=config.__doc__)
+    parser.add_argument("--config", action="config", help="YAML file with any of the options below.")
+    parser.add_class_arguments(config)
+    return parser
+
+
+def parse(config: type[C], arguments: list[str], prog: str = "videovq") -> C:
+    """Fill a config dataclass from command-line arguments.
+
+    Raises:
+        ValueError: an unknown or missing key, or a value of the wrong type; the message names it.
+    """
+    import jsonargparse
+
+    parser = make_parser(config, prog)
+    words = spell_out(config, arguments)
+    try:
+        values = parser.instantiate(parser.parse_args(words))
+        # jsonargparse gives a chosen class the values of the default class's fields of the same name, so parse again
+        # with each chosen class's own defaults.
+        parser.set_defaults({name: to_plain(type(value)()) for name, value in choices(values).items()})
+        values = parser.instantiate(parser.parse_args(words))
+    except (jsonargparse.ArgumentError, TypeError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    return config(**{name: values[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
+
+
+def choices(values: Any, name: str = "") -> dict[str, Any]:
+    """Every chosen subclass in a config, by its dotted name."""
+    found = {}
+    for key, value in vars(values).items():
+        dotted = f"{name}.{key}" if name else key
+        if isinstance(value, CHOICES):
+            found[dotted] = value
+        elif hasattr(value, "__dataclass_fields__"):
+            found.update(choices(value, dotted))
+    return found
+
+
+def spell_out(config: type, arguments: list[str]) -> list[str]:
+    """What the parser understands: ``--no-decode`` is ``--decode=false``, ``--frame-size`` is ``--frame_size``."""
+    switches = {name for name, f in config.__dataclass_fields__.items() if f.type in (bool, "bool")}  # type: ignore[attr-defined]
+    spelt = []
+    for i, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name.startswith("--"):
+            name = "--" + name[2:].replace("-", "_")
+            bare = not equals and (i + 1 == len(arguments) or arguments[i + 1].startswith("--"))
+            if bare and name[2:] in switches:
+                equals, value = "=", "true"
+            elif bare and name.startswith("--no_") and name[5:] in switches:
+                name, equals, value = "--" + name[5:], "=", "false"
+        spelt.append(name + equals + value)
+    return spelt
+
+
+def read_config(config: type[C], path: str | Path) -> C:
+    """Read a config dataclass from a YAML file.
+
+    Raises:
+        ValueError: the file is missing, or holds an unknown key or a value of the wrong type.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: no such file")
+    return parse(config, ["--config", str(path)])
+
+
+def to_yaml(config: Any) -> str:
+    """The YAML text from which :func:`read_config` rebuilds ``config``."""
+    import yaml
+
+    return yaml.safe_dump(to_plain(config), sort_keys=False)
+
+
+def to_plain(config: Any) -> Any:
+    """A config as plain dictionaries, lists and scalars; a chosen subclass as ``class_path`` + ``init_args``."""
+    if hasattr(config, "__dataclass_fields__"):
+        fields = {name: to_plain(getattr(config, name)) for name in config.__dataclass_fields__}
+        if isinstance(config, CHOICES):
+            kind = type(config)
+            return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": fields}
+        return fields
+    if isinstance(config, (list, tuple)):
+        return [to_plain(value) for value in config]
+    return config
