@@ -9,10 +9,11 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from tests.conftest import predictor_config, vqvae_config
 from videovq.checkpoints import load_predictor, load_vqvae
-from videovq.config import TrainVQVAEConfig
+from videovq.config import FSQConfig, LossConfig, TrainVQVAEConfig, VQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.evaluation.reconstruction import reconstruction
 from videovq.parsing import read_config
@@ -91,3 +92,37 @@ def test_noise_replaces_about_the_part_asked_for_by_similar_codes() -> None:
     changed = add_noise(codes, similar, 0.1)
     assert 0.08 < (changed != codes).float().mean() < 0.12
     assert (changed - codes).abs().max() <= 4
+
+
+def test_training_against_a_discriminator(episode_store: EpisodeStore, tmp_path: Path) -> None:
+    config = vqvae_config(episode_store, tmp_path / "run", steps=60)
+    loss = LossConfig(pixels="l1", ssim=0.5, adversarial=0.5, adversarial_after=20, discriminator_width=8)
+    config = replace(config, loss=loss, training=replace(config.training, validate_every=60, checkpoint_every=20))
+    vqvae.train(config)
+    rows = (tmp_path / "run" / "logs" / "from-0000000" / "metrics.csv").read_text().splitlines()
+    column = rows[0].split(",").index("train/discriminator")
+    logged = [row.split(",")[column] for row in rows[1:]]
+    assert any(logged), "the discriminator joins"
+    assert not logged[0], "but not before it should"
+    state = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["global_step"] == 60, "a step of both networks counts once"
+    assert not any("discriminator" in name for name in load_file(tmp_path / "run" / "model.safetensors"))
+    assert load_vqvae(tmp_path / "run").network.encode(torch.zeros(1, 3, 24, 24)).shape == (1, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"loss": LossConfig(adversarial_after=5)}, "loss.adversarial_after: has no effect"),
+        ({"loss": LossConfig(lpips_network="alex")}, "loss.lpips_network: has no effect"),
+        ({"pretrained": "nobody"}, "pretrained: no 'nobody'"),
+        ({"model": VQVAEConfig(quantizer=FSQConfig(levels=[8, 2]))}, "levels"),
+    ],
+)
+def test_vqvae_settings_that_cannot_work(
+    changes: dict[str, object], named: str, episode_store: EpisodeStore, tmp_path: Path
+) -> None:
+    config = replace(vqvae_config(episode_store, tmp_path / "run"), **changes)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=named):
+        vqvae.train(config)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,80 @@
+"""Our EMA quantizer against vector-quantize-pytorch's: same network, data, steps and seed, step by step in turns.
+
+    python benchmarks/quantizers.py EPISODE_STORE [STEPS]
+
+Both start from k-means and restart codes below the same usage. Trains on ``train``, measures on ``test``.
+"""
+
+import sys
+import time
+
+import torch
+from tqdm import trange
+from vector_quantize_pytorch import VectorQuantize
+
+from videovq.config import EMAConfig, OptimizerConfig, RotationConfig, VQVAEConfig
+from videovq.data.modules import FrameData
+from videovq.data.store import EpisodeStore
+from videovq.evaluation.reconstruction import reconstruction
+from videovq.frames import to_float
+from videovq.models.quantizers.library import RotationQuantizer
+from videovq.models.vqvae import VQVAE
+from videovq.training import run
+from videovq.training.memory import keep_freed_memory
+
+BATCH, SEED = 32, 0
+settings = EMAConfig()
+model = VQVAEConfig(quantizer=settings)
+keep_freed_memory()
+store = EpisodeStore(sys.argv[1])
+steps = int(sys.argv[2]) if len(sys.argv) > 2 else 800
+data = FrameData(store, BATCH, steps, SEED)
+
+
+def network(theirs: bool) -> VQVAE:
+    torch.manual_seed(SEED)
+    built = VQVAE(model, data.variance())
+    if theirs:
+        rows, columns = (side // built.stride for side in store.header.grid)
+        share = BATCH * rows * columns / settings.codebook_size
+        built.quantizer = RotationQuantizer(RotationConfig(), model.code_dim)
+        built.quantizer.vq = VectorQuantize(
+            dim=model.code_dim,
+            codebook_size=settings.codebook_size,
+            rotation_trick=False,
+            kmeans_init=True,
+            decay=settings.decay,
+            commitment_weight=settings.commitment,
+            threshold_ema_dead_code=settings.restart_below * share,
+        )
+    return built.to(memory_format=torch.channels_last).train()
+
+
+networks = {"videovq": network(False), "vector-quantize-pytorch": network(True)}
+optimizers = {name: run.optimizer(n, OptimizerConfig(learning_rate=2e-3), steps) for name, n in networks.items()}
+seconds: dict[str, list[float]] = {name: [] for name in networks}
+precision = torch.bfloat16 if run.precision("auto", "cpu") == "bf16-mixed" else torch.float32
+places = data.places["train"]
+for step in trange(steps, mininterval=10):
+    chosen = torch.randint(len(places), (BATCH,), generator=torch.Generator().manual_seed(SEED * 1_000_003 + step))
+    frames = to_float(store.frames(places[chosen]))
+    for name, net in networks.items():
+        torch.manual_seed(step)
+        start = time.perf_counter()
+        with torch.autocast("cpu", precision, enabled=precision == torch.bfloat16):
+            output = net(frames)
+        optimizers[name]["optimizer"].zero_grad()
+        (output.nmse + output.quantizer.loss).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizers[name]["optimizer"].step()
+        optimizers[name]["lr_scheduler"]["scheduler"].step()
+        seconds[name].append(time.perf_counter() - start)
+medians = {name: float(torch.tensor(values[5:]).median()) for name, values in seconds.items()}
+print(f"{steps} steps of {BATCH} frames, seed {SEED}; measured on test")
+print(f"{'quantizer':<26}{'PSNR (dB)':>10}{'perplexity':>12}{'codes used':>12}{'step':>8}")
+for name, net in networks.items():
+    found = reconstruction(net.eval(), store, "test")
+    print(
+        f"{name:<26}{found.psnr.mean():>10.2f}{found.perplexity:>12.0f}{found.codes_used:>12}"
+        f"{medians[name] / medians['videovq']:>8.2f}"
+    )

@@ -1,0 +1,54 @@
+"""Quality against rate over codebook sizes and grids: trains small VQ-VAEs and draws the rate-distortion plot.
+
+    python benchmarks/rate_distortion.py EPISODE_STORE OUT [STEPS]
+
+Tiny networks, seed 0, trained on ``train``, measured on ``test``; OUT/report/rate_distortion.png is the plot.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from videovq.config import (
+    EMAConfig,
+    EvaluateVQVAEConfig,
+    OptimizerConfig,
+    TrainingConfig,
+    TrainVQVAEConfig,
+    VQVAEConfig,
+)
+from videovq.evaluation.vqvae import evaluate
+from videovq.training.vqvae import train
+
+store, out = sys.argv[1], Path(sys.argv[2])
+steps = int(sys.argv[3]) if len(sys.argv) > 3 else 600
+reports: list[str] = []
+for downsamplings, sizes in ((2, (32, 128, 512, 2048)), (1, (8, 32, 128))):
+    for size in sizes:
+        name = f"{84 >> downsamplings}-{size}"
+        train(
+            TrainVQVAEConfig(
+                store=store,
+                run=str(out / name),
+                model=VQVAEConfig(
+                    hidden=64,
+                    residual_hidden=32,
+                    downsamplings=downsamplings,
+                    code_dim=32,
+                    quantizer=EMAConfig(codebook_size=size),
+                ),
+                optimizer=OptimizerConfig(learning_rate=2e-3),
+                training=TrainingConfig(steps=steps, batch_size=16, validate_every=steps, checkpoint_every=steps),
+            )
+        )
+        report = out / "report" / name
+        evaluate(EvaluateVQVAEConfig(store=store, vqvae=str(out / name), out=str(report), compare=list(reports)))
+        reports.append(str(report / "report.json"))
+last = Path(reports[-1]).parent / "rate_distortion.png"
+last.replace(out / "report" / "rate_distortion.png")
+for path in reports:
+    found = json.loads(Path(path).read_text())
+    print(
+        f"{found['grid'][0]}x{found['grid'][1]} K={found['codebook_size']:<5} {found['bits_per_pixel']:.3f} bits per"
+        f" pixel, {found['psnr']:.2f} dB, perplexity {found['perplexity']:.0f}"
+    )

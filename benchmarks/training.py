@@ -1,0 +1,48 @@
+"""Training throughput with the quantizer as a fraction of that without one: same network, steps in turns.
+
+python benchmarks/training.py [CONFIG.yaml]
+"""
+
+import sys
+import time
+
+import torch
+from torch import Tensor, nn
+
+from videovq.config import TrainVQVAEConfig
+from videovq.models.vqvae import VQVAE
+from videovq.parsing import read_config
+from videovq.training import run
+from videovq.training.memory import keep_freed_memory
+
+keep_freed_memory()
+config = read_config(TrainVQVAEConfig, sys.argv[1] if len(sys.argv) > 1 else "configs/train_vqvae.yaml")
+torch.manual_seed(0)
+network = VQVAE(config.model, 0.08).to(memory_format=torch.channels_last).train()
+optimizer = run.optimizer(network, config.optimizer, 1000)["optimizer"]
+bf16 = run.precision(config.training.precision, "cpu") == "bf16-mixed"
+frames = torch.rand(config.training.batch_size, 3, 21, 21).repeat_interleave(4, 2).repeat_interleave(4, 3) - 0.5
+frames = frames.to(memory_format=torch.channels_last)
+
+
+def step(layers: nn.Module | None) -> None:
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        if layers is None:
+            output = network(frames)
+            loss: Tensor = output.nmse + output.quantizer.loss
+        else:
+            loss = (layers(frames).float() - frames).pow(2).mean() / network.data_variance
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+kinds = {"with": None, "without": nn.Sequential(network.encoder, network.decoder)}
+seconds: dict[str, list[float]] = {name: [] for name in kinds}
+for _ in range(60):
+    for name, layers in kinds.items():
+        start = time.perf_counter()
+        step(layers)
+        seconds[name].append(time.perf_counter() - start)
+medians = {name: float(torch.tensor(values[10:]).median()) for name, values in seconds.items()}
+print(f"training with the quantizer: {medians['without'] / medians['with']:.2f} of the throughput without")
