@@ -45,4 +45,4 @@ with tempfile.TemporaryDirectory() as temporary:
         encode(EncodeConfig(store=str(part), vqvae=run, out=f"{temporary}/codes-{repeat}"))
         rates["encode"].append(frames / (time.perf_counter() - start))
 bare, full = max(rates["bare"]), max(rates["encode"])
-print(print(f"videovq encode: {full / bare:.2f} of the bare encoder ({full:.0f} against {bare:.0f} frames/s)"))
+print(f"videovq encode: {full / bare:.2f} of the bare encoder ({full:.0f} against {bare:.0f} frames/s)")

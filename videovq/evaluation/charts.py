@@ -13,6 +13,11 @@ from videovq.evaluation.reconstruction import Reconstruction
 from videovq.pictures import drawn, new_figure
 
 
+def short(level: str) -> str:
+    """A level's name without the folders before it."""
+    return level.rsplit("/", 1)[-1]
+
+
 def code_usage(found: Reconstruction) -> np.ndarray:
     """How often each code is chosen, the most frequent first."""
     figure = new_figure(7, 3.6)
@@ -32,10 +37,11 @@ def psnr_by_level(found: Reconstruction) -> np.ndarray:
     groups = [found.psnr[torch.tensor([name == level for level in found.levels])].numpy() for name in names]
     figure = new_figure(7, 1.2 + 0.4 * len(names))
     axis: Axes = figure.subplots()
-    axis.boxplot(groups, orientation="horizontal", whis=(5, 95), showfliers=False, tick_labels=names)
-    axis.axvline(float(found.psnr.mean()), color="black", lw=0.8, ls="--", label="mean of all frames")
-    axis.set(xlabel="PSNR (dB)")
-    axis.legend(frameon=False)
+    labels = [f"{short(name)} ({len(group)})" for name, group in zip(names, groups, strict=True)]
+    axis.boxplot(groups, orientation="horizontal", whis=(5, 95), showfliers=False, tick_labels=labels)
+    mean = float(found.psnr.mean())
+    axis.axvline(mean, color="black", lw=0.8, ls="--")
+    axis.set(xlabel="PSNR of a frame (dB): median, quartiles, 5 and 95 %", title=f"mean of all frames {mean:.2f} dB")
     return drawn(figure)
 
 

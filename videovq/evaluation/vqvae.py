@@ -15,7 +15,7 @@ from videovq import __version__
 from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import EvaluateVQVAEConfig
 from videovq.data.store import EpisodeStore, write_json
-from videovq.evaluation.charts import code_usage, psnr_by_level, rate_distortion
+from videovq.evaluation.charts import code_usage, psnr_by_level, rate_distortion, short
 from videovq.evaluation.reconstruction import Reconstruction, reconstruct, reconstruction
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import to_plain
@@ -91,7 +91,7 @@ def examples(vqvae: VQVAE, store: EpisodeStore, split: str, found: Reconstructio
         with torch.inference_mode():
             again = reconstruct(vqvae, frame)[1]
         difference = (frame.int() - again.int()).mul(2).add(128).clamp(0, 255).to(torch.uint8)
-        caption = f"{found.levels[place]}  {found.psnr[place]:.1f} dB"
+        caption = f"{short(found.levels[place])}  {found.psnr[place]:.1f} dB"
         rows.append((caption, [frame[0].numpy(), again[0].numpy(), difference[0].numpy()]))
     return labelled_rows(["original", "reconstruction", "2 x difference + grey"], rows, scale)
 

@@ -60,7 +60,7 @@ class VectorQuantizer(Quantizer, ABC):
         chosen = embedding(codes, self.codebook)
         loss = self.loss(vectors, chosen)
         if self.training:
-            self._learn(flat, codes, usage)
+            self._learn(flat, chosen.detach(), codes, usage)
         return Quantized(StraightThrough.apply(vectors, chosen.detach()), codes, loss, usage)
 
     def nearest(self, vectors: Float[Tensor, "n d"]) -> Int64[Tensor, "n"]:
@@ -91,7 +91,7 @@ class VectorQuantizer(Quantizer, ABC):
     @torch.no_grad()
     def _initialise(self, vectors: Float[Tensor, "n d"]) -> None:
         """k-means on a batch, from randomly chosen vectors."""
-        centres = self._draw(vectors, self.codebook_size)
+        centres = self._draw(vectors, torch.ones(len(vectors), device=vectors.device), self.codebook_size)
         for _ in range(KMEANS_ITERATIONS):
             self.codebook.data.copy_(centres)
             codes = self._search(vectors)
@@ -102,28 +102,38 @@ class VectorQuantizer(Quantizer, ABC):
         self.initialised.fill_(True)
 
     @torch.no_grad()
-    def _learn(self, vectors: Float[Tensor, "n d"], codes: Int64[Tensor, "n"], usage: Float[Tensor, "k"]) -> None:
+    def _learn(
+        self,
+        vectors: Float[Tensor, "n d"],
+        chosen: Float[Tensor, "n d"],
+        codes: Int64[Tensor, "n"],
+        usage: Float[Tensor, "k"],
+    ) -> None:
         self.updates += 1
         self.mean_usage.lerp_(usage, 1 - self.decay)
         self.update_codebook(vectors, codes)
         dead = (self.mean_usage < self.restart_below * usage.sum() / self.codebook_size).nonzero()[:, 0]
         if len(dead):
-            self._place(dead, self._draw(vectors, len(dead)), usage.sum())
+            # Far from every code are the rare things: a balloon of a colour that nothing else has.
+            errors = (vectors - chosen).pow(2).sum(dim=1)
+            self._place(dead, self._draw(vectors, errors, len(dead)), usage.sum())
 
     def _place(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
         """Put codes at new places, with little weight so that they can move quickly."""
         self.codebook.data[indices] = vectors
         self.mean_usage[indices] = FRESH * max(self.restart_below, 0.01) * batch / self.codebook_size
 
-    def _draw(self, vectors: Float[Tensor, "n d"], number: int) -> Float[Tensor, "m d"]:
-        """Random vectors of the batches of all ranks, one rank's after the other's; the same on every rank."""
+    def _draw(self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"], number: int) -> Float[Tensor, "m d"]:
+        """Vectors of the batches of all ranks, one rank's after the other's, drawn in proportion to their weights; the
+        same on every rank.
+        """
         rank, world = ranks()
-        total = len(vectors) * world
+        every = weights.new_zeros(world, len(weights))
+        every[rank] = weights
+        every = sum_over_ranks(every).flatten().cpu().double()
+        every += 1e-9 * every.mean() + 1e-30  # where nothing is wrong, everything is alike
         generator = torch.Generator().manual_seed(int(self.updates))
-        if total >= number:
-            places = torch.randperm(total, generator=generator)[:number]
-        else:
-            places = torch.randint(total, (number,), generator=generator)
+        places = torch.multinomial(every, number, replacement=len(every) < number, generator=generator)
         places = places.to(vectors.device) - rank * len(vectors)
         mine = (places >= 0) & (places < len(vectors))
         return sum_over_ranks(vectors[places.where(mine, 0)] * mine[:, None])

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tests.conftest import vqvae_config
+from videovq import checkpoints
+from videovq.checkpoints import WEIGHTS, export, load_vqvae, pretrained_run
+from videovq.config import EncodeConfig, VQVAEConfig
+from videovq.data.store import EpisodeStore
+from videovq.frames import psnr, to_float, to_uint8
+from videovq.training import vqvae
+from videovq.training.encode import encode
+
+SHIPPED = sorted(path.parent.name for path in checkpoints.PRETRAINED.glob(f"*/{WEIGHTS}"))
+
+
+@pytest.fixture
+def exported(vqvae_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The test's own VQ-VAE among those that ship."""
+    monkeypatch.setattr(checkpoints, "PRETRAINED", tmp_path)
+    export(vqvae_run, tmp_path / "small")
+    return tmp_path / "small"
+
+
+def test_an_export_is_half_as_large_and_as_good(exported: Path, vqvae_run: Path, episode_store: EpisodeStore) -> None:
+    assert (exported / WEIGHTS).stat().st_size < 0.62 * (vqvae_run / WEIGHTS).stat().st_size
+    frames = episode_store.read(episode_store.split("test")[0]).frames
+    ratios = []
+    for run in (vqvae_run, exported):
+        network = load_vqvae(run).network
+        assert all(p.dtype == torch.float32 for p in network.parameters())
+        with torch.no_grad():
+            ratios.append(psnr(to_uint8(network.decode(network.encode(to_float(frames)))), frames).mean())
+    assert ratios[1] == pytest.approx(ratios[0], abs=0.05)
+
+
+def test_pretrained_is_found_by_name(exported: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
+    assert pretrained_run("small") == exported
+    with pytest.raises(ValueError, match="no 'large'; choose from: small"):
+        pretrained_run("large")
+    settings = EncodeConfig(store=str(episode_store.folder), pretrained="small", out=str(tmp_path / "codes"))
+    assert encode(settings).header.fingerprint == load_vqvae(exported).fingerprint
+
+
+def test_training_starts_from_pretrained_weights(exported: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
+    config = replace(vqvae_config(episode_store, tmp_path / "run", steps=1), pretrained="small")
+    optimizer = replace(config.optimizer, learning_rate=0.0)
+    vqvae.train(replace(config, optimizer=optimizer, training=replace(config.training, validate_every=1)))
+    found, shipped = load_file(tmp_path / "run" / WEIGHTS), load_file(exported / WEIGHTS)
+    assert torch.equal(found["encoder.0.weight"], shipped["encoder.0.weight"].float())
+    other = replace(config, model=VQVAEConfig(hidden=16, residual_hidden=8, code_dim=4), run=str(tmp_path / "other"))
+    with pytest.raises(ValueError, match=r"another architecture \(model.code_dim: 8 -> 4"):
+        vqvae.train(other)
+    assert not (tmp_path / "other").exists()
+
+
+def test_weights_beyond_float16_are_not_exported(vqvae_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_bytes((vqvae_run / "config.yaml").read_bytes())
+    tensors = load_file(vqvae_run / WEIGHTS)
+    tensors["encoder.0.bias"][0] = 1e6
+    save_file(tensors, tmp_path / "run" / WEIGHTS, {"videovq": '{"frame_size": [24, 24]}'})
+    with pytest.raises(ValueError, match="encoder.0.bias does not fit"):
+        export(tmp_path / "run", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_loads_offline_and_has_its_card(name: str) -> None:
+    folder = pretrained_run(name)
+    assert (folder / WEIGHTS).stat().st_size < 8e6
+    card = (folder / "README.md").read_text()
+    for fact in ("seed", "steps", "hours", "PSNR", "Known weaknesses", "videovq train vqvae"):
+        assert fact in card, fact
+    trained = load_vqvae(folder)
+    frames = torch.rand(1, 3, 7, 7).repeat_interleave(12, 2).repeat_interleave(12, 3) - 0.5
+    with torch.no_grad():
+        codes = trained.network.encode(frames)
+        again = trained.network.decode(codes)
+    assert codes.shape == (1, 21, 21)
+    assert codes.unique().numel() > 20
+    assert (again - frames).pow(2).mean() < 0.5 * frames.var(), "coloured squares are still that"
+
+
+def test_dmlab_and_vizdoom_ship() -> None:
+    assert SHIPPED == ["dmlab", "vizdoom"]
