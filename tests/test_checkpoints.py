@@ -35,7 +35,7 @@ def test_an_export_is_half_as_large_and_as_good(exported: Path, vqvae_run: Path,
         network = load_vqvae(run).network
         assert all(p.dtype == torch.float32 for p in network.parameters())
         with torch.no_grad():
-            ratios.append(psnr(to_uint8(network.decode(network.encode(to_float(frames)))), frames).mean())
+            ratios.append(psnr(to_uint8(network.decode(network.encode(to_float(frames)))), frames).mean().item())
     assert ratios[1] == pytest.approx(ratios[0], abs=0.05)
 
 

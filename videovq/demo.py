@@ -10,6 +10,7 @@ from typing import NamedTuple
 from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.config import (
     DemoConfig,
+    EMAConfig,
     EncodeConfig,
     OptimizerConfig,
     PatchPredictorConfig,
@@ -72,7 +73,10 @@ def make_stages(config: DemoConfig) -> list[Stage]:
     reconstructing = TrainVQVAEConfig(
         store=store,
         run=vqvae_run,
-        model=VQVAEConfig(hidden=64, residual_hidden=32),
+        model=VQVAEConfig(
+            hidden=64, residual_hidden=32, code_dim=16, quantizer=EMAConfig(commitment=1.0, start_after=200)
+        ),
+        optimizer=OptimizerConfig(learning_rate=2e-3),
         training=TrainingConfig(steps=config.vqvae_steps, batch_size=32, validate_every=400, checkpoint_every=200),
     )
     encoding = EncodeConfig(store=store, vqvae=vqvae_run, out=codes)

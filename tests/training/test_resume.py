@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import predictor_config, run_and_kill, vqvae_config
-from videovq.config import CodebookLossConfig, EMAConfig, QuantizerConfig, RotationConfig
+from videovq.config import CodebookLossConfig, EMAConfig, LossConfig, QuantizerConfig, RotationConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.parsing import to_yaml
 from videovq.training import predictor, vqvae
@@ -33,17 +33,22 @@ def kill_half_way(words: list[str], config: Any, tmp_path: Path) -> None:
     assert not (Path(config.run) / "model.safetensors").exists(), "killed half-way"
 
 
+EMA = EMAConfig(codebook_size=32, restart_below=0.2)
+
+
 @pytest.mark.parametrize(
-    "quantizer",
+    ("quantizer", "loss"),
     [
-        EMAConfig(codebook_size=32, restart_below=0.2),
-        CodebookLossConfig(codebook_size=32),
-        RotationConfig(codebook_size=32),
+        (EMA, LossConfig()),
+        (CodebookLossConfig(codebook_size=32, restart_below=0.2), LossConfig()),
+        (RotationConfig(codebook_size=32), LossConfig()),
+        (EMA, LossConfig(adversarial=0.5, adversarial_after=30, discriminator_width=8)),
     ],
-    ids=lambda q: type(q).__name__,
+    ids=["ema", "codebook_loss", "rotation", "adversarial"],
 )
-def test_vqvae(quantizer: QuantizerConfig, episode_store: EpisodeStore, tmp_path: Path) -> None:
+def test_vqvae(quantizer: QuantizerConfig, loss: LossConfig, episode_store: EpisodeStore, tmp_path: Path) -> None:
     config = vqvae_config(episode_store, tmp_path / "whole", steps=200, quantizer=quantizer)
+    config = replace(config, loss=loss)
     config = replace(config, training=replace(config.training, validate_every=100, checkpoint_every=60))
     vqvae.train(config)
     killed = replace(config, run=str(tmp_path / "killed"))
