@@ -11,12 +11,21 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import predictor_config, vqvae_config
+from tests.conftest import predictor_config, prep_config, vqvae_config, write_episode
 from videovq.checkpoints import load_predictor, load_vqvae
-from videovq.config import FSQConfig, LossConfig, TrainVQVAEConfig, VQVAEConfig
+from videovq.config import (
+    CodebookLossConfig,
+    CosineConfig,
+    EMAConfig,
+    FSQConfig,
+    LossConfig,
+    TrainVQVAEConfig,
+    VQVAEConfig,
+)
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.evaluation.reconstruction import reconstruction
 from videovq.parsing import read_config
+from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
 from videovq.training.predictor import add_noise, similar_codes
 
@@ -126,3 +135,17 @@ def test_vqvae_settings_that_cannot_work(
     with pytest.raises(ValueError, match=named):
         vqvae.train(config)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", [EMAConfig, CodebookLossConfig, CosineConfig])
+def test_episodes_of_a_single_colour(kind: type, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    for i in range(9):
+        frames = np.full((40, 24, 24, 3), (200, 30, 90), dtype=np.uint8)
+        split = {"split": "test"} if i == 0 else {}
+        write_episode(tmp_path / "videos", f"episode_{i}", frames, [0] * 40, **split)
+    store = prepare(prep_config(tmp_path / "videos", tmp_path / "store", validation_fraction=0.5))
+    vqvae.train(vqvae_config(store, tmp_path / "run", steps=200, quantizer=kind(codebook_size=32)))
+    found = reconstruction(load_vqvae(tmp_path / "run").network, store, "test")
+    assert found.psnr.mean() > 35
+    assert torch.isfinite(load_file(tmp_path / "run" / "model.safetensors")["quantizer.codebook"]).all()

@@ -84,10 +84,12 @@ class FrameData(L.LightningDataModule):
         self.places = {split: _places(store, split) for split in ("train", "val")}
 
     def variance(self) -> float:
-        """Variance of the training frames' values in -0.5..0.5, from 1,000 frames spread over them."""
+        """Variance of the training frames' values in -0.5..0.5, from 1,000 frames spread over them; at least that of
+        one grey level, where all frames are of one colour.
+        """
         places = self.places["train"]
         chosen = places[torch.linspace(0, len(places) - 1, 1000).long()]
-        return float(self.store.frames(chosen).double().div(255).var())
+        return max(float(self.store.frames(chosen).double().div(255).var()), 1 / 255**2)
 
     def train_dataloader(self) -> RandomBatches[FrameBatch]:
         assert self.trainer is not None

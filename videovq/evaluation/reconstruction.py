@@ -107,7 +107,7 @@ def reconstruction(vqvae: VQVAE, store: EpisodeStore, split: str) -> Reconstruct
         psnr=torch.cat(ratios),
         ssim=torch.cat(similarities),
         levels=levels,
-        nmse=error / max(squares - total**2 / values, 1e-9),
+        nmse=error / max(squares - total**2 / values, values),  # at least a grey level's
         usage=usage,
         grid=(codes.shape[1], codes.shape[2]),
         frame_size=store.header.grid,
