@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -44,8 +45,25 @@ def parse(config: type[C], arguments: list[str], prog: str = "videovq") -> C:
         parser.set_defaults({name: to_plain(type(value)()) for name, value in choices(values).items()})
         values = parser.instantiate(parser.parse_args(words))
     except (jsonargparse.ArgumentError, TypeError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
+        raise ValueError(explained(config, " ".join(str(error).split()))) from None
     return config(**{name: values[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
+
+
+def explained(config: type, message: str) -> str:
+    """An error message, with the classes to choose from where a wrong one was chosen."""
+    wrong = re.search(r'Parser key "([\w.]+)": Expected a dot import path string: (\S+)', message)
+    if not wrong:
+        return message
+    default = config()
+    for name in wrong[1].split("."):
+        default = getattr(default, name)
+    base = next(kind for kind in CHOICES if isinstance(default, kind))
+    return f"{wrong[1]}: no {wrong[2]!r}; choose from {', '.join(leaves(base))}"
+
+
+def leaves(kind: type) -> list[str]:
+    """Names of the classes below a class that have none below themselves."""
+    return [name for below in kind.__subclasses__() for name in (leaves(below) or [below.__name__])]
 
 
 def choices(values: Any, name: str = "") -> dict[str, Any]:

@@ -42,6 +42,24 @@ def test_subclasses_round_trip_with_changed_values(tmp_path: Path) -> None:
     assert parsing.read_config(config.RecordConfig, tmp_path / "c.yaml") == before
 
 
+def test_a_quantizer_chosen_within_the_model_has_its_own_defaults(tmp_path: Path) -> None:
+    words = ["--model.quantizer", "RotationConfig", "--model.quantizer.decay", "0.9", "--model.hidden", "32"]
+    before = parsing.parse(config.TrainVQVAEConfig, words)
+    assert before.model == config.VQVAEConfig(hidden=32, quantizer=config.RotationConfig(decay=0.9))
+    (tmp_path / "c.yaml").write_text(parsing.to_yaml(before))
+    assert parsing.read_config(config.TrainVQVAEConfig, tmp_path / "c.yaml") == before
+    found = parsing.parse(
+        config.TrainVQVAEConfig, ["--config", str(tmp_path / "c.yaml"), "--model.quantizer.decay=0.8"]
+    )
+    assert found.model.quantizer == config.RotationConfig(decay=0.8)
+    levels = ["--model.quantizer", "FSQConfig", "--model.quantizer.levels", "[5,5,5]"]
+    assert parsing.parse(config.TrainVQVAEConfig, levels).model.quantizer == config.FSQConfig(levels=[5, 5, 5])
+    with pytest.raises(ValueError, match="levels"):
+        parsing.parse(config.TrainVQVAEConfig, ["--model.quantizer.levels", "[5,5,5]"])
+    with pytest.raises(ValueError, match="model.quantizer: no 'FSQ'; choose from EMAConfig, .*, FSQConfig"):
+        parsing.parse(config.TrainVQVAEConfig, ["--model.quantizer", "FSQ"])
+
+
 def test_options_win_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("training: {steps: 7, batch_size: 3}\n")
     found = parsing.parse(config.TrainVQVAEConfig, ["--config", str(tmp_path / "c.yaml"), "--training.steps", "9"])
