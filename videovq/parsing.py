@@ -63,7 +63,10 @@ def explained(config: type, message: str) -> str:
 
 def leaves(kind: type) -> list[str]:
     """Names of the classes below a class that have none below themselves."""
-    return [name for below in kind.__subclasses__() for name in (leaves(below) or [below.__name__])]
+    found: list[str] = []
+    for below in kind.__subclasses__():
+        found += leaves(below) or [below.__name__]
+    return found
 
 
 def choices(values: Any, name: str = "") -> dict[str, Any]:
