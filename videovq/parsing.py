@@ -61,7 +61,7 @@ def explained(config: type, message: str) -> str:
     return f"{wrong[1]}: no {wrong[2]!r}; choose from {', '.join(leaves(base))}"
 
 
-def leaves(kind: type) -> list[str]:
+def leaves(kind: type[Any]) -> list[str]:
     """Names of the classes below a class that have none below themselves."""
     found: list[str] = []
     for below in kind.__subclasses__():
