@@ -116,8 +116,11 @@ class LearnedCodebookConfig(QuantizerConfig):
     decay: float = 0.99
     """gamma of the moving averages of code usage and, where they make the codebook, of its vectors."""
     restart_below: float = 0.02
-    """A code used less than this fraction of an even share (moving average) restarts at a random encoder output;
+    """A code used less than this fraction of an even share (moving average) restarts at an encoder output;
     0: never."""
+    restart_at: Literal["random", "far"] = "random"
+    """Where it restarts: at an output drawn evenly, which splits the codes that are used most; or drawn by squared
+    distance to its code, which gives codes to what is rare and makes usage less even."""
     start_after: int = 0
     """Steps that train encoder and decoder alone, before k-means places the codes."""
 

@@ -74,7 +74,7 @@ def make_stages(config: DemoConfig) -> list[Stage]:
         store=store,
         run=vqvae_run,
         model=VQVAEConfig(
-            hidden=64, residual_hidden=32, code_dim=16, quantizer=EMAConfig(commitment=1.0, start_after=200)
+            hidden=64, residual_hidden=32, code_dim=16, quantizer=EMAConfig(commitment=1.0, restart_below=0.3)
         ),
         optimizer=OptimizerConfig(learning_rate=2e-3),
         training=TrainingConfig(steps=config.vqvae_steps, batch_size=32, validate_every=400, checkpoint_every=200),

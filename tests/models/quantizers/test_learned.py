@@ -178,6 +178,24 @@ def test_dead_codes_restart_at_the_data(kind: str) -> None:
         assert (sum(never(batch(seed)).usage for seed in range(50))[3:] == 0).all(), "0 switches restarts off"
 
 
+@pytest.mark.parametrize("kind", PAPER)
+def test_where_dead_codes_restart(kind: str) -> None:
+    """`far` finds the one vector in a hundred that is unlike the rest; `random` splits the rest."""
+    z = batch(0)
+    rare = torch.full((4,), 50.0)
+    z[0, :, 0, :3] = rare[:, None]
+    distances = {}
+    for place in ("far", "random"):
+        q = quantizer(kind, codebook_size=64, restart_below=0.02, restart_at=place).train()
+        q(batch(1))  # which has nothing rare
+        with torch.no_grad():
+            q.mean_usage[:4] = 0
+        q(z)
+        distances[place] = torch.cdist(rare[None], q.codebook.detach()).min()
+    assert distances["far"] < 1e-3
+    assert distances["random"] > 10
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_smaller_than_the_codebook(kind: str) -> None:
     q = quantizer(kind, codebook_size=64, restart_below=0.02).train()

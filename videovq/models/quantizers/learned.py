@@ -41,6 +41,7 @@ class VectorQuantizer(Quantizer, ABC):
         self.commitment = config.commitment
         self.decay = config.decay
         self.restart_below = config.restart_below
+        self.restart_at = config.restart_at
         self.start_after = config.start_after
         self.register_buffer("initialised", torch.tensor(False))
         self.register_buffer("mean_usage", torch.zeros(config.codebook_size))
@@ -91,7 +92,7 @@ class VectorQuantizer(Quantizer, ABC):
     @torch.no_grad()
     def _initialise(self, vectors: Float[Tensor, "n d"]) -> None:
         """k-means on a batch, from randomly chosen vectors."""
-        centres = self._draw(vectors, torch.ones(len(vectors), device=vectors.device), self.codebook_size)
+        centres = self._draw(vectors, vectors.new_ones(len(vectors)), self.codebook_size)
         for _ in range(KMEANS_ITERATIONS):
             self.codebook.data.copy_(centres)
             codes = self._search(vectors)
@@ -114,9 +115,10 @@ class VectorQuantizer(Quantizer, ABC):
         self.update_codebook(vectors, codes)
         dead = (self.mean_usage < self.restart_below * usage.sum() / self.codebook_size).nonzero()[:, 0]
         if len(dead):
-            # Far from every code are the rare things: a balloon of a colour that nothing else has.
-            errors = (vectors - chosen).pow(2).sum(dim=1)
-            self._place(dead, self._draw(vectors, errors, len(dead)), usage.sum())
+            weights = vectors.new_ones(len(vectors))
+            if self.restart_at == "far":
+                weights = (vectors - chosen).pow(2).sum(dim=1)
+            self._place(dead, self._draw(vectors, weights, len(dead)), usage.sum())
 
     def _place(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
         """Put codes at new places, with little weight so that they can move quickly."""
