@@ -2,33 +2,37 @@
 
     python benchmarks/quantizers.py EPISODE_STORE [STEPS]
 
-Both start from k-means and restart codes below the same usage. Trains on ``train``, measures on ``test``.
+The settings are those of configs/train_vqvae.yaml; both start from k-means and restart codes below the same usage.
+Trains on ``train``, measures on ``test``.
 """
 
 import sys
 import time
+from pathlib import Path
 
 import torch
 from tqdm import trange
 from vector_quantize_pytorch import VectorQuantize
 
-from videovq.config import EMAConfig, OptimizerConfig, RotationConfig, VQVAEConfig
+from videovq.config import EMAConfig, RotationConfig, TrainVQVAEConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.reconstruction import reconstruction
 from videovq.frames import to_float
 from videovq.models.quantizers.library import RotationQuantizer
 from videovq.models.vqvae import VQVAE
+from videovq.parsing import read_config
 from videovq.training import run
 from videovq.training.memory import keep_freed_memory
 
-BATCH, SEED = 32, 0
-settings = EMAConfig()
-model = VQVAEConfig(quantizer=settings)
+SEED = 0
+config = read_config(TrainVQVAEConfig, Path(__file__).parents[1] / "configs" / "train_vqvae.yaml")
+model, settings, batch_size = config.model, config.model.quantizer, config.training.batch_size
+assert isinstance(settings, EMAConfig)
 keep_freed_memory()
 store = EpisodeStore(sys.argv[1])
-steps = int(sys.argv[2]) if len(sys.argv) > 2 else 800
-data = FrameData(store, BATCH, steps, SEED)
+steps = int(sys.argv[2]) if len(sys.argv) > 2 else 600
+data = FrameData(store, batch_size, steps, SEED)
 
 
 def network(theirs: bool) -> VQVAE:
@@ -36,7 +40,7 @@ def network(theirs: bool) -> VQVAE:
     built = VQVAE(model, data.variance())
     if theirs:
         rows, columns = (side // built.stride for side in store.header.grid)
-        share = BATCH * rows * columns / settings.codebook_size
+        share = batch_size * rows * columns / settings.codebook_size
         built.quantizer = RotationQuantizer(RotationConfig(), model.code_dim)
         built.quantizer.vq = VectorQuantize(
             dim=model.code_dim,
@@ -51,12 +55,12 @@ def network(theirs: bool) -> VQVAE:
 
 
 networks = {"videovq": network(False), "vector-quantize-pytorch": network(True)}
-optimizers = {name: run.optimizer(n, OptimizerConfig(learning_rate=2e-3), steps) for name, n in networks.items()}
+optimizers = {name: run.optimizer(n, config.optimizer, steps) for name, n in networks.items()}
 seconds: dict[str, list[float]] = {name: [] for name in networks}
 precision = torch.bfloat16 if run.precision("auto", "cpu") == "bf16-mixed" else torch.float32
 places = data.places["train"]
 for step in trange(steps, mininterval=10):
-    chosen = torch.randint(len(places), (BATCH,), generator=torch.Generator().manual_seed(SEED * 1_000_003 + step))
+    chosen = torch.randint(len(places), (batch_size,), generator=torch.Generator().manual_seed(SEED * 1_000_003 + step))
     frames = to_float(store.frames(places[chosen]))
     for name, net in networks.items():
         torch.manual_seed(step)
@@ -70,7 +74,7 @@ for step in trange(steps, mininterval=10):
         optimizers[name]["lr_scheduler"]["scheduler"].step()
         seconds[name].append(time.perf_counter() - start)
 medians = {name: float(torch.tensor(values[5:]).median()) for name, values in seconds.items()}
-print(f"{steps} steps of {BATCH} frames, seed {SEED}; measured on test")
+print(f"{steps} steps of {batch_size} frames, seed {SEED}; measured on test")
 print(f"{'quantizer':<26}{'PSNR (dB)':>10}{'perplexity':>12}{'codes used':>12}{'step':>8}")
 for name, net in networks.items():
     found = reconstruction(net.eval(), store, "test")

@@ -25,7 +25,8 @@ EXAMPLES = 8
 
 
 def evaluate(config: EvaluateVQVAEConfig) -> None:
-    """Write ``report.json``, ``reconstructions.png``, ``usage.png``, ``levels.png`` and ``rate_distortion.png``.
+    """Write ``report.json``, ``reconstructions.png``, ``usage.png`` and ``levels.png``; and ``rate_distortion.png``
+    where there are reports to compare with.
 
     Raises:
         ValueError: the run, the store or a report to compare with cannot be used.
@@ -51,10 +52,11 @@ def evaluate(config: EvaluateVQVAEConfig) -> None:
     write_png(out / "reconstructions.png", examples(trained.network, store, config.split, found, config.scale))
     write_png(out / "usage.png", code_usage(found))
     write_png(out / "levels.png", psnr_by_level(found))
-    write_png(out / "rate_distortion.png", rate_distortion([*others, report]))
+    if others:
+        write_png(out / "rate_distortion.png", rate_distortion([*others, report]))
     write_json(out / "report.json", report)
     print(summary(report))
-    print(f"written to {out}/: report.json, reconstructions.png, usage.png, levels.png, rate_distortion.png")
+    print(f"written to {out}/")
 
 
 def read_report(path: Path) -> dict[str, Any]:
