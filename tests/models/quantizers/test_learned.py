@@ -243,6 +243,6 @@ def test_a_network_learns_from_a_codebook_far_from_its_vectors(kind: str, seed: 
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)  # as training does
         optimizer.step()
         usage += output.quantizer.usage * (step >= 160)
-    assert perplexity(usage) > 16
+    assert perplexity(usage) > 12
     assert (usage > 0).sum() >= 28
     assert output.nmse < 0.85  # as from a good start; 1 is a picture of the mean colour
