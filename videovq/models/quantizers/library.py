@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -80,10 +82,7 @@ class RotationQuantizer(Quantizer):
             dim=code_dim,
             codebook_size=config.codebook_size,
             rotation_trick=True,
-            kmeans_init=True,
-            decay=config.decay,
-            commitment_weight=config.commitment,
-            threshold_ema_dead_code=config.restart_below,
+            **_codebook(config),
         )
 
     def quantize(self, vectors: Float[Tensor, "n d"]) -> Quantized:
@@ -118,10 +117,7 @@ class ResidualQuantizer(Quantizer):
             num_quantizers=config.layers,
             codebook_size=config.codebook_size,
             rotation_trick=False,
-            kmeans_init=True,
-            decay=config.decay,
-            commitment_weight=config.commitment,
-            threshold_ema_dead_code=config.restart_below,
+            **_codebook(config),
         )
         self.register_buffer("powers", config.codebook_size ** torch.arange(config.layers), persistent=False)
 
@@ -140,6 +136,16 @@ class ResidualQuantizer(Quantizer):
     def look_up(self, codes: Int64[Tensor, "n"]) -> Float[Tensor, "n d"]:
         digits = codes[:, None] // self.powers % self.digits
         return self.vq.get_output_from_indices(digits[None])[0]
+
+
+def _codebook(config: RotationConfig | ResidualConfig) -> dict[str, Any]:
+    """How the library's codebooks start, learn and restart."""
+    return {
+        "kmeans_init": True,
+        "decay": config.decay,
+        "commitment_weight": config.commitment,
+        "threshold_ema_dead_code": config.restart_below,
+    }
 
 
 def _refuse_ranks(config: str) -> None:
