@@ -19,7 +19,6 @@ from videovq.models.quantizers.contract import Quantized, Quantizer, count, rank
 
 KMEANS_ITERATIONS = 10
 ROWS = 1024  # distances to 512 codes that stay in a core's cache: a quarter of the time of all at once
-FRESH = 3.0  # a fresh code's usage, in units of the restart threshold: it has some 100 steps to find vectors
 
 
 class VectorQuantizer(Quantizer, ABC):
@@ -121,9 +120,11 @@ class VectorQuantizer(Quantizer, ABC):
             self._place(dead, self._draw(vectors, weights, len(dead)), usage.sum())
 
     def _place(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
-        """Put codes at new places, with little weight so that they can move quickly."""
+        """Put codes at new places, with little weight so that they can move quickly: at the restart threshold, so that
+        one that finds few vectors in its first batches moves on.
+        """
         self.codebook.data[indices] = vectors
-        self.mean_usage[indices] = FRESH * max(self.restart_below, 0.01) * batch / self.codebook_size
+        self.mean_usage[indices] = max(self.restart_below, 0.01) * batch / self.codebook_size
 
     def _draw(self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"], number: int) -> Float[Tensor, "m d"]:
         """Vectors of the batches of all ranks, one rank's after the other's, drawn in proportion to their weights; the
