@@ -11,6 +11,7 @@ from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.rollout.engine import check_pair
 from videovq.rollout.metrics import bits_per_code, horizons
+from videovq.types import Sampling
 
 arguments = sys.argv[1:]
 split = arguments[4] if len(arguments) > 4 else "test"
@@ -20,5 +21,5 @@ check_pair(vqvae, predictor)
 bits = bits_per_code(predictor.network, CodeStore(arguments[3]), split)
 print("bits per code of frames 1 to 16: " + " ".join(f"{b:.2f}" for b in bits))
 print(f"mean of frames 7 to 16: {sum(bits[6:]) / 10:.3f}")
-found = horizons(vqvae.network, predictor.network, EpisodeStore(arguments[2]), split, temperature=temperature)
+found = horizons(vqvae.network, predictor.network, EpisodeStore(arguments[2]), split, sampling=Sampling(temperature))
 print(f"temperature {temperature}, {found.windows} windows of {split}\n{found.table()}")

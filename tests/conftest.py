@@ -19,7 +19,10 @@ from videovq.config import (
     EncodeConfig,
     OptimizerConfig,
     PatchPredictorConfig,
+    PixelCNNPredictorConfig,
+    PredictorTrainingConfig,
     PrepConfig,
+    RasterPredictorConfig,
     TrainingConfig,
     TrainPredictorConfig,
     TrainVQVAEConfig,
@@ -103,9 +106,14 @@ def vqvae_config(store: EpisodeStore, run: Path, steps: int = 300, **model: obje
     )
 
 
+SMALL_RASTER = RasterPredictorConfig(
+    width=16, embedding=8, history=2, blocks=2, lookups=1, decoder_layers=1, transformer_width=16, transformer_layers=1,
+    heads=2, window=4,
+)  # fmt: skip
+SMALL_PIXELCNN = PixelCNNPredictorConfig(width=16, embedding=8, history=2, context_blocks=1, decoder_layers=2)
 SMALL_PATCH = PatchPredictorConfig(
-    width=16, embedding=8, history=2, blocks=1, decoder_blocks=1, transformer_width=16, transformer_layers=1, heads=2,
-    window=4,
+    width=16, embedding=8, history=2, blocks=2, lookups=1, decoder_blocks=1, transformer_width=16, transformer_layers=1,
+    heads=2, window=4,
 )  # fmt: skip
 
 
@@ -115,7 +123,7 @@ def predictor_config(store: CodeStore, run: Path, steps: int = 40) -> TrainPredi
         run=str(run),
         model=SMALL_PATCH,
         optimizer=OptimizerConfig(learning_rate=3e-3, warmup_steps=2),
-        training=TrainingConfig(
+        training=PredictorTrainingConfig(
             steps=steps, batch_size=2, validate_every=10, checkpoint_every=5, precision="32-true", accelerator="cpu"
         ),
         window=10,

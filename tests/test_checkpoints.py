@@ -9,22 +9,24 @@ from safetensors.torch import load_file, save_file
 
 from tests.conftest import vqvae_config
 from videovq import checkpoints
-from videovq.checkpoints import WEIGHTS, export, load_vqvae, pretrained_run
-from videovq.config import EncodeConfig, VQVAEConfig
+from videovq.checkpoints import WEIGHTS, export, load_predictor, load_vqvae, pretrained_run
+from videovq.config import EncodeConfig, RolloutConfig, VQVAEConfig
 from videovq.data.store import EpisodeStore
 from videovq.frames import psnr, to_float, to_uint8
+from videovq.rollout.engine import check_pair
+from videovq.rollout.write import rollout
 from videovq.training import vqvae
 from videovq.training.encode import encode
 
-SHIPPED = sorted(path.parent.name for path in checkpoints.PRETRAINED.glob(f"*/{WEIGHTS}"))
+SHIPPED = sorted(path.parent.parent.name for path in checkpoints.PRETRAINED.glob(f"*/vqvae/{WEIGHTS}"))
 
 
 @pytest.fixture
 def exported(vqvae_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test's own VQ-VAE among those that ship."""
     monkeypatch.setattr(checkpoints, "PRETRAINED", tmp_path)
-    export(vqvae_run, tmp_path / "small")
-    return tmp_path / "small"
+    export(vqvae_run, None, tmp_path / "small")
+    return tmp_path / "small" / "vqvae"
 
 
 def test_an_export_is_half_as_large_and_as_good(exported: Path, vqvae_run: Path, episode_store: EpisodeStore) -> None:
@@ -41,10 +43,36 @@ def test_an_export_is_half_as_large_and_as_good(exported: Path, vqvae_run: Path,
 
 def test_pretrained_is_found_by_name(exported: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
     assert pretrained_run("small") == exported
-    with pytest.raises(ValueError, match="no 'large'; choose from: small"):
+    with pytest.raises(ValueError, match="no vqvae called 'large'; choose from: small"):
         pretrained_run("large")
     settings = EncodeConfig(store=str(episode_store.folder), pretrained="small", out=str(tmp_path / "codes"))
     assert encode(settings).header.fingerprint == load_vqvae(exported).fingerprint
+
+
+def test_a_predictor_ships_with_its_vqvae(
+    vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "PRETRAINED", tmp_path / "shipped")
+    export(vqvae_run, predictor_run, tmp_path / "shipped" / "both")
+    export(vqvae_run, None, tmp_path / "shipped" / "alone")
+    check_pair(load_vqvae(pretrained_run("both")), load_predictor(pretrained_run("both", "predictor")))
+    config = RolloutConfig(pretrained="both", context=str(episode_store.folder), out=str(tmp_path / "r"), frames=3)
+    shipped = rollout(config)
+    alone = replace(config, pretrained="alone")
+    with pytest.raises(ValueError, match="no predictor called 'alone'; choose from: both"):
+        rollout(alone)
+    with pytest.raises(ValueError, match="another VQ-VAE"):
+        rollout(replace(alone, predictor=str(predictor_run)))  # trained on the codes before rounding
+    own = rollout(replace(config, pretrained="", predictor=str(predictor_run), vqvae=str(vqvae_run)))
+    assert (shipped.codes == own.codes).float().mean() > 0.5, "rounding changes little"
+
+
+def test_an_export_of_runs_that_do_not_belong_together_is_refused(
+    exported: Path, predictor_run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="another VQ-VAE"):
+        export(exported, predictor_run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_training_starts_from_pretrained_weights(exported: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
@@ -66,7 +94,7 @@ def test_weights_beyond_float16_are_not_exported(vqvae_run: Path, tmp_path: Path
     tensors["encoder.0.bias"][0] = 1e6
     save_file(tensors, tmp_path / "run" / WEIGHTS, {"videovq": '{"frame_size": [24, 24]}'})
     with pytest.raises(ValueError, match="encoder.0.bias does not fit"):
-        export(tmp_path / "run", tmp_path / "out")
+        export(tmp_path / "run", None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -74,7 +102,7 @@ def test_weights_beyond_float16_are_not_exported(vqvae_run: Path, tmp_path: Path
 def test_what_ships_loads_offline_and_has_its_card(name: str) -> None:
     folder = pretrained_run(name)
     assert (folder / WEIGHTS).stat().st_size < 8e6
-    card = (folder / "README.md").read_text()
+    card = (folder.parent / "README.md").read_text()
     for fact in ("seed", "steps", "hours", "PSNR", "Known weaknesses", "videovq train vqvae"):
         assert fact in card, fact
     trained = load_vqvae(folder)

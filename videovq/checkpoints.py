@@ -10,12 +10,12 @@ from typing import Any
 
 from safetensors import safe_open
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from videovq.config import TrainPredictorConfig, TrainVQVAEConfig, VQVAEConfig
 from videovq.data.store import write_tensors
 from videovq.models.build import build_predictor
-from videovq.models.predictors.contract import Predictor
+from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config, to_plain
 from videovq.types import ActionSpec
@@ -45,12 +45,14 @@ class TrainedPredictor:
     """A predictor from its run.
 
     Attributes:
+        config: how it was trained.
         action_spec: the actions it was trained on.
         fps: frames a second of its episodes.
         vqvae: fingerprint of the VQ-VAE whose codes it predicts.
     """
 
     network: Predictor
+    config: TrainPredictorConfig
     action_spec: ActionSpec
     fps: float
     vqvae: str
@@ -61,9 +63,9 @@ def is_finished(run: Path) -> bool:
     return (run / WEIGHTS).is_file()
 
 
-def save_network(run: Path, network: nn.Module, facts: dict[str, Any]) -> None:
+def save_weights(run: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write ``model.safetensors``; ``facts`` about the data travel in its header."""
-    tensors = {name: value.contiguous().cpu() for name, value in network.state_dict().items()}
+    tensors = {name: value.contiguous().cpu() for name, value in weights.items()}
     write_tensors(run / WEIGHTS, tensors, {"videovq": json.dumps(facts)})
 
 
@@ -80,16 +82,19 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
     return TrainedVQVAE(network, config, tuple(facts["frame_size"]), fingerprint(config, network))
 
 
-def pretrained_run(name: str) -> Path:
-    """The folder of a VQ-VAE that ships with videovq.
+def pretrained_run(name: str, part: str = "vqvae") -> Path:
+    """The run folder of a model that ships with videovq.
+
+    Args:
+        part: ``vqvae`` or ``predictor``.
 
     Raises:
         ValueError: there is none of that name.
     """
-    names = sorted(path.parent.name for path in PRETRAINED.glob(f"*/{WEIGHTS}"))
+    names = sorted(path.parent.parent.name for path in PRETRAINED.glob(f"*/{part}/{WEIGHTS}"))
     if name not in names:
-        raise ValueError(f"pretrained: no {name!r}; choose from: {', '.join(names)}")
-    return PRETRAINED / name
+        raise ValueError(f"pretrained: no {part} called {name!r}; choose from: {', '.join(names)}")
+    return PRETRAINED / name / part
 
 
 def vqvae_run(run: str, pretrained: str) -> Path:
@@ -97,21 +102,32 @@ def vqvae_run(run: str, pretrained: str) -> Path:
     return pretrained_run(pretrained) if pretrained else Path(run)
 
 
-def export(run: str | Path, folder: Path) -> None:
-    """Copy what rebuilds a VQ-VAE into ``folder``, its weights as float16: a fifth of a megabyte per 100,000 weights.
+def export(vqvae: str | Path, predictor: str | Path | None, folder: Path) -> None:
+    """Copy what rebuilds a VQ-VAE, and the predictor of its codes, into ``folder``, their weights as float16.
 
     Raises:
-        ValueError: the run is missing or unfinished, or a weight does not fit into float16.
+        ValueError: a run is missing or unfinished, they do not belong together, or a weight does not fit into float16.
     """
-    source = _finished(run, "vqvae")
-    tensors = load_file(source / WEIGHTS)
+    trained, source = load_vqvae(vqvae), Path(vqvae)
+    if predictor and load_predictor(predictor).vqvae != trained.fingerprint:
+        raise ValueError(f"{predictor}: was trained on codes of another VQ-VAE than {vqvae}")
+    halves = {source: _half(source)} | ({Path(predictor): _half(Path(predictor))} if predictor else {})
+    for run, tensors in halves.items():
+        part, facts = folder / ("vqvae" if run == source else "predictor"), _facts(run)
+        if run != source:
+            facts["vqvae"] = load_vqvae(folder / "vqvae").fingerprint  # rounded, it is another
+        part.mkdir(parents=True, exist_ok=True)
+        (part / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
+        write_tensors(part / WEIGHTS, tensors, {"videovq": json.dumps(facts)})
+
+
+def _half(run: Path) -> dict[str, Tensor]:
+    tensors = load_file(run / WEIGHTS)
     small = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     large = [name for name, value in small.items() if not value.isfinite().all()]
     if large:
-        raise ValueError(f"{source}: {', '.join(large)} does not fit into float16")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_bytes((source / "config.yaml").read_bytes())
-    write_tensors(folder / WEIGHTS, small, {"videovq": json.dumps(_facts(source))})
+        raise ValueError(f"{run}: {', '.join(large)} does not fit into float16")
+    return small
 
 
 def load_predictor(run: str | Path) -> TrainedPredictor:
@@ -121,13 +137,13 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
         ValueError: the run is missing or unfinished.
     """
     folder = _finished(run, "predictor")
-    config = read_config(TrainPredictorConfig, folder / "config.yaml").model
+    config = read_config(TrainPredictorConfig, folder / "config.yaml")
     tensors = load_file(folder / WEIGHTS)
     facts = _facts(folder)
     spec = ActionSpec.from_json(facts["action_spec"])
-    network = build_predictor(config, spec, tuple(facts["grid"]), tensors["codebook"])
+    network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"])
     _load(folder, network)
-    return TrainedPredictor(network, spec, facts["fps"], facts["vqvae"])
+    return TrainedPredictor(network, config, spec, facts["fps"], facts["vqvae"])
 
 
 def fingerprint(config: Any, network: nn.Module) -> str:

@@ -212,25 +212,26 @@ class VQVAEConfig:
 class PredictorConfig:
     """A predictor of code grids."""
 
+    width: int = 128
+    """Channels at code resolution."""
+    embedding: int = 48
+    """Width of a code's embedding, and of an action's."""
+    latent_loss: float = 0.5
+    """Weight of the auxiliary regression of the next frame's code vectors."""
+
 
 @dataclass(frozen=True)
-class PatchPredictorConfig(PredictorConfig):
-    """Lookups and convolutions at code resolution around a block-causal transformer over 3x3 patches and time, and a
-    decoder that draws the nine codes of every patch in nine steps.
-    """
+class LookupContextConfig(PredictorConfig):
+    """Lookups and convolutions at code resolution around a block-causal transformer over 3x3 patches and time."""
 
-    width: int = 128
-    """Channels of the convolutions at code resolution."""
-    embedding: int = 48
-    """Width of a code's embedding."""
     history: int = 3
     """Previous frames (and actions) that the convolutions look at directly."""
-    blocks: int = 2
-    """Lookups and residual blocks before the transformer, and as many residual blocks after it."""
+    blocks: int = 4
+    """Residual blocks at code resolution."""
+    lookups: int = 2
+    """Lookups, one before each of the first blocks."""
     lookup_heads: int = 2
     """Attention heads of a lookup."""
-    decoder_blocks: int = 2
-    """Residual blocks in the within-frame decoder."""
     transformer_width: int = 192
     """Width of the transformer over patches and time."""
     transformer_layers: int = 2
@@ -239,8 +240,36 @@ class PatchPredictorConfig(PredictorConfig):
     """Attention heads of the transformer."""
     window: int = 16
     """Frames that the transformer attends to, the current one included."""
-    latent_loss: float = 0.5
-    """Weight of the auxiliary regression of the next frame's code vectors."""
+
+
+@dataclass(frozen=True)
+class PatchPredictorConfig(LookupContextConfig):
+    """The default: the nine codes of every 3x3 patch are drawn in nine steps, all patches at once."""
+
+    decoder_blocks: int = 2
+    """Residual blocks of the decoder."""
+
+
+@dataclass(frozen=True)
+class RasterPredictorConfig(LookupContextConfig):
+    """The yardstick: the same context, and one code after the other by a causal transformer."""
+
+    decoder_layers: int = 2
+    """Layers of the decoder."""
+    decoder_heads: int = 2
+    """Attention heads of the decoder."""
+
+
+@dataclass(frozen=True)
+class PixelCNNPredictorConfig(PredictorConfig):
+    """The VQ-VAE paper's kind of prior: gated PixelCNN, conditioned on the last frames by convolutions."""
+
+    history: int = 6
+    """Previous frames (and actions) that the context network looks at; it remembers nothing older."""
+    context_blocks: int = 4
+    """Residual blocks of the context network."""
+    decoder_layers: int = 6
+    """Gated layers."""
 
 
 # ---------------------------------------------------------------- training
@@ -248,8 +277,10 @@ class PatchPredictorConfig(PredictorConfig):
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW with a linear warm-up and a cosine schedule."""
+    """AdamW or Muon with a linear warm-up and a cosine schedule."""
 
+    method: Literal["adamw", "muon"] = "adamw"
+    """``muon``: orthogonalised momentum for the weights of linear and convolutional layers, AdamW for the rest."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     final_fraction: float = 0.02
@@ -281,13 +312,31 @@ class TrainingConfig:
     accelerator: str = "auto"
     """Lightning accelerator: cpu, gpu, mps or auto."""
     devices: int = 1
-    """Number of devices."""
+    """Number of devices in each node."""
+    nodes: int = 1
+    """Number of machines; start the same command on each through torchrun or SLURM."""
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+    """How several devices share the work: ``ddp`` copies the network, ``fsdp`` spreads it over GPUs."""
     validate_every: int = 500
     """Steps between validations, each with a curve plot (and, for a VQ-VAE, a reconstruction grid)."""
     checkpoint_every: int = 500
     """Steps between checkpoints to resume from."""
     logger: Literal["csv", "wandb", "tensorboard"] = "csv"
     """Where metrics go beside the plots in the run folder. wandb runs offline when it has no key."""
+
+
+@dataclass(frozen=True)
+class PredictorTrainingConfig(TrainingConfig):
+    """What a predictor's training has beside."""
+
+    batch_size: int = 4
+    """Windows in a step, over all devices."""
+    accumulate: int = 1
+    """Parts in which a step's batch is computed, one after the other: less memory for the same step."""
+    recompute: bool = False
+    """Activation checkpointing: compute each layer twice, and keep only what lies between the layers."""
+    compile: bool = False
+    """Compile the network (torch.compile): slow to start, faster afterwards."""
 
 
 @dataclass(frozen=True)
@@ -358,12 +407,16 @@ class TrainPredictorConfig:
     """The network."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
     """The optimiser."""
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(batch_size=4))
+    training: PredictorTrainingConfig = field(default_factory=PredictorTrainingConfig)
     """Length, batch, precision, logging."""
     window: int = 16
     """Frames in a training window."""
     context_noise: float = 0.05
     """Part of the context codes replaced by a code of similar look, against drift in rollouts."""
+    targets: int = 4
+    """Frames of each window, drawn anew each time, whose codes are learnt; the others serve as context only."""
+    action_dropout: float = 0.0
+    """Part of the windows that are trained without their actions; guidance in a rollout needs some."""
 
 
 # ---------------------------------------------------------------- rollout
@@ -373,12 +426,12 @@ class TrainPredictorConfig:
 class RolloutConfig:
     """Predict frames as codes, then decode the predicted codes, and write GIF, MP4, PNG strip and npz."""
 
-    predictor: str = "runs/predictor"
-    """Run folder of the predictor."""
+    predictor: str = ""
+    """Run folder of the predictor; empty: the predictor of ``pretrained`` or, without that, ``runs/predictor``."""
     vqvae: str = "runs/vqvae"
     """Run folder of the VQ-VAE that wrote the predictor's codes."""
     pretrained: str = ""
-    """Name of a VQ-VAE that ships with videovq, in place of ``vqvae``."""
+    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
     context: str = "stores/episodes"
     """Where the context frames come from: an EpisodeStore, or a video file."""
     episode: str = ""
@@ -401,8 +454,20 @@ class RolloutConfig:
     """Rollouts from the same context."""
     temperature: float = 1.0
     """Sampling temperature; 0 takes the most likely code each time."""
+    top_k: int = 0
+    """Draw from that many of the most likely codes only; 0: from all."""
+    top_p: float = 1.0
+    """Draw from the most likely codes that together have this probability only; 1: from all."""
+    guidance: float = 1.0
+    """Classifier-free guidance: how strongly the actions act; 1: as the model learnt them."""
+    sampler: Literal["cached", "predictive", "uncached"] = "cached"
+    """How a frame is drawn, for the same codes in less or more time."""
     seed: int = 0
     """Seed of the sampling noise."""
+    device: str = "auto"
+    """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
+    precision: Literal["32-true", "bf16"] = "32-true"
+    """``bf16`` runs the context network in bf16: faster where the hardware computes that, slightly other scores."""
     out: str = "rollouts/rollout"
     """Path of the files without their endings."""
     decode: bool = True

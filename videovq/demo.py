@@ -14,6 +14,7 @@ from videovq.config import (
     EncodeConfig,
     OptimizerConfig,
     PatchPredictorConfig,
+    PredictorTrainingConfig,
     PrepConfig,
     RecordConfig,
     RolloutConfig,
@@ -29,6 +30,7 @@ from videovq.rollout.metrics import Horizons, horizons
 from videovq.rollout.write import rollout
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
+from videovq.types import Sampling
 
 TEMPERATURE = 0.7
 TRUST = 300.0  # seconds that the stages must have taken before they outweigh the estimates
@@ -85,7 +87,9 @@ def make_stages(config: DemoConfig) -> list[Stage]:
         run=predictor_run,
         model=PatchPredictorConfig(width=96, blocks=2, transformer_width=96, transformer_layers=2, heads=4),
         optimizer=OptimizerConfig(learning_rate=2e-3, weight_decay=0.01),
-        training=TrainingConfig(steps=config.predictor_steps, batch_size=3, validate_every=350, checkpoint_every=100),
+        training=PredictorTrainingConfig(
+            steps=config.predictor_steps, batch_size=3, validate_every=350, checkpoint_every=100
+        ),
     )
     rolling = RolloutConfig(predictor=predictor_run, vqvae=vqvae_run, context=store, start=20, temperature=TEMPERATURE)
 
@@ -109,7 +113,7 @@ def measure(out: Path) -> Horizons:
     """PSNR by horizon over the demo's test episodes."""
     trained, predicting = load_vqvae(out / "runs/vqvae"), load_predictor(out / "runs/predictor")
     store = EpisodeStore(out / "stores/episodes")
-    return horizons(trained.network, predicting.network, store, "test", temperature=TEMPERATURE)
+    return horizons(trained.network, predicting.network, store, "test", sampling=Sampling(TEMPERATURE))
 
 
 def verdict(found: Horizons) -> str:

@@ -166,6 +166,38 @@ class CodeBatch:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How codes are drawn from their scores.
+
+    Attributes:
+        temperature: 0 or more; 1 draws from the model, 0 takes the most likely code each time.
+        top_k: draw from that many of the most likely codes only; 0: from all.
+        top_p: draw from the most likely codes that together have this probability; 1: from all.
+        guidance: scale of classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598): scores without actions
+            plus this times what the actions add to them; 1: the model's own scores.
+        sampler: how a frame is drawn; all give the same codes from the same noise. ``cached``: group after group of
+            codes, computing nothing twice; ``predictive``: all codes at once, again and again until none changes;
+            ``uncached``: a whole pass for every group, the slow yardstick.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    guidance: float = 1.0
+    sampler: Literal["cached", "predictive", "uncached"] = "cached"
+
+    def __post_init__(self) -> None:
+        if self.temperature < 0:
+            raise ValueError("temperature: must be 0 or more")
+        if self.top_k < 0:
+            raise ValueError("top_k: must be 0 (all codes) or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError("top_p: must be above 0 and at most 1 (all codes)")
+        if self.guidance < 0:
+            raise ValueError("guidance: must be 0 or more; 1 leaves the model as it is")
+
+
+@dataclass(frozen=True)
 class RolloutRequest:
     """What to generate.
 
@@ -174,7 +206,7 @@ class RolloutRequest:
         context_actions: the actions between them, one fewer than the frames.
         actions: the actions from the last context frame on; each leads to one predicted frame.
         samples: independent rollouts of the same context (``b`` of the Rollout).
-        temperature: 0 or more; 0 takes the most likely code each time.
+        sampling: how codes are drawn.
         seed: of the sampling noise.
     """
 
@@ -182,7 +214,7 @@ class RolloutRequest:
     context_actions: Shaped[Tensor, "t_minus_1 a"]
     actions: Shaped[Tensor, "n a"]
     samples: int = 1
-    temperature: float = 1.0
+    sampling: Sampling = Sampling()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -195,8 +227,6 @@ class RolloutRequest:
             raise ValueError("actions: at least one is needed, each leads to one predicted frame")
         if self.samples < 1:
             raise ValueError("samples: must be at least 1")
-        if self.temperature < 0:
-            raise ValueError("temperature: must be 0 or more")
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def test_show_codebook(episode_store: EpisodeStore, vqvae_run: Path, tmp_path: P
     ("words", "named"),
     [
         (["--compare", '["nowhere.json"]'], "compare: nowhere.json"),
-        (["--pretrained", "nobody"], "pretrained: no 'nobody'"),
+        (["--pretrained", "nobody"], "pretrained: no vqvae called 'nobody'"),
         (["--vqvae", "nowhere"], "nowhere: no such run"),
         (["--store", "nowhere"], "nowhere"),
     ],

@@ -10,9 +10,9 @@ from videovq.checkpoints import TrainedPredictor, TrainedVQVAE, load_predictor, 
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import psnr, to_float
 from videovq.models.vqvae import VQVAE
-from videovq.rollout.engine import check_pair, decode_codes, generate
+from videovq.rollout.engine import Session, check_pair, decode_codes, generate, place, predict_codes
 from videovq.rollout.metrics import bits_per_code, horizons
-from videovq.types import RolloutRequest
+from videovq.types import RolloutRequest, Sampling
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_shapes_seeds_and_samples(models, request_: RolloutRequest) -> None:
     alone = generate(vqvae, predictor, replace(request_, samples=1, seed=6))
     assert torch.equal(alone.codes[0], result.codes[1]), "a sample does not depend on how many there are"
     assert torch.equal(decode_codes(vqvae, result.codes), result.frames)
-    greedy = generate(vqvae, predictor, replace(request_, temperature=0.0))
+    greedy = generate(vqvae, predictor, replace(request_, sampling=Sampling(0.0)))
     assert torch.equal(greedy.codes[0], greedy.codes[2])
 
 
@@ -94,3 +94,43 @@ def test_measures(models, episode_store: EpisodeStore, code_store: CodeStore) ->
         )
         assert found.copy_last[h] == pytest.approx(float(expected_copy), abs=1e-3)
         assert found.ceiling[h] == pytest.approx(float(expected_ceiling.mean()), abs=1e-3)
+
+
+def test_samples_of_one_context_share_its_reading(models, request_: RolloutRequest) -> None:
+    """One prefill for all samples, and for guidance one more; the codes are those of separate contexts."""
+    vqvae, predictor = models[0].network, models[1].network
+    codes = vqvae.encode(to_float(request_.context))
+    for sampling in (Sampling(), Sampling(guidance=2.0)):
+        shared = generate(vqvae, predictor, replace(request_, sampling=sampling)).codes
+        many = codes.expand(3, *codes.shape), request_.context_actions.expand(3, 5, 1)
+        apart = predict_codes(predictor, *many, request_.actions.expand(3, 4, 1), sampling, [5, 6, 7])
+        assert torch.equal(shared, apart)
+
+
+def test_a_thousand_frames_in_constant_memory(models) -> None:
+    predictor = models[1].network
+    context, actions = torch.zeros(1, 2, 6, 6, dtype=torch.int64), torch.zeros(1, 1, 1, dtype=torch.int64)
+    session = Session(predictor, context, actions, Sampling(), [0])
+
+    def kept() -> int:
+        state = session.state
+        tensors = [state.codes, state.actions, *(z for pair in state.memory.layers for z in pair)]
+        return sum(z.untyped_storage().nbytes() for z in tensors)
+
+    sizes = []
+    for t in range(1000):
+        codes = session.step(torch.tensor([[t % 3]]))
+        sizes.append(kept())
+    assert len(set(sizes[10:])) == 1, "what the rollout keeps stops growing when the window is full"
+    assert codes.shape == (1, 6, 6)
+
+
+def test_bf16_changes_the_scores_a_little(models, request_: RolloutRequest) -> None:
+    vqvae, predictor = models[0].network, models[1].network
+    greedy = replace(request_, sampling=Sampling(0.0))
+    before = generate(vqvae, predictor, greedy).codes[:, 0]
+    place(vqvae, predictor, "cpu", "bf16")
+    after = generate(vqvae, predictor, greedy).codes[:, 0]
+    assert next(predictor.context.parameters()).dtype == torch.bfloat16
+    assert next(predictor.decoder.parameters()).dtype == torch.float32
+    assert (before == after).float().mean() > 0.8

@@ -100,6 +100,10 @@ def test_a_users_video(config: RolloutConfig, tmp_path: Path) -> None:
         ({"start": 33}, "frames"),
         ({"samples": 0}, "samples"),
         ({"temperature": -1.0}, "temperature"),
+        ({"top_k": -1}, "top_k"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"guidance": 2.0}, "action_dropout"),
+        ({"device": "nowhere"}, "device"),
         ({"frames": 0}, "frames"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -57,10 +57,11 @@ def test_vqvae(quantizer: QuantizerConfig, loss: LossConfig, episode_store: Epis
     check_same(tmp_path, "train/nmse")
 
 
-def test_predictor(code_store: CodeStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["adamw", "muon"])
+def test_predictor(method: Literal["adamw", "muon"], code_store: CodeStore, tmp_path: Path) -> None:
     config = predictor_config(code_store, tmp_path / "whole", steps=200)
     config = replace(config, training=replace(config.training, validate_every=100, checkpoint_every=60))
-    config = replace(config, optimizer=replace(config.optimizer, weight_average=0.9))
+    config = replace(config, optimizer=replace(config.optimizer, method=method, weight_average=0.9))
     predictor.train(config)
     killed = replace(config, run=str(tmp_path / "killed"))
     kill_half_way(["train", "predictor"], killed, tmp_path)

@@ -27,7 +27,7 @@ from videovq.evaluation.reconstruction import reconstruction
 from videovq.parsing import read_config
 from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
-from videovq.training.predictor import add_noise, similar_codes
+from videovq.training.predictor import add_noise, drop_actions, similar_codes
 
 
 def test_run_directory(vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore) -> None:
@@ -76,6 +76,11 @@ def test_settings_that_cannot_work_are_refused_before_anything_is_written(
         predictor.train(replace(predictor_config(code_store, run), window=41))
     with pytest.raises(ValueError, match="context_noise"):
         predictor.train(replace(predictor_config(code_store, run), context_noise=0.9))
+    with pytest.raises(ValueError, match="action_dropout"):
+        predictor.train(replace(predictor_config(code_store, run), action_dropout=1.5))
+    for targets in (0, 11):
+        with pytest.raises(ValueError, match="targets"):
+            predictor.train(replace(predictor_config(code_store, run), targets=targets))
     assert not run.exists()
 
 
@@ -90,6 +95,18 @@ def test_other_loggers(
     vqvae.train(replace(config, training=replace(config.training, logger=logger, validate_every=2)))  # type: ignore[arg-type]
     pattern = {"wandb": "wandb/offline-run-*/*.wandb", "tensorboard": "logs/*/events.*"}[logger]
     assert list((tmp_path / "run").glob(pattern))
+
+
+def test_a_part_of_the_windows_is_trained_without_actions() -> None:
+    torch.manual_seed(0)
+    actions = torch.arange(400).repeat_interleave(5).view(400, 5, 1)
+    dropped = drop_actions(actions, 0.25)
+    hidden = (dropped == -1).flatten(1)
+    assert (hidden.all(1) | ~hidden.any(1)).all(), "all of a window's actions or none"
+    assert 0.18 < hidden.float().mean() < 0.32
+    assert torch.equal(dropped[~hidden.any(1)], actions[~hidden.any(1)])
+    assert drop_actions(torch.rand(4, 5, 2), 1.0).isnan().all()
+    assert torch.equal(drop_actions(actions, 0.0), actions)
 
 
 def test_noise_replaces_about_the_part_asked_for_by_similar_codes() -> None:
@@ -124,7 +141,7 @@ def test_training_against_a_discriminator(episode_store: EpisodeStore, tmp_path:
     [
         ({"loss": LossConfig(adversarial_after=5)}, "loss.adversarial_after: has no effect"),
         ({"loss": LossConfig(lpips_network="alex")}, "loss.lpips_network: has no effect"),
-        ({"pretrained": "nobody"}, "pretrained: no 'nobody'"),
+        ({"pretrained": "nobody"}, "pretrained: no vqvae called 'nobody'"),
         ({"model": VQVAEConfig(quantizer=FSQConfig(levels=[8, 2]))}, "levels"),
     ],
 )

@@ -27,6 +27,7 @@ class RandomBatches(Generic[Batch]):
         samples: number of samples to choose from.
         make: sample numbers -> batch.
         batch_size: samples in a step, over all ranks.
+        parts: batches that a step's samples come in.
     """
 
     def __init__(
@@ -38,21 +39,25 @@ class RandomBatches(Generic[Batch]):
         seed: int,
         rank: int = 0,
         ranks: int = 1,
+        parts: int = 1,
     ) -> None:
-        if batch_size % ranks:
-            raise ValueError(f"training.batch_size: {batch_size} does not divide among {ranks} devices")
+        if batch_size % (ranks * parts):
+            raise ValueError(
+                f"training.batch_size: {batch_size} does not divide among {ranks} devices and {parts} accumulated parts"
+            )
         self.samples, self.make, self.batch_size, self.steps, self.seed = samples, make, batch_size, steps, seed
-        self.rank, self.ranks, self.step = rank, ranks, 0
+        self.rank, self.ranks, self.parts, self.step = rank, ranks, parts, 0
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps * self.parts
 
     def __iter__(self) -> Iterator[Batch]:
         while self.step < self.steps:
             self.step += 1
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
             chosen = torch.randint(self.samples, (self.batch_size,), generator=generator)
-            yield self.make(chosen[self.rank :: self.ranks])
+            for part in chosen[self.rank :: self.ranks].chunk(self.parts):
+                yield self.make(part)
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step}
@@ -108,9 +113,9 @@ class FrameData(L.LightningDataModule):
 class CodeData(L.LightningDataModule):
     """Windows of codes: random ones of ``train``; of ``val`` those that start every ``window`` frames."""
 
-    def __init__(self, store: CodeStore, window: int, batch_size: int, steps: int, seed: int) -> None:
+    def __init__(self, store: CodeStore, window: int, batch_size: int, steps: int, seed: int, parts: int = 1) -> None:
         super().__init__()
-        self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
+        self.store, self.batch_size, self.steps, self.seed, self.parts = store, batch_size, steps, seed, parts
         self.windows = {
             split: windows(store.split(split), window, stride) for split, stride in (("train", 1), ("val", window))
         }
@@ -119,11 +124,11 @@ class CodeData(L.LightningDataModule):
         assert self.trainer is not None
         ranks = self.trainer.global_rank, self.trainer.world_size
         return RandomBatches(
-            len(self.windows["train"]), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks
+            len(self.windows["train"]), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks, self.parts
         )
 
     def val_dataloader(self) -> Batches[CodeBatch]:
-        return Batches(len(self.windows["val"]), self._batch("val"), self.batch_size)
+        return Batches(len(self.windows["val"]), self._batch("val"), -(-self.batch_size // self.parts))
 
     def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], CodeBatch]:
         def make(chosen: Int64[Tensor, "b"]) -> CodeBatch:

@@ -57,6 +57,9 @@ def rate_distortion(reports: Sequence[dict[str, Any]]) -> np.ndarray:
             label = f"K={report['codebook_size']}"
             axis.annotate(label, (rate, ratio), textcoords="offset points", xytext=(5, -10), fontsize=8)
     axis.set(xlabel="bits per pixel (codes of fixed length)", ylabel="PSNR (dB)", xscale="log")
+    axis.margins(x=0.15, y=0.1)  # for the labels
+    axis.xaxis.set_major_formatter("{x:g}")
+    axis.xaxis.set_minor_formatter("{x:.1f}")
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
     return drawn(figure)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 
 from jaxtyping import Float
 from torch import Tensor
 
 from videovq import config
-from videovq.config import PatchPredictorConfig, PredictorConfig, QuantizerConfig
-from videovq.models.predictors.contract import Predictor
-from videovq.models.predictors.patch import PatchPredictor
+from videovq.config import (
+    PatchPredictorConfig,
+    PixelCNNPredictorConfig,
+    PredictorConfig,
+    QuantizerConfig,
+    RasterPredictorConfig,
+)
+from videovq.models.predictors.contract import ContextNetwork, FrameDecoder
+from videovq.models.predictors.convolutional_context import ConvolutionalContext
+from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
+from videovq.models.predictors.lookup_context import LookupContext
+from videovq.models.predictors.patch_decoder import PatchDecoder
+from videovq.models.predictors.predictor import Predictor
+from videovq.models.predictors.raster_decoder import RasterDecoder
 from videovq.models.quantizers.contract import Quantizer
 from videovq.types import ActionSpec
 
@@ -25,7 +37,11 @@ QUANTIZERS: dict[type[QuantizerConfig], tuple[str, str]] = {
     config.ResidualConfig: ("library", "ResidualQuantizer"),
 }
 
-PREDICTORS: dict[type[PredictorConfig], type[Predictor]] = {PatchPredictorConfig: PatchPredictor}
+PREDICTORS: dict[type[PredictorConfig], tuple[Callable[..., ContextNetwork], Callable[..., FrameDecoder]]] = {
+    PatchPredictorConfig: (LookupContext, PatchDecoder),
+    RasterPredictorConfig: (LookupContext, RasterDecoder),
+    PixelCNNPredictorConfig: (ConvolutionalContext, GatedPixelCNN),
+}
 
 
 def build_quantizer(settings: QuantizerConfig, code_dim: int) -> Quantizer:
@@ -55,4 +71,9 @@ def build_predictor(
     Raises:
         ValueError: the config cannot work with this grid.
     """
-    return PREDICTORS[type(settings)](settings, action_spec, grid, codebook)
+    if type(settings) not in PREDICTORS:
+        names = ", ".join(kind.__name__ for kind in PREDICTORS)
+        raise ValueError(f"model: {type(settings).__name__} is not a predictor; choose from {names}")
+    read, draw = PREDICTORS[type(settings)]
+    context, decoder = read(settings, grid), draw(settings, grid, *codebook.shape)
+    return Predictor(settings, action_spec, grid, codebook, context, decoder)

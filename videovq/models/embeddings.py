@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
-from torch.nn.functional import embedding
 
 from videovq.types import ActionSpec
 
@@ -22,14 +23,14 @@ class CodeEmbedding(nn.Module):
         self.learned = nn.Parameter(torch.randn(codebook_size + 1, width) * 0.02)
         self.project = nn.Linear(code_dim, width, bias=False)
 
-    def forward(self, codes: Int64[Tensor, "*shape"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*shape e"]:
+    def forward(self, codebook: Float[Tensor, "k d"]) -> Float[Tensor, "k_plus_1 e"]:
+        """The embedding of every code, and of a frame that does not exist."""
         looks = self.project(codebook)
-        table = self.learned + torch.cat([looks, looks.new_zeros(1, looks.shape[1])])
-        return embedding(codes, table)
+        return self.learned + torch.cat([looks, looks.new_zeros(1, looks.shape[1])])
 
 
 class ActionEmbedding(nn.Module):
-    """Actions of any ActionSpec as vectors; :attr:`missing` is the one before the first frame."""
+    """Actions of any ActionSpec as vectors; :attr:`missing` is an action that is not known (see ``unknown``)."""
 
     mean: Tensor
     std: Tensor
@@ -46,9 +47,16 @@ class ActionEmbedding(nn.Module):
             self.tables = nn.ModuleList(nn.Embedding(size, width) for size in spec.sizes)
 
     def forward(self, actions: Shaped[Tensor, "b t a"]) -> Float[Tensor, "b t e"]:
+        absent = (actions.isnan() if self.kind == "continuous" else actions < 0).any(dim=-1, keepdim=True)
+        actions = actions.where(~absent, 0)
         if self.kind == "continuous":
-            return self.linear((actions - self.mean) / self.std)
+            return torch.where(absent, self.missing, self.linear((actions - self.mean) / self.std))
         out = self.missing.new_zeros(*actions.shape[:2], len(self.missing))
         for i, table in enumerate(self.tables):
             out = out + table(actions[..., i])
-        return out
+        return torch.where(absent, self.missing, out)
+
+
+def unknown(actions: Shaped[Tensor, "*shape a"]) -> Shaped[Tensor, "*shape a"]:
+    """As many actions of which nothing is known: -1, or NaN where actions are real numbers."""
+    return torch.full_like(actions, math.nan if actions.is_floating_point() else -1)

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from videovq.checkpoints import TrainedPredictor, TrainedVQVAE
 from videovq.frames import to_float, to_uint8
-from videovq.models.predictors.contract import Predictor
-from videovq.models.sampling import sampling_noise
+from videovq.models.embeddings import unknown
+from videovq.models.predictors.predictor import Predictor
+from videovq.models.sampling import gumbel
 from videovq.models.vqvae import VQVAE
-from videovq.types import Rollout, RolloutRequest
+from videovq.types import Rollout, RolloutRequest, Sampling
 
 
 def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:
@@ -27,46 +28,99 @@ def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:
         raise ValueError("vqvae: the predictor was trained on codes of another VQ-VAE; give the run that encoded them")
 
 
+def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> None:
+    """Put both networks where and as they compute fastest.
+
+    Args:
+        device: ``auto``, or a device of PyTorch.
+        precision: ``bf16`` halves the context network, which takes most of the time; ``32-true`` leaves it.
+
+    Raises:
+        ValueError: there is no such device on this machine.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        target = torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device: {device!r} is not on this machine; use auto or cpu") from error
+    for network in (vqvae, predictor):
+        network.to(target).to(memory_format=torch.channels_last)
+    if precision == "bf16":
+        predictor.context.bfloat16()
+
+
 @torch.inference_mode()
 def generate(vqvae: VQVAE, predictor: Predictor, request: RolloutRequest, decode: bool = True) -> Rollout:
     """Encode the context, predict the rest as codes, and decode the predicted codes, and only them."""
-    context = vqvae.encode(to_float(request.context))
-    many = request.samples
+    device = predictor.codebook.device
+    context = vqvae.encode(to_float(request.context).to(device))
     codes = predict_codes(
         predictor,
-        context.expand(many, *context.shape),
-        request.context_actions.expand(many, *request.context_actions.shape),
-        request.actions.expand(many, *request.actions.shape),
-        request.temperature,
-        [request.seed + i for i in range(many)],
+        context[None],
+        request.context_actions[None].to(device),
+        request.actions.expand(request.samples, *request.actions.shape).to(device),
+        request.sampling,
+        [request.seed + i for i in range(request.samples)],
     )
-    frames = decode_codes(vqvae, codes) if decode else None
-    return Rollout(request, context, codes, frames)
+    frames = decode_codes(vqvae, codes).cpu() if decode else None
+    return Rollout(request, context.cpu(), codes.cpu(), frames)
 
 
-@torch.inference_mode()
-def predict_codes(
-    predictor: Predictor,
-    context: Int64[Tensor, "b t y x"],
-    context_actions: Shaped[Tensor, "b t_minus_1 a"],
-    actions: Shaped[Tensor, "b n a"],
-    temperature: float,
-    seeds: Sequence[int],
-) -> Int64[Tensor, "b n y x"]:
-    """Draw frame after frame.
+class Session:
+    """A batch of rollouts in progress: an action in, the codes of the next frame out, for as long as one likes.
 
     Args:
+        context: codes of the given frames; of one sequence for all rollouts, or of one for each.
+        context_actions: the actions between them.
+        sampling: how codes are drawn.
         seeds: one for each rollout of the batch; a rollout depends on its own seed only.
     """
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    shape = (*predictor.grid, len(predictor.codebook))
-    state = predictor.start(context, context_actions)
-    drawn = []
-    for n in range(actions.shape[1]):
-        noise = torch.stack([sampling_noise(shape, temperature, generator) for generator in generators])
-        codes, state = predictor.step(state, actions[:, n], noise.to(context.device))
-        drawn.append(codes)
-    return torch.stack(drawn, dim=1)
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        predictor: Predictor,
+        context: Int64[Tensor, "one_or_b t y x"],
+        context_actions: Shaped[Tensor, "one_or_b t_minus_1 a"],
+        sampling: Sampling,
+        seeds: Sequence[int],
+    ) -> None:
+        self.predictor, self.sampling = predictor, sampling
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        shared = len(context) == 1
+        if sampling.guidance != 1:
+            context, context_actions = context.repeat(2, 1, 1, 1), self._with_unknown(context_actions)
+        state = predictor.start(context, context_actions)
+        self.state = state.repeat(len(seeds)) if shared else state
+
+    @torch.inference_mode()
+    def step(self, action: Shaped[Tensor, "b a"]) -> Int64[Tensor, "b y x"]:
+        """The next frame, after ``action``."""
+        shape = (*self.predictor.grid, len(self.predictor.codebook))
+        noise = torch.stack([gumbel(shape, generator) for generator in self.generators]).to(action.device)
+        if self.sampling.guidance != 1:
+            action = self._with_unknown(action)
+        codes, self.state = self.predictor.step(self.state, action, noise, self.sampling)
+        return codes[: len(self.generators)]
+
+    @staticmethod
+    def _with_unknown(actions: Shaped[Tensor, "b *t a"]) -> Shaped[Tensor, "two_b *t a"]:
+        """Guidance: a second half of the batch in which the actions are not known."""
+        return torch.cat([actions, unknown(actions)])
+
+
+def predict_codes(
+    predictor: Predictor,
+    context: Int64[Tensor, "one_or_b t y x"],
+    context_actions: Shaped[Tensor, "one_or_b t_minus_1 a"],
+    actions: Shaped[Tensor, "b n a"],
+    sampling: Sampling,
+    seeds: Sequence[int],
+) -> Int64[Tensor, "b n y x"]:
+    """Draw frame after frame; the arguments are those of :class:`Session`."""
+    session = Session(predictor, context, context_actions, sampling, seeds)
+    return torch.stack([session.step(action) for action in actions.unbind(1)], dim=1)
 
 
 @torch.inference_mode()

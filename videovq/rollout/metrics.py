@@ -11,10 +11,11 @@ from torch import Tensor
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.data.windows import windows
 from videovq.frames import psnr, to_float
-from videovq.models.predictors.contract import Predictor
+from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
 from videovq.progress import progress
 from videovq.rollout.engine import decode_codes, predict_codes
+from videovq.types import Sampling
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def horizons(
     context: int = 6,
     frames: int = 10,
     stride: int = 16,
-    temperature: float = 1.0,
+    sampling: Sampling = Sampling(),
     seed: int = 0,
     batch: int = 8,
 ) -> Horizons:
@@ -82,7 +83,7 @@ def horizons(
                 codes[:, :context],
                 actions[:, : context - 1],
                 actions[:, context - 1 : -1],
-                temperature,
+                sampling,
                 [seed + at + i for i in range(len(parts))],
             )
             truth = pixels[:, context:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,18 @@ import torch
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
-from videovq.checkpoints import TrainedPredictor, load_predictor, load_vqvae, vqvae_run
+from videovq.checkpoints import TrainedPredictor, load_predictor, load_vqvae, pretrained_run, vqvae_run
 from videovq.config import RolloutConfig
 from videovq.data.resize import centre_resize
 from videovq.data.store import EpisodeStore, read_json
 from videovq.data.video import read_video
 from videovq.frames import psnr
 from videovq.pictures import write_png
-from videovq.rollout.engine import check_pair, generate
+from videovq.rollout.engine import check_pair, generate, place
 from videovq.rollout.render import animation, strip, write_gif, write_mp4
-from videovq.types import ActionSpec, Rollout, RolloutRequest
+from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
+
+DEFAULT_RUN = "runs/predictor"
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,12 @@ def rollout(config: RolloutConfig) -> Rollout:
     """
     if config.frames < 1 or config.context_frames < 1 or config.scale < 1:
         raise ValueError("frames, context_frames and scale: must be at least 1")
-    predictor, vqvae = load_predictor(config.predictor), load_vqvae(vqvae_run(config.vqvae, config.pretrained))
+    run = config.predictor or (pretrained_run(config.pretrained, "predictor") if config.pretrained else DEFAULT_RUN)
+    predictor, vqvae = load_predictor(run), load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     check_pair(vqvae, predictor)
+    place(vqvae.network, predictor.network, config.device, config.precision)
+    if config.guidance != 1 and (predictor.config.action_dropout == 0 or predictor.action_spec.kind == "none"):
+        raise ValueError("guidance: the predictor never saw frames without actions; train with action_dropout, say 0.1")
     recording = _recording(config, vqvae.frame_size, predictor.action_spec)
     request, truth = make_request(config, recording, predictor.action_spec)
     result = generate(vqvae.network, predictor.network, request, config.decode)
@@ -77,9 +83,8 @@ def make_request(
             )
     else:
         actions = parse_actions(config.actions, spec, config.frames, "actions")
-    request = RolloutRequest(
-        recording.frames[first:last], given, actions, config.samples, config.temperature, config.seed
-    )
+    sampling = Sampling(config.temperature, config.top_k, config.top_p, config.guidance, config.sampler)
+    request = RolloutRequest(recording.frames[first:last], given, actions, config.samples, sampling, config.seed)
     return request, truth
 
 
@@ -116,7 +121,7 @@ def write_rollout(
         "context_codes": result.context_codes.numpy().astype(np.int16),
         "context_actions": request.context_actions.numpy(),
         "actions": request.actions.numpy(),
-        "settings": np.array(json.dumps({"seed": request.seed, "temperature": request.temperature})),
+        "settings": np.array(json.dumps({"seed": request.seed, **asdict(request.sampling)})),
     }
     if result.frames is not None:
         arrays["frames"] = result.frames.numpy()

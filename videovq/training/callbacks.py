@@ -17,13 +17,14 @@ from videovq.progress import progress
 
 
 class StepSeed(Callback):
-    """Makes the random draws of a step depend on seed, step and rank alone, so that runs resume exactly."""
+    """Makes the random draws of a batch depend on seed, step, part and rank alone, so that runs resume exactly."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
-        torch.manual_seed((self.seed * 1_000_003 + trainer.global_step) * 4096 + trainer.global_rank)
+        part = batch_idx % trainer.accumulate_grad_batches
+        torch.manual_seed(((self.seed * 1_000_003 + trainer.global_step) * 256 + part) * 4096 + trainer.global_rank)
 
 
 class ProgressBar(Callback):
@@ -33,18 +34,22 @@ class ProgressBar(Callback):
         self.what, self.start = what, start
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.bar = progress(int(trainer.max_steps), self.what, "step", done=self.start)
+        if trainer.is_global_zero:
+            self.bar = progress(int(trainer.max_steps), self.what, "step", done=self.start)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if not trainer.is_global_zero:
+            return
         if trainer.global_step % 20 == 0:
             shown = {k.split("/")[1]: f"{float(v):.4g}" for k, v in trainer.callback_metrics.items()}
             self.bar.set_postfix(shown, refresh=False)
         self.bar.update(trainer.global_step - self.bar.n)
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self.bar.close()
+        if trainer.is_global_zero:
+            self.bar.close()
 
 
 class Curves(Callback):
@@ -109,6 +114,8 @@ def draw_curves(rows: list[dict[str, float]], panels: Sequence[tuple[str, str, b
 
 def log_picture(trainer: L.Trainer, run: Path, name: str, picture: np.ndarray) -> None:
     """Write ``NAME.png`` into the run and hand it to wandb or TensorBoard where one is used."""
+    if not trainer.is_global_zero:
+        return
     write_png(run / f"{name}.png", picture)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):

@@ -3,62 +3,85 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from videovq.checkpoints import save_network
-from videovq.config import OptimizerConfig, TrainPredictorConfig
+from videovq.checkpoints import save_weights
+from videovq.config import TrainPredictorConfig
 from videovq.data.modules import CodeData
 from videovq.data.store import CodeStore
 from videovq.models.build import build_predictor
-from videovq.models.predictors.contract import Predictor
+from videovq.models.embeddings import unknown
+from videovq.models.predictors.predictor import Predictor
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.estimate import estimate, matrix_peak
+from videovq.training.memory import recompute_activations
 from videovq.types import CodeBatch
 
 PANELS = (("bits_per_code", "bits per code", False), ("bits_after_6", "bits per code after 6 frames", False))
 CONTEXT = 6
 SIMILAR = 8
+WORTH_ESTIMATING = 500  # steps
 
 
 class PredictorModule(L.LightningModule):
-    """The training and validation step of a predictor.
-
-    Args:
-        context_noise: mean part of the context codes that training replaces by one of the ``SIMILAR`` nearest codes.
-    """
+    """The training and validation step of a predictor."""
 
     what = "train predictor"
     similar: Tensor
 
-    def __init__(self, network: Predictor, optimizer: OptimizerConfig, steps: int, context_noise: float) -> None:
+    def __init__(self, network: Predictor, config: TrainPredictorConfig) -> None:
         super().__init__()
-        self.network, self.optimizer, self.steps, self.context_noise = network, optimizer, steps, context_noise
+        self.network, self.config = network, config
         self.register_buffer("similar", similar_codes(network.codebook), persistent=False)
 
     def training_step(self, batch: CodeBatch, batch_idx: int) -> Tensor:
-        given = add_noise(batch.codes, self.similar, self.context_noise) if self.context_noise else None
-        output = self.network(batch.codes, batch.actions, given)
-        self._log("train", output.nll.detach())
+        given = add_noise(batch.codes, self.similar, self.config.context_noise) if self.config.context_noise else None
+        batch_size, frames = batch.codes.shape[:2]
+        wanted = torch.rand(batch_size, frames, device=self.device).argsort(dim=1)[:, : self.config.targets]
+        output = self.network(batch.codes, drop_actions(batch.actions, self.config.action_dropout), given, wanted)
+        self.log("train/bits_per_code", output.nll.detach().mean() / math.log(2), batch_size=batch_size)
         return output.loss
 
     def validation_step(self, batch: CodeBatch, batch_idx: int) -> None:
-        self._log("val", self.network(batch.codes, batch.actions).nll)
-
-    def _log(self, split: str, nll: Float[Tensor, "b t y x"]) -> None:
-        size, on_val = len(nll), split == "val"
-        self.log(f"{split}/bits_per_code", nll.mean() / math.log(2), batch_size=size, sync_dist=on_val)
-        if nll.shape[1] > CONTEXT:
-            after = nll[:, CONTEXT:].mean() / math.log(2)
-            self.log(f"{split}/bits_after_{CONTEXT}", after, batch_size=size, sync_dist=on_val)
+        bits = self.network(batch.codes, batch.actions).nll / math.log(2)
+        self.log("val/bits_per_code", bits.mean(), batch_size=len(bits), sync_dist=True)
+        if bits.shape[1] > CONTEXT:
+            self.log(f"val/bits_after_{CONTEXT}", bits[:, CONTEXT:].mean(), batch_size=len(bits), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.optimizer, self.steps)
+        return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
+
+
+def expected(config: TrainPredictorConfig, store: CodeStore) -> str:
+    """What the training will take, for people."""
+    training, header = config.training, store.header
+    bf16 = run.precision(training.precision, training.accelerator) == "bf16-mixed"
+    windows = training.batch_size // (training.accumulate * training.devices * training.nodes)
+    spec, shape = header.action_spec, (windows, config.window, *header.grid)
+
+    def build() -> Predictor:
+        network = build_predictor(config.model, spec, header.grid, torch.zeros(store.codebook.shape))
+        if training.recompute:
+            recompute_activations(network)
+        return network
+
+    def loss(network: Any) -> Tensor:
+        actions = torch.zeros(*shape[:2], spec.width, dtype=spec.dtype)
+        wanted = torch.zeros(windows, config.targets, dtype=torch.int64)
+        return network(torch.zeros(shape, dtype=torch.int64), actions, None, wanted).loss
+
+    averages = 1 if config.optimizer.method == "muon" else 2
+    found = estimate(build, loss, windows * config.targets * math.prod(header.grid), averages, bf16)
+    device = torch.device("cuda" if torch.cuda.is_available() and training.accelerator != "cpu" else "cpu")
+    return found.lines(training.steps, training.accumulate, matrix_peak(device, bf16))
 
 
 def similar_codes(codebook: Float[Tensor, "k d"]) -> Int64[Tensor, "k similar"]:
@@ -79,6 +102,14 @@ def add_noise(
     return torch.where(torch.rand(codes.shape, device=codes.device) < part, similar[codes, choice], codes)
 
 
+def drop_actions(actions: Shaped[Tensor, "b t a"], part: float) -> Shaped[Tensor, "b t a"]:
+    """Hide all actions of a random part of the windows, for guidance in rollouts (arXiv 2207.12598, algorithm 1)."""
+    if not part:
+        return actions
+    hidden = torch.rand(len(actions), 1, 1, device=actions.device) < part
+    return torch.where(hidden, unknown(actions), actions)
+
+
 def train(config: TrainPredictorConfig) -> None:
     """Train a predictor, or go on with an interrupted training.
 
@@ -89,24 +120,33 @@ def train(config: TrainPredictorConfig) -> None:
         raise ValueError("window: must be at least 2 frames")
     if not 0 <= config.context_noise <= 0.5:
         raise ValueError("context_noise: must be within 0 and 0.5")
+    if not 0 <= config.action_dropout <= 1:
+        raise ValueError("action_dropout: must be within 0 and 1 (train without actions)")
+    if not 1 <= config.targets <= config.window:
+        raise ValueError("targets: must be at least 1 and at most the window")
     store = CodeStore(config.store)
     training, header = config.training, store.header
-    data = CodeData(store, config.window, training.batch_size, training.steps, training.seed)
+    parts = training.accumulate
+    data = CodeData(store, config.window, training.batch_size, training.steps, training.seed, parts)
     torch.manual_seed(training.seed)
     network = build_predictor(config.model, header.action_spec, header.grid, store.codebook)
     folder = Path(config.run)
     if not run.claim(folder, config):
         return
+    if training.steps >= WORTH_ESTIMATING and not os.environ.get("LOCAL_RANK"):
+        print(expected(config, store))
     network.to(memory_format=torch.channels_last)
-    module = PredictorModule(network, config.optimizer, training.steps, config.context_noise)
-    run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
-    save_network(
-        folder,
-        network,
-        {
+    if training.recompute:
+        recompute_activations(network)
+    if training.compile:
+        network.compile()
+    module = PredictorModule(network, config)
+    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)], parts)
+    if weights:
+        facts = {
             "action_spec": header.action_spec.to_json(),
             "grid": list(header.grid),
             "fps": header.fps,
             "vqvae": header.fingerprint,
-        },
-    )
+        }
+        save_weights(folder, weights, facts)

@@ -15,7 +15,9 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
-from torch import nn
+from pytorch_optimizer import Muon
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from videovq.checkpoints import is_finished
 from videovq.config import OptimizerConfig, TrainingConfig
@@ -43,7 +45,7 @@ def claim(run: Path, config: Any) -> bool:
             return False
         return True
     run.mkdir(parents=True, exist_ok=True)
-    partial = run / "config.yaml.partial"
+    partial = run / f"config.yaml.{os.getpid()}.partial"  # every process of torchrun comes here
     partial.write_text(to_yaml(config))
     partial.replace(path)
     return True
@@ -61,13 +63,30 @@ def precision(wanted: str, accelerator: str) -> Any:
 
 
 def optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> dict[str, Any]:
-    """AdamW (no weight decay on biases, norms and embeddings), warm-up and cosine, as Lightning wants it."""
+    """AdamW or Muon (no weight decay on biases, norms and embeddings), warm-up and cosine, as Lightning wants it.
+
+    Muon: Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon), with the step size of Liu et al. 2025
+    (arXiv 2502.16982, equation 4), so that one learning rate serves both methods.
+    """
     parameters = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    adam = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
+    matrices = [p for p in parameters if p.ndim > 1]
+    vectors = [p for p in parameters if p.ndim <= 1]
+    base: Optimizer
+    if config.method == "muon":
+        layers = (m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d))
+        hidden = {id(m.weight) for m in layers}
+        groups = [
+            {"params": [p for p in matrices if id(p) in hidden], "weight_decay": config.weight_decay, "use_muon": True},
+            {"params": [p for p in matrices if id(p) not in hidden], "betas": config.betas, "use_muon": False},
+            {"params": vectors, "betas": config.betas, "use_muon": False},
+        ]
+        for group in groups:
+            group["lr"] = config.learning_rate
+        base = Muon([group for group in groups if group["params"]], use_adjusted_lr=True)
+    else:
+        decays = [(matrices, config.weight_decay), (vectors, 0.0)]
+        groups = [{"params": some, "weight_decay": decay} for some, decay in decays]
+        base = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
 
     def scale(step: int) -> float:
         if step < config.warmup_steps:
@@ -76,8 +95,8 @@ def optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> dict[s
         cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
         return config.final_fraction + (1 - config.final_fraction) * cosine
 
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, scale)
-    return {"optimizer": adam, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    schedule = torch.optim.lr_scheduler.LambdaLR(base, scale)
+    return {"optimizer": base, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def fit(
@@ -87,8 +106,24 @@ def fit(
     training: TrainingConfig,
     optimizer: OptimizerConfig,
     callbacks: Sequence[Callback],
-) -> None:
-    """Train to the last step, from the run's newest checkpoint where there is one."""
+    accumulate: int = 1,
+) -> dict[str, Tensor] | None:
+    """Train to the last step, from the run's newest checkpoint where there is one.
+
+    Args:
+        module: its network is called ``network``.
+        accumulate: batches of the data to a step.
+
+    Returns:
+        The weights of the network, in the one process that is to write them.
+
+    Raises:
+        ValueError: the strategy cannot work with these devices.
+    """
+    if training.strategy != "auto" and training.devices * training.nodes == 1:
+        raise ValueError(f"training.strategy: {training.strategy} needs several devices or nodes")
+    if training.strategy == "fsdp" and (not torch.cuda.is_available() or optimizer.method == "muon"):
+        raise ValueError("training.strategy: fsdp needs GPUs, and optimizer.method adamw (muon needs whole matrices)")
     _quieten()
     keep_freed_memory()
     newest = run / "checkpoints" / "last.ckpt"
@@ -103,6 +138,9 @@ def fit(
     trainer = L.Trainer(
         accelerator=training.accelerator,
         devices=training.devices,
+        num_nodes=training.nodes,
+        strategy=training.strategy,
+        accumulate_grad_batches=accumulate,
         precision=precision(training.precision, training.accelerator),
         max_steps=training.steps,
         val_check_interval=min(training.validate_every, training.steps),
@@ -120,6 +158,10 @@ def fit(
         trainer.fit(module, data, ckpt_path=resume, weights_only=True if resume else None)
     except SystemExit:  # Lightning's answer to Ctrl-C
         raise KeyboardInterrupt from None
+    weights = trainer.strategy.lightning_module_state_dict()  # of all ranks where they are spread
+    if not trainer.is_global_zero:
+        return None
+    return {name.removeprefix("network."): value for name, value in weights.items() if name.startswith("network.")}
 
 
 def _logger(name: str, run: Path, start: int) -> Logger:

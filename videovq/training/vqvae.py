@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from videovq.checkpoints import load_vqvae, pretrained_run, save_network
+from videovq.checkpoints import load_vqvae, pretrained_run, save_weights
 from videovq.config import LossConfig, TrainVQVAEConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
@@ -53,8 +53,9 @@ def train(config: TrainVQVAEConfig) -> None:
     module = kind(network, loss, config.optimizer, training.steps)
     shown = data.places["val"][torch.linspace(0, len(data.places["val"]) - 1, 8).long()]
     pictures = Pictures(folder, "reconstructions", lambda m: reconstruction_grid(m, store.frames(shown)))
-    run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS), pictures])
-    save_network(folder, network, {"frame_size": list(store.header.grid)})
+    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS), pictures])
+    if weights:
+        save_weights(folder, weights, {"frame_size": list(store.header.grid)})
 
 
 def check(config: TrainVQVAEConfig, store: EpisodeStore) -> None:

@@ -1,20 +1,27 @@
-"""The contract of videovq.models.predictors.contract, for every registered predictor."""
+"""The contract of videovq.models.predictors.predictor, for every registered predictor."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from tests.conftest import SMALL_PATCH
-from videovq.config import PatchPredictorConfig
+from tests.conftest import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
+from videovq.config import PatchPredictorConfig, PixelCNNPredictorConfig, RasterPredictorConfig
 from videovq.models.build import PREDICTORS, build_predictor
-from videovq.models.predictors.contract import Predictor
-from videovq.types import ActionSpec
+from videovq.models.embeddings import unknown
+from videovq.models.predictors.predictor import Predictor
+from videovq.models.sampling import gumbel
+from videovq.types import ActionSpec, Sampling
 
-SMALL = {PatchPredictorConfig: SMALL_PATCH}
+SMALL = {
+    PatchPredictorConfig: SMALL_PATCH,
+    RasterPredictorConfig: SMALL_RASTER,
+    PixelCNNPredictorConfig: SMALL_PIXELCNN,
+}
 K, GRID = 16, (6, 6)
 SPECS = [
     ActionSpec("none"),
@@ -106,6 +113,41 @@ def test_step_repeated_equals_forward(kind: type, spec: ActionSpec) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.7, top_k=9, top_p=0.9), Sampling(guidance=1.5)], ids=str)
+def test_every_sampler_draws_the_very_same_codes(kind: type, sampling: Sampling) -> None:
+    """In float32, from the same noise: with caches, with a pass for every group, and by predictive sampling."""
+    predictor = make(kind).float()
+    passes = 0
+
+    def count(*_: object) -> None:
+        nonlocal passes
+        passes += 1
+
+    score = predictor.decoder.score
+    predictor.decoder.score = lambda *given: (count(), score(*given))[1]  # type: ignore[method-assign]
+    codes, actions = sample(batch=3)
+    both = sampling.guidance != 1
+    context = codes.repeat(2, 1, 1, 1) if both else codes
+    drive = torch.cat([actions, unknown(actions)]) if both else actions
+    noise = gumbel((5, 3, *GRID, K), torch.Generator().manual_seed(0))
+    drawn, took = {}, {}
+    for sampler in ("cached", "uncached", "predictive"):
+        state = predictor.start(context, drive[:, :-1])
+        passes, frames = 0, []
+        for t in range(5):
+            new, state = predictor.step(state, drive[:, -1], noise[t], replace(sampling, sampler=sampler))
+            assert torch.equal(new[:3], new[-3:])
+            frames.append(new[:3])
+        drawn[sampler], took[sampler] = torch.stack(frames), passes / 5
+    assert torch.equal(drawn["uncached"], drawn["cached"])
+    assert torch.equal(drawn["predictive"], drawn["cached"])
+    groups = len(predictor.decoder.order)
+    assert took["cached"] == 0
+    assert took["uncached"] == groups
+    assert 1 < took["predictive"] <= groups + 1
+
+
+@torch.no_grad()
 def test_start_from_more_context_than_the_window(kind: type) -> None:
     predictor = make(kind)
     codes, actions = sample(frames=11)
@@ -124,6 +166,17 @@ def test_nll_is_that_of_the_logits_in_nats(kind: type) -> None:
     expected = -output.logits.log_softmax(-1).gather(-1, codes[..., None])[..., 0]
     assert torch.allclose(output.nll, expected)
     assert torch.isfinite(output.nll).all()
+
+
+@torch.no_grad()
+def test_wanted_frames_are_scored_as_among_all(kind: type) -> None:
+    predictor = make(kind)
+    codes, actions = sample()
+    wanted = torch.tensor([[4, 0, 3], [1, 6, 2]])
+    every, some = predictor(codes, actions), predictor(codes, actions, wanted=wanted)
+    row = torch.arange(2)[:, None]
+    torch.testing.assert_close(some.nll, every.nll[row, wanted], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(some.logits, every.logits[row, wanted], rtol=1e-9, atol=1e-9)
 
 
 @torch.no_grad()

@@ -1,65 +1,94 @@
-"""What every predictor of code grids offers."""
+"""The two parts of a predictor: a context network that reads the past, and a decoder that draws a frame.
+
+Shapes: ``n`` frames of a batch in a row, ``w`` channels, ``e`` width of an embedding, ``p`` places of a frame that are
+drawn at once, counted row by row.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
-from jaxtyping import Float, Int64, Shaped
+import torch
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from videovq.config import PredictorConfig
-from videovq.types import ActionSpec, PredictorOutput
+Choose = Callable[[Float[Tensor, "n p k"], Int64[Tensor, "p"]], Int64[Tensor, "n p"]]
+"""Scores of the codes at some places, and the places -> the codes drawn there (videovq.models.sampling)."""
 
 
-class Predictor(nn.Module, ABC):
-    """p(codes | actions) as a product of conditionals, frame by frame and code by code.
+class ContextNetwork(nn.Module, ABC):
+    """Earlier frames and actions -> a vector for every code of the next frame.
 
-    ``forward`` scores given frames; ``start`` and ``step`` draw new ones. ``step`` repeated gives the same conditionals
-    as ``forward`` on the same prefix, and no code or action changes an earlier conditional: frame t depends on the
-    codes of frames before it and on the actions before it, ``actions[..t - 1]``.
+    Attributes:
+        history: number of previous frames (and actions) that it sees side by side.
     """
 
-    codebook: Tensor
-    action_spec: ActionSpec
-    grid: tuple[int, int]
-
-    def __init__(
-        self, config: PredictorConfig, action_spec: ActionSpec, grid: tuple[int, int], codebook: Float[Tensor, "k d"]
-    ) -> None:
-        super().__init__()
-        self.action_spec = action_spec
-        self.grid = grid
-        self.register_buffer("codebook", codebook.detach().float().clone())
+    history: int
 
     @abstractmethod
     def forward(
         self,
-        codes: Int64[Tensor, "b t y x"],
-        actions: Shaped[Tensor, "b t a"],
-        given: Int64[Tensor, "b t y x"] | None = None,
-    ) -> PredictorOutput:
-        """Score every code of every frame, the first frame included.
+        frames: Float[Tensor, "b s y x e"],
+        actions: Float[Tensor, "b s e"],
+        memory: Any,
+        wanted: Int64[Tensor, "b m"] | None,
+    ) -> tuple[Float[Tensor, "n w y x"], Any]:
+        """The contexts of ``s - history + 1`` frames in a row.
 
         Args:
-            codes: the frames to score.
-            actions: the action taken after each; the last one has no effect.
-            given: what the predictor sees of the frames before the one it scores, where that is not ``codes``:
-                training against noise.
+            frames: embeddings of the frames before them: the i-th follows the frames ``i .. i + history - 1``.
+            actions: those after these frames; action ``i + history - 1`` leads to the i-th.
+            memory: what was returned for the frames before them; None at the start.
+            wanted: numbers of the frames whose contexts are asked for; None: all.
+
+        Returns:
+            The contexts, all frames of the first sequence first, and the memory for the frames that follow.
+        """
+
+
+def side_by_side(
+    z: Float[Tensor, "b s *r e"], history: int, wanted: Int64[Tensor, "b m"] | None
+) -> Float[Tensor, "b m *r he"]:
+    """What lies ``history`` long before each wanted frame, the oldest first."""
+    if wanted is None:
+        frames = z.shape[1] - history + 1
+        return torch.cat([z[:, lag : lag + frames] for lag in range(history)], dim=-1)
+    row = torch.arange(len(z), device=z.device)[:, None]
+    return torch.cat([z[row, wanted + lag] for lag in range(history)], dim=-1)
+
+
+class FrameDecoder(nn.Module, ABC):
+    """p(codes of a frame | context), as a product over groups of places in a fixed order.
+
+    Attributes:
+        order: the places of every group, in the order in which the groups are drawn.
+    """
+
+    order: Int64[Tensor, "groups p"]
+
+    @abstractmethod
+    def score(
+        self,
+        context: Float[Tensor, "n w y x"],
+        codes: Int64[Tensor, "n y x"],
+        table: Float[Tensor, "k_plus_1 e"],
+        codebook: Float[Tensor, "k d"],
+    ) -> Float[Tensor, "n y x k"]:
+        """Scores of every code given the codes of the groups before its own, in one pass.
+
+        Args:
+            table: the embedding of every code; its last row stands for no code.
+            codebook: the VQ-VAE's code vectors.
         """
 
     @abstractmethod
-    def start(self, codes: Int64[Tensor, "b t y x"], actions: Shaped[Tensor, "b t_minus_1 a"]) -> Any:
-        """The state after the given context frames and the actions between them."""
-
-    @abstractmethod
-    def step(
-        self, state: Any, action: Shaped[Tensor, "b a"], noise: Float[Tensor, "b y x k"]
-    ) -> tuple[Int64[Tensor, "b y x"], Any]:
-        """Draw the next frame.
-
-        Args:
-            action: taken after the last frame; leads to the one drawn.
-            noise: added to the logits before the largest is taken. Gumbel noise draws from the model exactly, scaled
-                by T at temperature T, and zeros take the most likely code (see videovq.models.sampling).
-        """
+    def draw(
+        self,
+        context: Float[Tensor, "n w y x"],
+        table: Float[Tensor, "k_plus_1 e"],
+        codebook: Float[Tensor, "k d"],
+        choose: Choose,
+    ) -> Int64[Tensor, "n y x"]:
+        """Draw a frame, group after group, computing nothing twice."""

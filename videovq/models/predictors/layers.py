@@ -1,0 +1,153 @@
+"""Layers of the predictors' networks.
+
+Shapes: ``w`` channels, ``c`` width of the condition, ``m`` heads, ``e`` width of a head, ``p`` tokens of a frame.
+"""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention, silu
+
+
+class Conditions(nn.Module):
+    """The last actions, and places -> what modulates the layers: a vector for every code of a frame."""
+
+    def __init__(self, inputs: int, width: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.actions = nn.Linear(inputs, width)
+        self.where = nn.Parameter(torch.randn(width, *grid) * 0.02)
+        self.what = nn.Conv2d(width, width, 1)
+
+    def forward(self, actions: Float[Tensor, "n i"]) -> Float[Tensor, "n c y x"]:
+        return silu(self.what(silu(self.actions(actions)[:, :, None, None] + self.where)))
+
+
+class ModulatedBlock(nn.Module):
+    """x + conv3x3(SiLU(conv3x3(norm(x)) * (1 + scale) + shift)), scale and shift from a condition."""
+
+    def __init__(self, width: int, condition: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.modulate = nn.Conv2d(condition, 2 * width, 1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Float[Tensor, "n w y x"], condition: Float[Tensor, "n c #y #x"]) -> Float[Tensor, "n w y x"]:
+        normed = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        scale, shift = self.modulate(condition).chunk(2, dim=1)
+        return x + self.second(silu(torch.addcmul(shift, self.first(normed), 1 + scale)))
+
+
+class FeedForward(nn.Module):
+    """x + linear(SiLU(linear(norm(x))))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.SiLU(), nn.Linear(4 * width, width)
+        )
+
+    def forward(self, x: Float[Tensor, "*n w"]) -> Float[Tensor, "*n w"]:
+        return x + self.layers(x)
+
+
+class Lookup(nn.Module):
+    """Every place looks for what it needs in the whole grid: attention within a frame.
+
+    Rows and columns enter by rotation, so that a query can ask for what lies a given way off: where a code comes from
+    depends on action, place and depth.
+    """
+
+    cos: Tensor
+    sin: Tensor
+
+    def __init__(self, width: int, condition: int, heads: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Conv2d(condition, width, 1)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        cos, sin = grid_rotation(grid, width // heads)
+        self.register_buffer("cos", cos, persistent=False)
+        self.register_buffer("sin", sin, persistent=False)
+
+    def forward(self, x: Float[Tensor, "n w y x"], condition: Float[Tensor, "n c y x"]) -> Float[Tensor, "n w y x"]:
+        tokens = self.norm(rearrange(x, "n w y x -> n (y x) w"))
+        q, k, v = self.qkv(tokens).chunk(3, dim=-1)
+        q = q + rearrange(self.query(condition), "n w y x -> n (y x) w")
+        q, k, v = (rearrange(z, "n p (m e) -> n m p e", m=self.heads) for z in (q, k, v))
+        q, k = rotate(q, self.cos, self.sin), rotate(k, self.cos, self.sin)
+        out = scaled_dot_product_attention(q, k, v)
+        out = self.out(rearrange(out, "n m p e -> n p (m e)"))
+        return x + rearrange(out, "n (y x) w -> n w y x", y=x.shape[2])
+
+
+class TimeAttention(nn.Module):
+    """Attention over patches and time: every patch sees all patches of its own and of the last ``window`` frames.
+
+    Time enters by rotation, and keys are kept as they were before it, so that only differences of time count and a
+    rollout may go on for ever.
+    """
+
+    def __init__(self, width: int, heads: int, window: int) -> None:
+        super().__init__()
+        self.heads, self.window = heads, window
+        self.norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, x: Float[Tensor, "b t p w"], past: tuple[Tensor, Tensor] | None
+    ) -> tuple[Float[Tensor, "b t p w"], tuple[Tensor, Tensor]]:
+        frames, patches = x.shape[1:3]
+        q, k, v = rearrange(self.qkv(self.norm(x)), "b t p (three m e) -> three b m t p e", three=3, m=self.heads)
+        if past is not None:
+            k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        seen = k.shape[2]
+        cos, sin = time_rotation(seen, k.shape[-1], x.device)
+        q, turned = rotate(q, cos[-frames:], sin[-frames:]), rotate(k, cos, sin)
+        mask = None
+        if frames > 1 or seen > self.window:
+            behind = torch.arange(seen - frames, seen)[:, None] - torch.arange(seen)
+            band = (behind >= 0) & (behind < self.window)
+            mask = band.repeat_interleave(patches, 0).repeat_interleave(patches, 1).to(x.device)
+        flat = [z.flatten(2, 3) for z in (q, turned, v)]
+        out = scaled_dot_product_attention(flat[0], flat[1], flat[2], attn_mask=mask)
+        out = rearrange(out, "b m (t p) e -> b t p (m e)", p=patches)
+        keep = self.window - 1
+        return x + self.out(out), (k[:, :, -keep:], v[:, :, -keep:])
+
+
+Rotation = tuple[Float[Tensor, "*n half"], Float[Tensor, "*n half"]]
+"""Cosines and sines of the angles by which pairs of numbers are rotated."""
+
+
+def grid_rotation(grid: tuple[int, int], width: int) -> Rotation:
+    """For vectors of ``width`` numbers at the places of a grid: half of the angles by row, half by column."""
+    quarter = width // 4
+    frequencies = (1 / 30.0) ** (torch.arange(quarter) / quarter)
+    rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
+    angles = torch.cat([p.flatten()[:, None] * frequencies for p in (rows, columns)], dim=1)
+    return angles.cos(), angles.sin()
+
+
+def time_rotation(frames: int, width: int, device: torch.device) -> Rotation:
+    """For vectors of ``width`` numbers of consecutive frames, the same for all patches of a frame."""
+    half = width // 2
+    frequencies = (1 / 100.0) ** (torch.arange(half, device=device) / half)
+    angles = (torch.arange(frames, device=device)[:, None] * frequencies)[:, None]
+    return angles.cos(), angles.sin()
+
+
+def rotate(
+    z: Float[Tensor, "*n e"], cos: Float[Tensor, "*#m half"], sin: Float[Tensor, "*#m half"]
+) -> Float[Tensor, "*n e"]:
+    """Rotary embedding (Su et al. 2021, arXiv 2104.09864): products of rotated vectors see differences of place."""
+    cos, sin = cos.to(z.dtype), sin.to(z.dtype)
+    a, b = z.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)

@@ -1,0 +1,110 @@
+"""Nine draws a frame, with exact likelihood.
+
+The codes of a frame are drawn in nine steps. In step g every 3x3 patch draws its g-th code, given the context and the
+codes of the earlier steps in its own and the surrounding patches. The likelihood is the product of these conditionals.
+
+Shapes: ``q`` = 9 places in a patch, ``u v`` = rows and columns of patches (7, 7).
+"""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from videovq.config import PatchPredictorConfig
+from videovq.models.predictors.contract import Choose, FrameDecoder
+from videovq.models.predictors.layers import ModulatedBlock
+
+PATCH = 3
+# Centre first, then corners, then edges: each draw finds neighbours that are already known.
+ORDER = ((1, 1), (0, 0), (2, 2), (0, 2), (2, 0), (0, 1), (1, 0), (1, 2), (2, 1))
+
+
+class PatchDecoder(FrameDecoder):
+    """See the module's docstring."""
+
+    def __init__(self, config: PatchPredictorConfig, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
+        super().__init__()
+        if grid[0] % PATCH or grid[1] % PATCH:
+            raise ValueError(f"grid: {grid[0]}x{grid[1]} codes do not divide into {PATCH}x{PATCH} patches")
+        places = torch.arange(grid[0] * grid[1]).view(grid)
+        groups = torch.stack([places[i::PATCH, j::PATCH].flatten() for i, j in ORDER])
+        self.register_buffer("order", groups, persistent=False)
+        width, steps = config.width, len(ORDER)
+        self.known = nn.ModuleList(nn.Conv2d(config.embedding, width, 3, padding=1) for _ in range(steps - 1))
+        self.combine = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(steps))
+        self.step = nn.Embedding(steps, width)
+        self.blocks = nn.ModuleList(ModulatedBlock(width, width) for _ in range(config.decoder_blocks))
+        self.norm = nn.LayerNorm(width)
+        self.scores = nn.Linear(width, codebook_size)
+        self.vector = nn.Linear(width, code_dim)
+
+    def score(
+        self,
+        context: Float[Tensor, "n w y x"],
+        codes: Int64[Tensor, "n y x"],
+        table: Float[Tensor, "k_plus_1 e"],
+        codebook: Float[Tensor, "k d"],
+    ) -> Float[Tensor, "n y x k"]:
+        contexts = by_step(context.permute(0, 2, 3, 1))
+        known = [torch.zeros_like(contexts[0])]
+        for layer, step in zip(self.known, by_step(embedding(codes, table)), strict=False):
+            known.append(known[-1] + layer(step))
+        return from_steps(self._scores(contexts, torch.stack(known), 0, codebook))
+
+    def draw(
+        self,
+        context: Float[Tensor, "n w y x"],
+        table: Float[Tensor, "k_plus_1 e"],
+        codebook: Float[Tensor, "k d"],
+        choose: Choose,
+    ) -> Int64[Tensor, "n y x"]:
+        contexts = by_step(context.permute(0, 2, 3, 1))
+        known = torch.zeros_like(contexts[0])
+        codes = self.order.new_zeros(len(context), *context.shape[2:])
+        for g, (i, j) in enumerate(ORDER):
+            scores = self._scores(contexts[g : g + 1], known[None], g, codebook)[0]
+            drawn = choose(scores.flatten(1, 2), self.order[g]).view(scores.shape[:3])
+            codes[:, i::PATCH, j::PATCH] = drawn
+            if g < len(self.known):
+                known = known + self.known[g](embedding(drawn, table).permute(0, 3, 1, 2))
+        return codes
+
+    def _scores(
+        self,
+        context: Float[Tensor, "q n w u v"],
+        known: Float[Tensor, "q n w u v"],
+        first: int,
+        codebook: Float[Tensor, "k d"],
+    ) -> Float[Tensor, "q n u v k"]:
+        """Scores of the codes of the steps ``first``, ``first + 1``, ..., one for each given context.
+
+        Args:
+            context: the context at the places of those steps.
+            known: the sum of what :attr:`known` makes of the codes of all earlier steps.
+        """
+        used = [self.combine[first + i](k) for i, k in enumerate(known)]
+        x = (context + torch.stack(used)).flatten(0, 1)
+        steps = torch.arange(first, first + len(context), device=x.device).repeat_interleave(context.shape[1])
+        condition = self.step(steps)[:, :, None, None]
+        for block in self.blocks:
+            x = block(x, condition)
+        x = self.norm(x.permute(0, 2, 3, 1))
+        scores = self.scores(x) + self.vector(x) @ codebook.T
+        return scores.unflatten(0, context.shape[:2]).float()
+
+
+def by_step(grid: Float[Tensor, "n y x w"]) -> Float[Tensor, "q n w u v"]:
+    """The vectors at the place of every step in every patch, the first step first."""
+    places = rearrange(grid, "n (u i) (v j) w -> (i j) n u v w", i=PATCH, j=PATCH)
+    order = torch.tensor([i * PATCH + j for i, j in ORDER], device=grid.device)
+    return places.index_select(0, order).permute(0, 1, 4, 2, 3)
+
+
+def from_steps(scores: Float[Tensor, "q n u v k"]) -> Float[Tensor, "n y x k"]:
+    """The inverse arrangement, for scores."""
+    places = torch.tensor([ORDER.index((i, j)) for i in range(PATCH) for j in range(PATCH)], device=scores.device)
+    return rearrange(scores.index_select(0, places), "(i j) n u v k -> n (u i) (v j) k", i=PATCH, j=PATCH)

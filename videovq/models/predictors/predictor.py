@@ -1,0 +1,157 @@
+"""A predictor of code grids: frames and actions -> p(next frame's codes)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64, Shaped
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, embedding, mse_loss
+
+from videovq.config import PredictorConfig
+from videovq.models.embeddings import ActionEmbedding, CodeEmbedding
+from videovq.models.predictors.contract import ContextNetwork, FrameDecoder
+from videovq.models.sampling import choose, predictive, uncached
+from videovq.types import ActionSpec, PredictorOutput, Sampling
+
+
+@dataclass(frozen=True)
+class PredictorState:
+    """The last frames' codes, the last actions' embeddings, and the context network's memory of those before."""
+
+    codes: Int64[Tensor, "b history y x"]
+    actions: Float[Tensor, "b history_minus_1 e"]
+    memory: Any
+
+    def repeat(self, times: int) -> PredictorState:
+        """The same state for several rollouts in place of each."""
+        codes, actions = (z.repeat_interleave(times, dim=0) for z in (self.codes, self.actions))
+        return PredictorState(codes, actions, self.memory.repeat(times) if self.memory else None)
+
+
+class Predictor(nn.Module):
+    """p(codes | actions) as a product of conditionals, frame by frame and group of codes by group of codes.
+
+    ``forward`` scores given frames; ``start`` and ``step`` draw new ones. ``step`` repeated gives the same conditionals
+    as ``forward`` on the same prefix, and no code or action changes an earlier conditional: frame t depends on the
+    codes of frames before it and on the actions before it, ``actions[..t - 1]``.
+
+    Args:
+        config: widths, and the weight of the auxiliary loss.
+        action_spec: the actions it is conditioned on.
+        grid: rows and columns of a frame's codes.
+        codebook: the code vectors of the VQ-VAE.
+        context: reads the past.
+        decoder: draws a frame.
+    """
+
+    codebook: Tensor
+
+    def __init__(
+        self,
+        config: PredictorConfig,
+        action_spec: ActionSpec,
+        grid: tuple[int, int],
+        codebook: Float[Tensor, "k d"],
+        context: ContextNetwork,
+        decoder: FrameDecoder,
+    ) -> None:
+        super().__init__()
+        self.action_spec = action_spec
+        self.grid = grid
+        self.latent_loss = config.latent_loss
+        self.register_buffer("codebook", codebook.detach().float().clone())
+        self.codes = CodeEmbedding(codebook.shape[0], codebook.shape[1], config.embedding)
+        self.actions = ActionEmbedding(action_spec, config.embedding)
+        self.context = context
+        self.latent = nn.Conv2d(config.width, codebook.shape[1], 1)
+        self.decoder = decoder
+
+    def forward(
+        self,
+        codes: Int64[Tensor, "b t y x"],
+        actions: Shaped[Tensor, "b t a"],
+        given: Int64[Tensor, "b t y x"] | None = None,
+        wanted: Int64[Tensor, "b m"] | None = None,
+    ) -> PredictorOutput:
+        """Score every code of every frame, the first frame included.
+
+        Args:
+            codes: the frames to score.
+            actions: the action taken after each (see videovq.models.embeddings.unknown); the last one has no effect.
+            given: what the predictor sees of the frames before the one it scores, where that is not ``codes``:
+                training against noise.
+            wanted: numbers of the frames of each sequence that are to be scored (``t`` of the output); None: all.
+        """
+        table = self.codes(self.codebook)
+        past = self._after_nothing(codes if given is None else given)[:, :-1]
+        context, _ = self._read(past, self._after_no_action(actions[:, :-1]), None, wanted, table)
+        if wanted is not None:
+            codes = codes[torch.arange(len(codes), device=codes.device)[:, None], wanted]
+        scores = self.decoder.score(context, codes.flatten(0, 1), table, self.codebook)
+        logits = scores.unflatten(0, codes.shape[:2])
+        nll = cross_entropy(logits.flatten(0, 3), codes.flatten(), reduction="none").view_as(codes)
+        loss = nll.mean()
+        if self.training and self.latent_loss:
+            target = self.codebook[codes.flatten(0, 1)].permute(0, 3, 1, 2)
+            loss = loss + self.latent_loss * mse_loss(self.latent(context).float(), target) / self.codebook.var()
+        return PredictorOutput(logits, nll, loss)
+
+    def start(self, codes: Int64[Tensor, "b t y x"], actions: Shaped[Tensor, "b t_minus_1 a"]) -> PredictorState:
+        """The state after the given context frames and the actions between them."""
+        past, past_actions = self._after_nothing(codes), self._after_no_action(actions)
+        none = past.new_zeros(len(past), 0)
+        _, memory = self._read(past[:, :-1], past_actions, None, none, self.codes(self.codebook))
+        history = self.context.history
+        keep = past_actions.shape[1] - (history - 1)
+        return PredictorState(past[:, -history:], past_actions[:, keep:], memory)
+
+    def step(
+        self,
+        state: PredictorState,
+        action: Shaped[Tensor, "b a"],
+        noise: Float[Tensor, "m y x k"],
+        sampling: Sampling = Sampling(),
+    ) -> tuple[Int64[Tensor, "b y x"], PredictorState]:
+        """Draw the next frame.
+
+        Args:
+            action: taken after the last frame; leads to the one drawn.
+            noise: Gumbel noise draws from the model (see videovq.models.sampling), and zeros take the most likely code.
+            sampling: what is done to the scores before the noise is added, and by which passes.
+        """
+        table = self.codes(self.codebook)
+        past_actions = torch.cat([state.actions, self.actions(action[:, None])], dim=1)
+        context, memory = self._read(state.codes, past_actions, state.memory, None, table)
+        draw = self.decoder.draw
+        if sampling.sampler != "cached":
+            draw = partial(predictive if sampling.sampler == "predictive" else uncached, self.decoder)
+        codes = draw(context, table, self.codebook, partial(choose, noise.flatten(1, 2), sampling))
+        past = torch.cat([state.codes[:, 1:], codes[:, None]], dim=1)
+        return codes, PredictorState(past, past_actions[:, 1:], memory)
+
+    def _read(
+        self,
+        past: Int64[Tensor, "b s y x"],
+        past_actions: Float[Tensor, "b s e"],
+        memory: Any,
+        wanted: Int64[Tensor, "b m"] | None,
+        table: Float[Tensor, "k_plus_1 e"],
+    ) -> tuple[Float[Tensor, "n w y x"], Any]:
+        """What the context network says, in whatever precision its weights are."""
+        precision = next(self.context.parameters()).dtype
+        context, memory = self.context(embedding(past, table).to(precision), past_actions.to(precision), memory, wanted)
+        return context if precision == table.dtype else context.to(table.dtype), memory
+
+    def _after_nothing(self, codes: Int64[Tensor, "b t y x"]) -> Int64[Tensor, "b s y x"]:
+        """Codes after ``history`` frames that do not exist."""
+        nothing = codes.new_full((1, 1, 1, 1), self.codes.missing)
+        return torch.cat([nothing.expand(codes.shape[0], self.context.history, *self.grid), codes], dim=1)
+
+    def _after_no_action(self, actions: Shaped[Tensor, "b t a"]) -> Float[Tensor, "b s e"]:
+        """Embedded actions after ``history`` that were not taken."""
+        nothing = self.actions.missing.expand(actions.shape[0], self.context.history, -1)
+        return torch.cat([nothing, self.actions(actions)], dim=1)
