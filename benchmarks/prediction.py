@@ -9,8 +9,8 @@ import sys
 
 from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.data.store import CodeStore, EpisodeStore
+from videovq.evaluation.prediction import bits_per_code, horizons
 from videovq.rollout.engine import check_pair
-from videovq.rollout.metrics import bits_per_code, horizons
 from videovq.types import Sampling
 
 arguments = sys.argv[1:]

@@ -8,7 +8,7 @@ import pytest
 
 from videovq.cli import main
 from videovq.demo import verdict
-from videovq.rollout.metrics import Horizons
+from videovq.evaluation.prediction import Horizons
 
 WORDS = ["--episodes", "4", "--frames", "40", "--vqvae_steps", "20", "--predictor_steps", "4"]
 

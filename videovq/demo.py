@@ -24,9 +24,9 @@ from videovq.config import (
     VQVAEConfig,
 )
 from videovq.data.store import EpisodeStore
+from videovq.evaluation.prediction import Horizons, horizons
 from videovq.prep.prepare import prepare
 from videovq.prep.record import record
-from videovq.rollout.metrics import Horizons, horizons
 from videovq.rollout.write import rollout
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode

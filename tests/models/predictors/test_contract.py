@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
-from videovq.config import PatchPredictorConfig, PixelCNNPredictorConfig, RasterPredictorConfig
+from videovq.config import LookupContextConfig, PatchPredictorConfig, PixelCNNPredictorConfig, RasterPredictorConfig
 from videovq.models.build import PREDICTORS, build_predictor
 from videovq.models.embeddings import unknown
 from videovq.models.predictors.predictor import Predictor
@@ -257,3 +257,15 @@ def test_a_world_where_actions_matter_is_learnt_from_the_actions(kind: type) -> 
 def test_a_grid_or_setting_that_cannot_work_is_refused() -> None:
     with pytest.raises(ValueError, match="7x7"):
         make(PatchPredictorConfig, grid=(7, 7))
+    for kind, changes, word in (
+        (PatchPredictorConfig, {"lookups": 3}, "lookups"),
+        (PatchPredictorConfig, {"lookup_heads": 3}, "lookup_heads"),
+        (PatchPredictorConfig, {"heads": 3}, "transformer_width"),
+        (PatchPredictorConfig, {"window": 1}, "window"),
+        (RasterPredictorConfig, {"decoder_heads": 3}, "decoder_heads"),
+        (PixelCNNPredictorConfig, {"history": 0}, "history"),
+    ):
+        with pytest.raises(ValueError, match=word):
+            build_predictor(replace(SMALL[kind], **changes), SPECS[1], GRID, torch.randn(K, 4))
+    with pytest.raises(ValueError, match="PatchPredictorConfig, RasterPredictorConfig, PixelCNNPredictorConfig"):
+        build_predictor(LookupContextConfig(), SPECS[1], GRID, torch.randn(K, 4))
