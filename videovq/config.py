@@ -468,6 +468,8 @@ class RolloutConfig:
     """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
     precision: Literal["32-true", "bf16"] = "32-true"
     """``bf16`` runs the context network in bf16: faster where the hardware computes that, slightly other scores."""
+    compile: bool = False
+    """Compile the predictor (torch.compile; CUDA graphs on a GPU): for rollouts of thousands of frames on a GPU."""
     out: str = "rollouts/rollout"
     """Path of the files without their endings."""
     decode: bool = True

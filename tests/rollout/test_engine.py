@@ -10,6 +10,7 @@ from videovq.checkpoints import TrainedPredictor, TrainedVQVAE, load_predictor, 
 from videovq.data.store import EpisodeStore
 from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
+from videovq.rollout.compiled import compile_predictor
 from videovq.rollout.engine import Session, check_pair, decode_codes, generate, place, predict_codes
 from videovq.types import RolloutRequest, Sampling
 
@@ -110,3 +111,36 @@ def test_bf16_changes_the_scores_a_little(models, request_: RolloutRequest) -> N
     assert next(predictor.context.parameters()).dtype == torch.bfloat16
     assert next(predictor.decoder.parameters()).dtype == torch.float32
     assert (before == after).float().mean() > 0.8
+
+
+def test_compiling_waits_for_steady_shapes_and_falls_back(
+    models, request_: RolloutRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vqvae, predictor = models[0].network, models[1].network
+    few = replace(
+        request_, context=request_.context[:2], context_actions=request_.context_actions[:1], samples=1,
+        actions=request_.actions.repeat(2, 1),
+    )  # fmt: skip
+    before = generate(vqvae, predictor, few).codes
+    calls: list[str] = []
+
+    def compiling(function, **settings):
+        return lambda *given: (calls.append(function.__name__), function(*given))[1]
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    compile_predictor(predictor)
+    assert torch.equal(generate(vqvae, predictor, few).codes, before)
+    # Of 8 steps: the memory holds 2 frames, then 3 (its window is 4), and from the third on nothing changes shape.
+    assert calls.count("forward") == 6
+    assert calls.count("draw") == 7
+
+    def failing(function, **settings):
+        def call(*given):
+            raise RuntimeError("no compiler\nhere")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", failing)
+    compile_predictor(predictor)
+    with pytest.warns(UserWarning, match="going on without: no compiler$"):
+        assert torch.equal(generate(vqvae, predictor, few).codes, before)

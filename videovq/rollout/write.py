@@ -19,6 +19,7 @@ from videovq.data.store import EpisodeStore, read_json
 from videovq.data.video import read_video
 from videovq.frames import psnr
 from videovq.pictures import write_png
+from videovq.rollout.compiled import compile_predictor
 from videovq.rollout.engine import check_pair, generate, place
 from videovq.rollout.render import animation, strip, write_gif, write_mp4
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
@@ -47,6 +48,8 @@ def rollout(config: RolloutConfig) -> Rollout:
     predictor, vqvae = load_predictor(run), load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     check_pair(vqvae, predictor)
     place(vqvae.network, predictor.network, config.device, config.precision)
+    if config.compile:
+        compile_predictor(predictor.network)
     if config.guidance != 1 and (predictor.config.action_dropout == 0 or predictor.action_spec.kind == "none"):
         raise ValueError("guidance: the predictor never saw frames without actions; train with action_dropout, say 0.1")
     recording = _recording(config, vqvae.frame_size, predictor.action_spec)

@@ -10,7 +10,7 @@ Shapes: ``u v`` = rows and columns of patches (7, 7).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from einops import rearrange
@@ -25,8 +25,7 @@ from videovq.models.predictors.layers import Conditions, FeedForward, Lookup, Mo
 PATCH = 3
 
 
-@dataclass(frozen=True)
-class Memory:
+class Memory(NamedTuple):
     """Keys and values of the last frames in every transformer layer."""
 
     layers: list[tuple[Float[Tensor, "b m t p e"], Float[Tensor, "b m t p e"]]]
