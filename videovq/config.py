@@ -531,7 +531,7 @@ class DemoConfig:
     """Frames in an episode."""
     vqvae_steps: int = 1600
     """Optimiser steps of the VQ-VAE."""
-    predictor_steps: int = 640
+    predictor_steps: int = 950
     """Optimiser steps of the predictor."""
 
 

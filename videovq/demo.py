@@ -85,10 +85,10 @@ def make_stages(config: DemoConfig) -> list[Stage]:
     predicting = TrainPredictorConfig(
         store=codes,
         run=predictor_run,
-        model=PatchPredictorConfig(width=96, blocks=2, transformer_width=96, transformer_layers=2, heads=4),
-        optimizer=OptimizerConfig(learning_rate=2e-3, weight_decay=0.01),
+        model=PatchPredictorConfig(width=96, blocks=3, decoder_blocks=1, transformer_width=96, heads=3),
+        optimizer=OptimizerConfig(method="muon", learning_rate=5e-3, weight_decay=0.01),
         training=PredictorTrainingConfig(
-            steps=config.predictor_steps, batch_size=3, validate_every=350, checkpoint_every=100
+            steps=config.predictor_steps, batch_size=6, validate_every=350, checkpoint_every=100
         ),
     )
     rolling = RolloutConfig(predictor=predictor_run, vqvae=vqvae_run, context=store, start=20, temperature=TEMPERATURE)
