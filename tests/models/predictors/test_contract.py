@@ -213,6 +213,21 @@ def test_drawn_frequencies_agree_with_the_density(kind: type) -> None:
     assert chi_square < freedom + 4 * math.sqrt(2 * freedom)
 
 
+@torch.no_grad()
+def test_a_lower_temperature_draws_likelier_frames(kind: type) -> None:
+    predictor = make(kind, grid=(3, 3), k=2)
+    n = 500
+    context, action = torch.ones(n, 1, 3, 3, dtype=torch.int64), torch.ones(n, 1, dtype=torch.int64)
+    noise = gumbel((n, 3, 3, 2), torch.Generator().manual_seed(0)).double()
+    state, costs = predictor.start(context, action[:, None][:, :0]), []
+    for temperature in (0.0, 0.5, 1.0, 2.0):
+        drawn, _ = predictor.step(state, action, noise, Sampling(temperature))
+        both = torch.cat([context, drawn[:, None]], dim=1)
+        costs.append(float(predictor(both, action[:, None].expand(-1, 2, 1)).nll[:, 1].sum((1, 2)).mean()))
+        assert (len(drawn.unique(dim=0)) == 1) == (temperature == 0)
+    assert costs[1] < costs[2] < costs[3]
+
+
 def test_training_against_noise_scores_the_true_codes(kind: type) -> None:
     predictor = make(kind)
     codes, actions = sample()
