@@ -50,7 +50,12 @@ def test_pretrained_is_found_by_name(exported: Path, episode_store: EpisodeStore
 
 
 def test_a_predictor_ships_with_its_vqvae(
-    vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    vqvae_run: Path,
+    predictor_run: Path,
+    episode_store: EpisodeStore,
+    recordings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(checkpoints, "PRETRAINED", tmp_path / "shipped")
     export(vqvae_run, predictor_run, tmp_path / "shipped" / "both")
@@ -58,6 +63,10 @@ def test_a_predictor_ships_with_its_vqvae(
     check_pair(load_vqvae(pretrained_run("both")), load_predictor(pretrained_run("both", "predictor")))
     config = RolloutConfig(pretrained="both", context=str(episode_store.folder), out=str(tmp_path / "r"), frames=3)
     shipped = rollout(config)
+    video = recordings / "episode_000009.mp4"
+    for path in (video, video.with_suffix(".json")):
+        (tmp_path / "shipped" / "both" / f"example{path.suffix}").write_bytes(path.read_bytes())
+    assert torch.equal(rollout(replace(config, context="")).codes, rollout(replace(config, context=str(video))).codes)
     alone = replace(config, pretrained="alone")
     with pytest.raises(ValueError, match="no predictor called 'alone'; choose from: both"):
         rollout(alone)

@@ -97,6 +97,12 @@ def pretrained_run(name: str, part: str = "vqvae") -> Path:
     return PRETRAINED / name / part
 
 
+def pretrained_example(name: str) -> Path | None:
+    """The short recorded video that ships with a model, its actions beside it; None where there is none."""
+    path = PRETRAINED / name / "example.mp4"
+    return path if path.is_file() else None
+
+
 def vqvae_run(run: str, pretrained: str) -> Path:
     """The run directory that a command's ``vqvae`` and ``pretrained`` settings mean."""
     return pretrained_run(pretrained) if pretrained else Path(run)

@@ -432,8 +432,9 @@ class RolloutConfig:
     """Run folder of the VQ-VAE that wrote the predictor's codes."""
     pretrained: str = ""
     """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
-    context: str = "stores/episodes"
-    """Where the context frames come from: an EpisodeStore, or a video file."""
+    context: str = ""
+    """Where the context frames come from: an EpisodeStore, or a video file; empty: the example that ships with
+    ``pretrained``, or ``stores/episodes``."""
     episode: str = ""
     """Episode of the store (a wrong name lists them); empty: the first of ``split``."""
     split: Literal["train", "val", "test"] = "test"

@@ -12,7 +12,14 @@ import torch
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
-from videovq.checkpoints import TrainedPredictor, load_predictor, load_vqvae, pretrained_run, vqvae_run
+from videovq.checkpoints import (
+    TrainedPredictor,
+    load_predictor,
+    load_vqvae,
+    pretrained_example,
+    pretrained_run,
+    vqvae_run,
+)
 from videovq.config import RolloutConfig
 from videovq.data.resize import centre_resize
 from videovq.data.store import EpisodeStore, read_json
@@ -24,7 +31,7 @@ from videovq.rollout.engine import check_pair, generate, place
 from videovq.rollout.render import animation, strip, write_gif, write_mp4
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
 
-DEFAULT_RUN = "runs/predictor"
+DEFAULT_RUN, DEFAULT_STORE = "runs/predictor", "stores/episodes"
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,8 @@ def _row(values: Tensor) -> str:
 
 
 def _recording(config: RolloutConfig, size: tuple[int, int], spec: ActionSpec) -> Recording:
-    path = Path(config.context)
+    example = pretrained_example(config.pretrained) if config.pretrained else None
+    path = Path(config.context) if config.context else example or Path(DEFAULT_STORE)
     if path.is_file():
         return _video(path, size, spec)
     store = EpisodeStore(path)
