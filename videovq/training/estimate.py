@@ -40,7 +40,8 @@ class Estimate:
             f" {self.state_bytes / 2**30:.2f} weights, gradients and optimiser,"
             f" {self.activation_bytes / 2**30:.2f} activations\n"
             f"at this machine's peak in matrix products, {peak / 1e12:.2g} TFLOP/s, a step takes {least:.2g} s and"
-            f" {steps} steps {least * steps / 3600:.2g} hours; count on two to three times that"
+            f" {steps} steps {least * steps / 3600:.2g} hours;"
+            " count on two (large layers) to ten times (small ones) that"
         )
 
 

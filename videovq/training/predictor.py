@@ -65,10 +65,10 @@ def expected(config: TrainPredictorConfig, store: CodeStore) -> str:
     training, header = config.training, store.header
     bf16 = run.precision(training.precision, training.accelerator) == "bf16-mixed"
     windows = training.batch_size // (training.accumulate * training.devices * training.nodes)
-    spec, shape = header.action_spec, (windows, config.window, *header.grid)
+    spec, shape, codebook = header.action_spec, (windows, config.window, *header.grid), store.codebook.shape
 
     def build() -> Predictor:
-        network = build_predictor(config.model, spec, header.grid, torch.zeros(store.codebook.shape))
+        network = build_predictor(config.model, spec, header.grid, torch.zeros(codebook))
         if training.recompute:
             recompute_activations(network)
         return network
