@@ -108,6 +108,13 @@ def vqvae_run(run: str, pretrained: str) -> Path:
     return pretrained_run(pretrained) if pretrained else Path(run)
 
 
+def predictor_run(run: str, pretrained: str) -> Path:
+    """The run directory that a command's ``predictor`` and ``pretrained`` settings mean."""
+    if not run and pretrained:
+        return pretrained_run(pretrained, "predictor")
+    return Path(run or "runs/predictor")
+
+
 def export(vqvae: str | Path, predictor: str | Path | None, folder: Path) -> None:
     """Copy what rebuilds a VQ-VAE, and the predictor of its codes, into ``folder``, their weights as float16.
 

@@ -35,6 +35,10 @@ COMMANDS = {
     "evaluate vqvae": Command(
         "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
     ),
+    "evaluate": Command(
+        "videovq.evaluation.evaluate", "evaluate", config.EvaluateConfig, "bits, quality by horizon, controls: a report"
+    ),
+    "compare": Command("videovq.evaluation.compare", "compare", config.CompareConfig, "several reports on one page"),
     "show codebook": Command(
         "videovq.evaluation.codebook", "show", config.ShowCodebookConfig, "every code decoded, its usage, a map"
     ),

@@ -483,6 +483,58 @@ class RolloutConfig:
 
 
 @dataclass(frozen=True)
+class EvaluateConfig:
+    """Measure a predictor over a split, beside baselines and controls: metrics.json, plots, and one HTML page."""
+
+    predictor: str = ""
+    """Run folder of the predictor; empty: the predictor of ``pretrained`` or, without that, ``runs/predictor``."""
+    vqvae: str = "runs/vqvae"
+    """Run folder of the VQ-VAE that wrote the predictor's codes."""
+    pretrained: str = ""
+    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore."""
+    split: Literal["train", "val", "test"] = "test"
+    """Split to measure on."""
+    context: int = 6
+    """Frames that are given."""
+    frames: int = 10
+    """Frames that are predicted, with the recorded actions."""
+    stride: int = 16
+    """Frames from the start of one window to that of the next."""
+    samples: int = 1
+    """Rollouts of each window; with several, their mean and the best are reported."""
+    temperature: float = 1.0
+    """Sampling temperature of the rollouts; 0 takes the most likely code each time. Bits do not depend on it."""
+    top_k: int = 0
+    """Draw from that many of the most likely codes only; 0: from all."""
+    top_p: float = 1.0
+    """Draw from the most likely codes that together have this probability only; 1: from all."""
+    seed: int = 0
+    """Seed of the sampling noise and of the confidence intervals."""
+    batch_size: int = 8
+    """Windows computed at once."""
+    lpips: Literal["", "vgg", "alex", "squeeze"] = ""
+    """Network whose LPIPS is reported too; needs its ImageNet weights on this machine."""
+    fvd: str = ""
+    """TorchScript file of an I3D network, to report the Frechet video distance; needs 256 windows."""
+    device: str = "auto"
+    """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
+    out: str = "reports/prediction"
+    """Folder of the report."""
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Put the reports of several predictors on one page."""
+
+    reports: list[str] = field(default_factory=list)
+    """Folders that `videovq evaluate` wrote, measured alike."""
+    out: str = "reports/comparison.html"
+    """The page."""
+
+
+@dataclass(frozen=True)
 class EvaluateVQVAEConfig:
     """Measure a VQ-VAE over every frame of a split: report.json, plots, and a grid of reconstructions."""
 

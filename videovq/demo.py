@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from videovq.checkpoints import load_predictor, load_vqvae
+from videovq.checkpoints import load_predictor
 from videovq.config import (
     DemoConfig,
     EMAConfig,
     EncodeConfig,
+    EvaluateConfig,
     OptimizerConfig,
     PatchPredictorConfig,
     PredictorTrainingConfig,
@@ -23,14 +24,13 @@ from videovq.config import (
     TrainVQVAEConfig,
     VQVAEConfig,
 )
-from videovq.data.store import EpisodeStore
-from videovq.evaluation.prediction import Horizons, horizons
+from videovq.data.store import read_json
+from videovq.evaluation.evaluate import evaluate
 from videovq.prep.prepare import prepare
 from videovq.prep.record import record
 from videovq.rollout.write import rollout
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
-from videovq.types import Sampling
 
 TEMPERATURE = 0.7
 TRUST = 300.0  # seconds that the stages must have taken before they outweigh the estimates
@@ -56,10 +56,7 @@ def demo(config: DemoConfig) -> None:
         print(f"\n[{i}/{len(stages)}] {stage.name} (about {left / 60:.0f} min left in all)", flush=True)
         stage.run()
         expected += stage.seconds
-    table = measure(out)
-    print(
-        f"\n{table.windows} rollouts from test episodes, temperature {TEMPERATURE}:\n{table.table()}\n{verdict(table)}"
-    )
+    print(f"\n{verdict(read_json(out / 'report' / 'metrics.json'))}")
     print(f"\nThe rollouts, predicted purely as codes after the sixth frame: {out}/rollouts/")
     for path in sorted((out / "rollouts").glob("*.gif")):
         print(f"  {path}")
@@ -92,6 +89,9 @@ def make_stages(config: DemoConfig) -> list[Stage]:
         ),
     )
     rolling = RolloutConfig(predictor=predictor_run, vqvae=vqvae_run, context=store, start=20, temperature=TEMPERATURE)
+    measuring = EvaluateConfig(
+        predictor=predictor_run, vqvae=vqvae_run, store=store, temperature=TEMPERATURE, out=str(out / "report")
+    )
 
     def rollouts() -> None:
         names = load_predictor(predictor_run).action_spec.names
@@ -106,19 +106,14 @@ def make_stages(config: DemoConfig) -> list[Stage]:
         Stage("encode the episodes", 15, lambda: encode(encoding)),
         Stage("train the predictor", 480, lambda: predictor.train(predicting)),
         Stage("roll out", 15, rollouts),
+        Stage("evaluate", 60, lambda: evaluate(measuring)),
     ]
 
 
-def measure(out: Path) -> Horizons:
-    """PSNR by horizon over the demo's test episodes."""
-    trained, predicting = load_vqvae(out / "runs/vqvae"), load_predictor(out / "runs/predictor")
-    store = EpisodeStore(out / "stores/episodes")
-    return horizons(trained.network, predicting.network, store, "test", sampling=Sampling(TEMPERATURE))
-
-
-def verdict(found: Horizons) -> str:
+def verdict(metrics: dict[str, Any]) -> str:
     """Whether the prediction beats copying the last context frame at horizons 3 to 10."""
-    lost = [h for h in range(3, 11) if found.prediction[h - 1] <= found.copy_last[h - 1]]
+    ours, copied = (metrics["methods"][name]["psnr"]["by_horizon"] for name in ("prediction", "copy last"))
+    lost = [h for h in range(3, 11) if ours[h - 1] <= copied[h - 1]]
     if not lost:
         return "The prediction beats copying the last context frame at every horizon from 3 to 10."
     return (

@@ -71,8 +71,8 @@ def test_lpips_without_weights_says_where_they_belong(tmp_path: Path, monkeypatc
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there: no network
     with pytest.raises(ValueError, match=f"{tmp_path}/hub/checkpoints") as caught:
-        load_lpips("squeeze")
-    assert "set loss.lpips to 0" in str(caught.value)
+        load_lpips("squeeze", "loss.lpips")
+    assert "leave loss.lpips out" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

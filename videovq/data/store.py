@@ -25,11 +25,16 @@ FORMAT_VERSION = 1
 SPLITS = ("train", "val", "test")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, complete or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file, complete or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(partial, path)
+    write_text(path, json.dumps(value, indent=1) + "\n")
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:

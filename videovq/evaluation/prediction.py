@@ -1,95 +1,142 @@
-"""Measures of prediction over a split, on arrays, never on compressed video."""
+"""Rollouts of every window of a split, beside baselines and controls, frame by frame, on arrays of pixels and codes."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
-from videovq.data.store import CodeStore, EpisodeStore
-from videovq.data.windows import windows
-from videovq.frames import psnr, to_float
+from videovq.evaluation.clips import Clips
+from videovq.evaluation.motion import moved_along, obedience
+from videovq.evaluation.reconstruction import ssim
+from videovq.frames import psnr
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
-from videovq.progress import progress
 from videovq.rollout.engine import decode_codes, predict_codes
 from videovq.types import Sampling
 
+Measure = Callable[[UInt8[Tensor, "n h w c"], UInt8[Tensor, "n h w c"]], Float[Tensor, "n"]]
+"""Two batches of frames -> a number for each pair."""
+
+MEASURES: dict[str, Measure] = {"psnr": psnr, "ssim": ssim}
+LESS_IS_BETTER = {"lpips"}
+
+PREDICTION, BEST, SHUFFLED = "prediction", "best of samples", "shuffled actions"
+COPY, MOVED, CEILING = "copy last", "copy, moved", "ceiling"
+
 
 @dataclass(frozen=True)
-class Horizons:
-    """Mean PSNR in dB at each horizon, 1 first, over ``windows`` windows.
+class Prediction:
+    """Measures of every predicted frame of every window.
 
     Attributes:
-        prediction: of one sampled rollout.
-        copy_last: of the last context frame, repeated.
-        ceiling: of the true frames, encoded and decoded: no prediction in codes can do better.
+        episodes: number of the episode of each window.
+        values: method -> measure -> values. Methods: ``prediction``, the mean over samples; ``best of samples``, the
+            sample that is best on the mean over the frames, by that measure, where there are several; ``shuffled
+            actions``, rolled out with those of another window; ``copy last``; ``copy, moved``: sideways, by what the
+            actions do on average; ``ceiling``: the true frames, encoded and decoded. Measures: psnr, ssim, accuracy
+            (part of the codes that are the true ones), and those that were given.
+        obeyed, sized: of the first sample's steps in which the true picture clearly moved sideways: the part that moved
+            the same way, and the part that also moved as far.
+        steps: number of such steps.
+        features: of the true videos and of the first samples, where they were asked for.
     """
 
-    windows: int
-    prediction: list[float]
-    copy_last: list[float]
-    ceiling: list[float]
-
-    def table(self) -> str:
-        rows = [f"{'horizon':>8} {'prediction':>11} {'copy last':>10} {'ceiling':>8}   (mean PSNR, dB)"]
-        for h, values in enumerate(zip(self.prediction, self.copy_last, self.ceiling, strict=True), start=1):
-            rows.append("{:>8} {:>11.2f} {:>10.2f} {:>8.2f}".format(h, *values))
-        return "\n".join(rows)
+    episodes: Int64[Tensor, "w"]
+    values: dict[str, dict[str, Float[Tensor, "w n"]]]
+    obeyed: float
+    sized: float
+    steps: int
+    features: tuple[Float[Tensor, "w d"], Float[Tensor, "w d"]] | None = None
 
 
 @torch.inference_mode()
-def bits_per_code(
-    predictor: Predictor, store: CodeStore, split: str, window: int = 16, stride: int = 16, batch: int = 4
-) -> list[float]:
-    """Exact mean bits per code of each frame of the windows, the first frame first."""
-    found = windows(store.split(split), window, stride)
-    total = torch.zeros(window, dtype=torch.float64)
-    with progress(len(found), "bits per code", "window") as bar:
-        for at in range(0, len(found), batch):
-            parts = [store.read(w.episode, w.start, w.start + window) for w in found[at : at + batch]]
-            codes, actions = torch.stack([p.codes for p in parts]), torch.stack([p.actions for p in parts])
-            total += predictor(codes, actions).nll.double().mean(dim=(2, 3)).sum(dim=0)
-            bar.update(len(parts))
-    return (total / len(found) / math.log(2)).tolist()
-
-
-@torch.inference_mode()
-def horizons(
+def prediction(
     vqvae: VQVAE,
     predictor: Predictor,
-    store: EpisodeStore,
-    split: str,
-    context: int = 6,
-    frames: int = 10,
-    stride: int = 16,
-    sampling: Sampling = Sampling(),
-    seed: int = 0,
-    batch: int = 8,
-) -> Horizons:
-    """PSNR of one rollout with the recorded actions from every ``stride``-th frame of a split."""
-    found = windows(store.split(split), context + frames, stride)
-    sums: dict[str, Tensor] = {k: torch.zeros(frames) for k in ("prediction", "copy_last", "ceiling")}
-    with progress(len(found), "rollouts", "window") as bar:
-        for at in range(0, len(found), batch):
-            parts = [store.read(w.episode, w.start, w.start + w.length) for w in found[at : at + batch]]
-            pixels = torch.stack([p.frames for p in parts])
-            actions = torch.stack([p.actions for p in parts])
-            codes = vqvae.encode(to_float(pixels.flatten(0, 1))).unflatten(0, pixels.shape[:2])
-            drawn = predict_codes(
-                predictor,
-                codes[:, :context],
-                actions[:, : context - 1],
-                actions[:, context - 1 : -1],
-                sampling,
-                [seed + at + i for i in range(len(parts))],
-            )
-            truth = pixels[:, context:]
-            last = pixels[:, context - 1 : context].expand_as(truth)
-            sums["prediction"] += psnr(decode_codes(vqvae, drawn), truth).sum(dim=0)
-            sums["copy_last"] += psnr(last, truth).sum(dim=0)
-            sums["ceiling"] += psnr(decode_codes(vqvae, codes[:, context:]), truth).sum(dim=0)
-            bar.update(len(parts))
-    return Horizons(len(found), **{name: (total / len(found)).tolist() for name, total in sums.items()})
+    batches: Iterable[Clips],
+    context: int,
+    samples: int,
+    sampling: Sampling,
+    seed: int,
+    shifts: list[float] | None,
+    measures: dict[str, Measure],
+    features: Callable[[UInt8[Tensor, "b t h w c"]], Float[Tensor, "b d"]] | None = None,
+) -> Prediction:
+    """Roll out every window.
+
+    Args:
+        context: frames that are given; the rest of each window is predicted.
+        samples: rollouts of each window.
+        shifts: sideways shift of every action, for ``copy, moved``; None leaves it out.
+        measures: measures of frames, by name.
+        features: of whole videos, context included, for a distance between the true and the predicted ones.
+    """
+    rows: dict[tuple[str, str], list[Tensor]] = {}
+    episodes, obeyed, sized, videos = [], [], [], []
+
+    def keep(method: str, truth: Tensor, frames: Tensor, exact: Tensor | None) -> None:
+        """Measure one rollout of each window of a batch."""
+        for name, measure in measures.items():
+            found = measure(frames.flatten(0, 1), truth.flatten(0, 1)).view(truth.shape[:2])
+            rows.setdefault((method, name), []).append(found)
+        if exact is not None:
+            rows.setdefault((method, "accuracy"), []).append(exact.float().mean(dim=(2, 3)))
+
+    for clips in batches:
+        given, codes = clips.codes[:, :context], clips.codes[:, context:]
+        truth, last = clips.pixels[:, context:], clips.pixels[:, context - 1]
+        seeds = [seed + clips.first + i for i in range(len(given))]
+        episodes.append(clips.episodes)
+        for s in range(samples):
+            apart = [1_000_003 * s + one for one in seeds]
+            drawn = _roll(predictor, given, clips.actions, sampling, apart)
+            frames = _decode(vqvae, drawn)
+            keep(f"sample {s}", truth, frames, drawn == codes)
+            if s == 0:
+                way, far = obedience(torch.cat([last[:, None], frames], 1), torch.cat([last[:, None], truth], 1))
+                obeyed.append(way)
+                sized.append(far)
+                if features is not None:
+                    shown = torch.cat([clips.pixels[:, :context], frames], dim=1)
+                    videos.append((features(clips.pixels), features(shown)))
+        drawn = _roll(predictor, given, clips.others, sampling, seeds)
+        keep(SHUFFLED, truth, _decode(vqvae, drawn), drawn == codes)
+        keep(COPY, truth, last[:, None].expand_as(truth), given[:, -1:] == codes)
+        if shifts is not None:
+            keep(MOVED, truth, moved_along(last, clips.actions[:, context - 1 : -1], shifts), None)
+        keep(CEILING, truth, _decode(vqvae, codes), None)
+    columns = {key: torch.cat(parts) for key, parts in rows.items()}
+    values: dict[str, dict[str, Tensor]] = {}
+    for name in [*measures, "accuracy"]:
+        every = torch.stack([columns[f"sample {s}", name] for s in range(samples)])
+        values.setdefault(PREDICTION, {})[name] = every.mean(dim=0)
+        if samples > 1:
+            sign = -1 if name in LESS_IS_BETTER else 1
+            best = (sign * every.mean(dim=2)).argmax(dim=0)
+            values.setdefault(BEST, {})[name] = every[best, torch.arange(every.shape[1])]
+    for method, name in columns:
+        if not method.startswith("sample "):
+            values.setdefault(method, {})[name] = columns[method, name]
+    way, far = torch.cat(obeyed), torch.cat(sized)
+    pair = None
+    if videos:
+        true, predicted = (torch.cat(column) for column in zip(*videos, strict=True))
+        pair = true, predicted
+    share = [float(x.mean()) if len(x) else 0.0 for x in (way, far)]
+    return Prediction(torch.cat(episodes), values, share[0], share[1], len(way), pair)
+
+
+def _roll(
+    predictor: Predictor, given: Tensor, actions: Tensor, sampling: Sampling, seeds: list[int]
+) -> Int64[Tensor, "b n y x"]:
+    context, device = given.shape[1], predictor.codebook.device
+    before, after = actions[:, : context - 1].to(device), actions[:, context - 1 : -1].to(device)
+    return predict_codes(predictor, given.to(device), before, after, sampling, seeds).cpu()
+
+
+def _decode(vqvae: VQVAE, codes: Int64[Tensor, "b n y x"]) -> UInt8[Tensor, "b n h w c"]:
+    return decode_codes(vqvae, codes.to(vqvae.device)).cpu()

@@ -35,7 +35,7 @@ class ReconstructionLoss:
     def __init__(self, config: LossConfig, data_variance: float, side: int) -> None:
         self.config, self.variance = config, data_variance
         self.ssim_weights = ssim_weights(side) if config.ssim else ()
-        self.lpips = load_lpips(config.lpips_network) if config.lpips else None
+        self.lpips = load_lpips(config.lpips_network, "loss.lpips") if config.lpips else None
 
     @torch.autocast("cpu", enabled=False)
     @torch.autocast("cuda", enabled=False)
@@ -80,8 +80,11 @@ def ssim_weights(side: int) -> tuple[float, ...]:
     return tuple(weight / sum(chosen) for weight in chosen)
 
 
-def load_lpips(network: str) -> Callable[[Tensor, Tensor], Tensor]:
+def load_lpips(network: str, setting: str) -> Callable[[Tensor, Tensor], Tensor]:
     """LPIPS of frames in -0.5..0.5, the mean over a batch (Zhang et al. 2018, arXiv 1801.03924).
+
+    Args:
+        setting: what asked for it, for the message.
 
     Raises:
         ValueError: its ImageNet weights are not on this machine and cannot be loaded.
@@ -90,8 +93,8 @@ def load_lpips(network: str) -> Callable[[Tensor, Tensor], Tensor]:
         metric = LearnedPerceptualImagePatchSimilarity(net_type=network)  # type: ignore[arg-type]
     except (URLError, OSError) as error:
         raise ValueError(
-            f"loss.lpips: torchvision's ImageNet weights of {network!r} are not in {get_dir()}/checkpoints and cannot"
-            f" be downloaded ({error}); put them there or set loss.lpips to 0"
+            f"{setting}: torchvision's ImageNet weights of {network!r} are not in {get_dir()}/checkpoints and cannot"
+            f" be downloaded ({error}); put them there or leave {setting} out"
         ) from None
     scale = metric.net.requires_grad_(False).eval()
     return lambda reconstruction, frames: scale.to(frames.device)(2 * reconstruction, 2 * frames).mean()

@@ -54,6 +54,10 @@ class VQVAE(nn.Module):
         nmse = (reconstruction - frames).pow(2).mean() / self.data_variance
         return VQVAEOutput(reconstruction, quantized, nmse)
 
+    @property
+    def device(self) -> torch.device:
+        return self.data_variance.device
+
     def encode(self, frames: Float[Tensor, "b c h w"]) -> Int64[Tensor, "b y x"]:
         """Codes of frames in -0.5..0.5."""
         return self.quantizer.encode(self.encoder(frames))

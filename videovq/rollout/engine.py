@@ -88,7 +88,7 @@ class Session:
     ) -> None:
         self.predictor, self.sampling = predictor, sampling
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        shared = len(context) == 1
+        shared = len(context) == 1 < len(seeds)
         if sampling.guidance != 1:
             context, context_actions = context.repeat(2, 1, 1, 1), self._with_unknown(context_actions)
         state = predictor.start(context, context_actions)

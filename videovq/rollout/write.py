@@ -16,8 +16,8 @@ from videovq.checkpoints import (
     TrainedPredictor,
     load_predictor,
     load_vqvae,
+    predictor_run,
     pretrained_example,
-    pretrained_run,
     vqvae_run,
 )
 from videovq.config import RolloutConfig
@@ -31,7 +31,7 @@ from videovq.rollout.engine import check_pair, generate, place
 from videovq.rollout.render import animation, strip, write_gif, write_mp4
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
 
-DEFAULT_RUN, DEFAULT_STORE = "runs/predictor", "stores/episodes"
+DEFAULT_STORE = "stores/episodes"
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def rollout(config: RolloutConfig) -> Rollout:
     """
     if config.frames < 1 or config.context_frames < 1 or config.scale < 1:
         raise ValueError("frames, context_frames and scale: must be at least 1")
-    run = config.predictor or (pretrained_run(config.pretrained, "predictor") if config.pretrained else DEFAULT_RUN)
-    predictor, vqvae = load_predictor(run), load_vqvae(vqvae_run(config.vqvae, config.pretrained))
+    predictor = load_predictor(predictor_run(config.predictor, config.pretrained))
+    vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     check_pair(vqvae, predictor)
     place(vqvae.network, predictor.network, config.device, config.precision)
     if config.compile:

@@ -1,0 +1,151 @@
+"""`videovq evaluate` and `videovq compare`: what they write, and that a browser shows it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import imageio.v3 as iio
+import pytest
+import torch
+
+from videovq.checkpoints import load_predictor
+from videovq.cli import main
+from videovq.data.store import CodeStore, EpisodeStore
+from videovq.data.windows import windows
+
+WORDS = ["--frames", "4", "--stride", "10", "--temperature", "0.5"]
+
+
+@pytest.fixture(scope="module")
+def report(episode_store: EpisodeStore, vqvae_run: Path, predictor_run: Path, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("reports") / "one"
+    words = ["--store", str(episode_store.folder), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
+    assert main(["evaluate", *words, *WORDS, "--samples", "2", "--out", str(out)]) == 0
+    return out
+
+
+def test_metrics(report: Path, predictor_run: Path, code_store: CodeStore) -> None:
+    metrics = json.loads((report / "metrics.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert (metrics["windows"], metrics["episodes"]) == (8, 2)
+    assert set(metrics["methods"]) == {
+        "prediction", "best of samples", "shuffled actions", "copy last", "copy, moved", "ceiling",
+    }  # fmt: skip
+    for method, measures in metrics["methods"].items():
+        for found in measures.values():
+            assert len(found["by_horizon"]) == 4
+            assert found["low"] <= found["mean"] <= found["high"]
+            assert found["mean"] == pytest.approx(sum(found["by_horizon"]) / 4)
+        assert ("accuracy" in measures) == (method not in ("copy, moved", "ceiling"))
+    predictor = load_predictor(predictor_run).network
+    parts = [code_store.read(w.episode, w.start, w.start + 10) for w in windows(code_store.split("test"), 10, 10)]
+    with torch.no_grad():
+        nll = predictor(torch.stack([p.codes for p in parts]), torch.stack([p.actions for p in parts])).nll[:, 6:]
+    bits = float(nll.mean()) / 0.6931472
+    assert metrics["bits_per_code"]["prediction"]["mean"] == pytest.approx(bits, abs=1e-3)
+    assert metrics["bits_per_frame"] == pytest.approx(36 * bits, abs=0.05)
+    ceiling = metrics["methods"]["ceiling"]["psnr"]["mean"]
+    assert 36 * bits / (3 * 24**2) < metrics["bits_per_dim_bound"] < 36 * bits / (3 * 24**2) + 12 - ceiling / 6.02
+
+
+def test_the_page_needs_nothing_else_and_a_browser_shows_it(report: Path, tmp_path: Path) -> None:
+    page = (report / "report.html").read_text()
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert page.count("data:image/gif;base64,") == 6
+    for words in ("Likelihood", "PSNR (dB) by horizon", "the same way", "One context, many futures", "left"):
+        assert words in page
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    picture = tmp_path / "page.png"
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1000,2000"]
+    done = subprocess.run(
+        [browser, *flags, f"--screenshot={picture}", f"file://{report}/report.html"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert picture.is_file(), done.stderr
+    shown = iio.imread(picture)
+    assert shown.shape[:2] == (2000, 1000)
+    assert len({tuple(pixel) for pixel in shown[::7, ::7].reshape(-1, shown.shape[-1])}) > 50, "text and figures"
+
+
+class Features(torch.nn.Module):
+    """What a published I3D looks like from outside."""
+
+    def forward(self, x: torch.Tensor, rescale: bool, resize: bool, return_features: bool) -> torch.Tensor:
+        assert x.shape[3] == 224 and not rescale and not resize and return_features
+        return torch.cat([x.mean(dim=(2, 3, 4)), x[:, :, -1].std(dim=(2, 3))], dim=1)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_video_distance_names_its_weights_and_number(
+    episode_store: EpisodeStore,
+    vqvae_run: Path,
+    predictor_run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    weights = tmp_path / "i3d.pt"
+    torch.jit.script(Features()).save(weights)
+    words = ["--store", str(episode_store.folder), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
+    words += ["--fvd", str(weights), "--out", str(tmp_path / "out"), "--stride", "1"]
+    assert main(["evaluate", *words]) == 2
+    assert "50 windows are too few" in capsys.readouterr().err
+    assert main(["evaluate", *words, "--split", "train", "--context", "2", "--frames", "1"]) == 0
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())["fvd"]
+    assert found["videos"] == 266 and found["weights"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert 0 < found["value"] < 1
+    assert "266 videos" in capsys.readouterr().out
+
+
+def test_compare(report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(report, other)
+    metrics = json.loads((other / "metrics.json").read_text())
+    metrics["name"] = "another one"
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    out = tmp_path / "both.html"
+    assert main(["compare", "--reports", f"[{report},{other}]", "--out", str(out)]) == 0
+    page = out.read_text()
+    assert "predictor" in page and "another one" in page and "copy last" in page
+    metrics["settings"]["context"] = 5
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    for reports, named in (
+        (f"[{report},{other}]", "different `context`"),
+        (f"[{report}]", "two folders"),
+        (f"[{report},{tmp_path}]", "is not of `videovq evaluate`"),
+    ):
+        assert main(["compare", "--reports", reports, "--out", str(tmp_path / "no.html")]) == 2
+        assert named in capsys.readouterr().err
+    assert not (tmp_path / "no.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--samples", "0"], "samples"),
+        (["--stride", "0"], "stride"),
+        (["--frames", "100"], "no episode has 106 frames"),
+        (["--fvd", "missing.pt"], "missing.pt"),
+        (["--top_p", "2"], "top_p"),
+    ],
+)
+def test_what_cannot_work_is_refused_and_writes_nothing(
+    words: list[str],
+    named: str,
+    episode_store: EpisodeStore,
+    vqvae_run: Path,
+    predictor_run: Path,
+    tmp_path: Path,
+    capsys,
+) -> None:
+    first = ["--store", str(episode_store.folder), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
+    assert main(["evaluate", *first, "--out", str(tmp_path / "out"), *words]) == 2
+    assert named in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,172 @@
+"""``videovq evaluate``: a predictor over a split, beside baselines and controls -> metrics.json and a page."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from videovq import __version__
+from videovq.checkpoints import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae, predictor_run, vqvae_run
+from videovq.config import EvaluateConfig
+from videovq.data.store import EpisodeStore, write_json, write_text
+from videovq.data.windows import windows
+from videovq.evaluation.bootstrap import interval
+from videovq.evaluation.clips import Protocol, clips
+from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
+from videovq.evaluation.motion import shift_by_action
+from videovq.evaluation.panels import counterfactual, panel, telling_windows
+from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
+from videovq.evaluation.prediction import CEILING, MEASURES, Measure, Prediction, prediction
+from videovq.evaluation.predictor_page import predictor_page
+from videovq.parsing import to_plain
+from videovq.rollout.engine import check_pair, place
+from videovq.types import Sampling
+
+PANELS = 2  # windows shown of the best, of the median and of the worst
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was found, and with what."""
+
+    vqvae: TrainedVQVAE
+    predictor: TrainedPredictor
+    likelihood: Likelihood
+    actions: list[ActionBits]
+    prediction: Prediction
+
+
+def evaluate(config: EvaluateConfig) -> dict[str, Any]:
+    """Measure, write ``metrics.json`` and ``report.html`` into ``config.out``, and print the table.
+
+    Raises:
+        ValueError: runs and store do not belong together, or a setting cannot be used.
+    """
+    if config.samples < 1 or config.batch_size < 1:
+        raise ValueError("samples and batch_size: must be at least 1")
+    protocol = Protocol(config.split, config.context, config.frames, config.stride)
+    sampling = Sampling(config.temperature, config.top_k, config.top_p)
+    measures: dict[str, Measure] = dict(MEASURES)
+    if config.lpips:
+        measures["lpips"] = lpips_measure(config.lpips)
+    distance = VideoDistance(config.fvd) if config.fvd else None
+    run = predictor_run(config.predictor, config.pretrained)
+    predictor, vqvae = load_predictor(run), load_vqvae(vqvae_run(config.vqvae, config.pretrained))
+    check_pair(vqvae, predictor)
+    store = EpisodeStore(config.store)
+    if store.header.action_spec != predictor.action_spec:
+        raise ValueError(f"{store.folder}: its actions differ from those the predictor was trained on")
+    place(vqvae.network, predictor.network, config.device, "32-true")
+    networks = vqvae.network, predictor.network
+    number = len(windows(store.split(config.split), config.context + config.frames, config.stride))
+    if distance and number < FEWEST:
+        raise ValueError(f"fvd: {number} windows are too few for a distance; it needs {FEWEST}: lower the stride")
+    shifts = shift_by_action(store, "train") if predictor.action_spec.kind == "discrete" else None
+    batches = clips(vqvae.network, store, protocol, config.batch_size, "bits")
+    bits = likelihood(predictor.network, batches, config.context)
+    batches = clips(vqvae.network, store, protocol, config.batch_size, "rollouts")
+    watch = distance.features if distance else None
+    rolled = prediction(
+        *networks, batches, config.context, config.samples, sampling, config.seed, shifts, measures, watch
+    )
+    found = Evaluation(vqvae, predictor, bits, by_action(bits, predictor.action_spec), rolled)
+    name = config.pretrained if config.pretrained and not config.predictor else Path(run).name
+    metrics = report(found, name, config, store)
+    if distance and rolled.features:
+        metrics["fvd"] = {"value": frechet(*rolled.features), "videos": number, "weights": distance.weights}
+    shown = [
+        panel(*networks, store, protocol, window, word, sampling, config.seed, predictor.fps)
+        for word, window in telling_windows(rolled, PANELS)
+    ]
+    futures = counterfactual(*networks, store, protocol, predictor.action_spec, sampling, config.seed)
+    card = Path(run).parent / "README.md"
+    text = predictor_page(metrics, shown, futures, card.read_text() if card.is_file() else "")
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "report.html", text)
+    write_json(out / "metrics.json", metrics)
+    print(table(metrics))
+    print(f"written to {out}/")
+    return metrics
+
+
+def report(found: Evaluation, name: str, config: EvaluateConfig, store: EpisodeStore) -> dict[str, Any]:
+    """Everything as JSON values."""
+    bits, rolled = found.likelihood, found.prediction
+    places, (height, width) = math.prod(found.predictor.network.grid), store.header.grid
+    ceiling = rolled.values[CEILING]["psnr"].double()
+    error = float((255.0**2 / 10 ** (ceiling / 10)).mean())
+    code_bits = float(bits.true.mean()) * places / (3 * height * width)
+    methods = {
+        method: {measure: summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
+        for method, measured in rolled.values.items()
+    }
+    return {
+        "name": name,
+        "videovq": __version__,
+        "settings": to_plain(config),
+        "sampling": asdict(Sampling(config.temperature, config.top_k, config.top_p)),
+        "windows": len(bits.episodes),
+        "episodes": len(bits.episodes.unique()),
+        "vqvae": found.vqvae.fingerprint,
+        "bits_per_code": {
+            "prediction": summary(bits.true, bits.episodes, config.seed),
+            "shuffled actions": summary(bits.shuffled, bits.episodes, config.seed),
+            "without context": summary(bits.alone, bits.episodes, config.seed),
+        },
+        "bits_per_frame": float(bits.true.mean()) * places,
+        "bits_per_dim_bound": code_bits + 0.5 * math.log2(2 * math.pi * math.e * error),
+        "bits_by_action": [asdict(one) for one in found.actions],
+        "methods": methods,
+        "turns": {"steps": rolled.steps, "same way": rolled.obeyed, "as far": rolled.sized},
+    }
+
+
+def summary(values: Tensor, episodes: Tensor, seed: int) -> dict[str, Any]:
+    """Mean and 95 % interval, over all frames and by horizon."""
+    low, high = interval(values, episodes, seed)
+    all_low, all_high = interval(values.mean(dim=1), episodes, seed)
+    return {
+        "mean": float(values.mean()),
+        "low": float(all_low),
+        "high": float(all_high),
+        "by_horizon": values.mean(dim=0).tolist(),
+        "low_by_horizon": low.tolist(),
+        "high_by_horizon": high.tolist(),
+    }
+
+
+def table(metrics: dict[str, Any]) -> str:
+    """What one wants to know first, for a terminal."""
+    settings, bits = metrics["settings"], metrics["bits_per_code"]
+    lines = [
+        f"{metrics['name']}: {settings['context']} -> {settings['frames']} frames, {metrics['windows']} windows of"
+        f" {metrics['episodes']} {settings['split']} episodes, {settings['samples']} sample(s) at temperature"
+        f" {settings['temperature']:g}, seed {settings['seed']}",
+        "bits per code      "
+        + "; ".join(f"{name} {one['mean']:.3f} ({one['low']:.3f} to {one['high']:.3f})" for name, one in bits.items()),
+        f"bits per frame     {metrics['bits_per_frame']:.0f}",
+        f"bits per dim       {metrics['bits_per_dim_bound']:.3f} at most, of the pixels",
+    ]
+    turns = metrics["turns"]
+    if turns["steps"]:
+        shares = f"{turns['same way']:.1%} the same way, {turns['as far']:.1%} also as far"
+        lines.append(f"sideways motion    {turns['steps']} clear steps: {shares}")
+    if "fvd" in metrics:
+        fvd = metrics["fvd"]
+        lines.append(f"FVD                {fvd['value']:.1f}: {fvd['videos']} videos, weights {fvd['weights'][:12]}")
+    for measure in metrics["methods"]["prediction"]:
+        lines.append(f"\n{measure + ' by horizon':<18}" + "".join(f"{h:>7}" for h in range(1, settings["frames"] + 1)))
+        for method, measured in metrics["methods"].items():
+            if measure in measured:
+                values = "".join(f"{v:>7.{2 if measure == 'psnr' else 3}f}" for v in measured[measure]["by_horizon"])
+                lines.append(f"{method:<18}{values}")
+    if metrics["bits_by_action"]:
+        lines.append(f"\n{'bits by action':<24} {'frames':>7} {'true':>7} {'shuffled':>9}")
+        for one in metrics["bits_by_action"]:
+            lines.append(f"{one['name']:<24} {one['frames']:>7} {one['true']:>7.2f} {one['shuffled']:>9.2f}")
+    return "\n".join(lines)

@@ -1,0 +1,130 @@
+"""Windows to look at: context, truth, prediction and difference, moving or side by side in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+
+import imageio.v3 as iio
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from videovq.data.store import EpisodeStore
+from videovq.data.windows import windows
+from videovq.evaluation.clips import Protocol
+from videovq.evaluation.prediction import PREDICTION, Prediction
+from videovq.models.predictors.predictor import Predictor
+from videovq.models.vqvae import VQVAE
+from videovq.pictures import labelled_rows
+from videovq.rollout.engine import generate
+from videovq.types import ActionSpec, Episode, RolloutRequest, Sampling
+
+SHOWN = 12  # predicted frames in a strip at most
+FUTURES = 12  # actions held, one a row, at most
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One window.
+
+    Attributes:
+        caption: which window, and how well it was predicted.
+        gif: truth, prediction and difference, moving.
+        strip: the same, time from left to right, uint8 ``h w c``.
+    """
+
+    caption: str
+    gif: bytes
+    strip: np.ndarray
+
+
+def telling_windows(found: Prediction, number: int) -> list[tuple[str, int]]:
+    """The best, the worst and the median windows by mean PSNR, ``number`` of each, with the word for each."""
+    order = found.values[PREDICTION]["psnr"].mean(dim=1).argsort(descending=True).tolist()
+    middle = len(order) // 2
+    chosen = {"best": order[:number], "median": order[middle : middle + number], "worst": order[::-1][:number]}
+    return [(word, window) for word, some in chosen.items() for window in some]
+
+
+@torch.inference_mode()
+def panel(
+    vqvae: VQVAE,
+    predictor: Predictor,
+    store: EpisodeStore,
+    protocol: Protocol,
+    window: int,
+    word: str,
+    sampling: Sampling,
+    seed: int,
+    fps: float,
+) -> Panel:
+    """Roll out one window again, with the noise it was measured with."""
+    context = protocol.context
+    place = windows(store.split(protocol.split), context + protocol.frames, protocol.stride)[window]
+    episode = store.read(place.episode, place.start, place.start + place.length)
+    request = RolloutRequest(
+        episode.frames[:context],
+        episode.actions[: context - 1],
+        episode.actions[context - 1 : -1],
+        sampling=sampling,
+        seed=seed + window,
+    )
+    drawn = generate(vqvae, predictor, request).frames
+    assert drawn is not None
+    rows = _rows(episode, drawn[0], context)
+    moving = []
+    for t in range(place.length):
+        when = f"{t - context + 1:+d}" if t >= context else "given"
+        moving.append(labelled_rows([f"{name} {when}" for name, _ in rows], [("", [row[t] for _, row in rows])], 1))
+    buffer = BytesIO()
+    durations = [1000 / min(fps, 10)] * (len(moving) - 1) + [1000.0]
+    iio.imwrite(buffer, np.stack(moving), extension=".gif", duration=durations, loop=0)
+    times = [*range(context - 2, context), *range(context, context + min(SHOWN, protocol.frames))]
+    strip = labelled_rows(
+        [f"{t - context + 1:+d}" if t >= context else "context" for t in times],
+        [(name, [row[t] for t in times]) for name, row in rows],
+        1,
+    )
+    return Panel(f"{word}: {place.episode.id} from frame {place.start}", buffer.getvalue(), strip)
+
+
+@torch.inference_mode()
+def counterfactual(
+    vqvae: VQVAE,
+    predictor: Predictor,
+    store: EpisodeStore,
+    protocol: Protocol,
+    spec: ActionSpec,
+    sampling: Sampling,
+    seed: int,
+) -> np.ndarray | None:
+    """Rollouts of the split's middle window that each hold one action, time from left to right; None where actions are
+    not discrete.
+    """
+    if spec.kind != "discrete":
+        return None
+    context, frames = protocol.context, min(SHOWN, max(protocol.frames, 8))
+    found = windows(store.split(protocol.split), context)
+    place = found[len(found) // 2]
+    episode = store.read(place.episode, place.start, place.start + context)
+    rows = []
+    for choice in range(min(spec.sizes[0], FUTURES)):
+        held = torch.full((frames, 1), choice)
+        request = RolloutRequest(episode.frames, episode.actions[:-1], held, sampling=sampling, seed=seed)
+        drawn = generate(vqvae, predictor, request).frames
+        assert drawn is not None
+        name = spec.names[choice] if spec.names else str(choice)
+        rows.append((name, [episode.frames[-1].numpy(), *drawn[0].numpy()]))
+    return labelled_rows(["context", *(f"+{t + 1}" for t in range(frames))], rows, 1)
+
+
+def _rows(episode: Episode, drawn: UInt8[Tensor, "n h w c"], context: int) -> list[tuple[str, list[np.ndarray]]]:
+    truth = episode.frames
+    shown = torch.cat([truth[:context], drawn])
+    difference = (shown.int() - truth.int()).add(128).clamp(0, 255).to(torch.uint8)
+    return [
+        (name, list(frames.numpy()))
+        for name, frames in (("truth", truth), ("predicted", shown), ("difference", difference))
+    ]

@@ -1,0 +1,167 @@
+"""What the report of a predictor, or of several, shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from videovq.evaluation.page import figure, folded, grid, heading, page, paragraph, table
+from videovq.evaluation.panels import Panel
+from videovq.pictures import drawn, new_figure
+
+LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "accuracy": "part of the codes that are right", "lpips": "LPIPS"}
+
+
+def horizon_curves(lines: Sequence[tuple[str, dict[str, Any]]], label: str) -> np.ndarray:
+    """Means with 95 % bands against the horizon, one line for each summary."""
+    chart = new_figure(6.4, 3.8)
+    axis: Axes = chart.subplots()
+    for name, found in lines:
+        steps = range(1, len(found["by_horizon"]) + 1)
+        (line,) = axis.plot(steps, found["by_horizon"], marker="o" if len(steps) <= 30 else "", ms=3.5, label=name)
+        axis.fill_between(
+            steps, found["low_by_horizon"], found["high_by_horizon"], alpha=0.15, color=line.get_color(), lw=0
+        )
+    axis.set(xlabel="horizon (frames)", ylabel=label)
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False, fontsize=8)
+    return drawn(chart)
+
+
+def predictor_page(
+    metrics: dict[str, Any], panels: Sequence[Panel], counterfactual: np.ndarray | None, card: str
+) -> str:
+    """The report of one predictor."""
+    parts = [
+        *_likelihood(metrics),
+        *_quality(metrics),
+        *_obedience(metrics),
+        *_pictures(panels, counterfactual),
+    ]
+    if card:
+        parts += [heading("Model card"), folded("show", card)]
+    parts += [heading("Settings"), folded("show", json.dumps(metrics["settings"], indent=1))]
+    return page(f"{metrics['name']}: video prediction", parts)
+
+
+def _likelihood(metrics: dict[str, Any]) -> list[str]:
+    settings, bits = metrics["settings"], metrics["bits_per_code"]
+    return [
+        paragraph(
+            f"{settings['context']} frames given, {settings['frames']} predicted purely as codes with the recorded"
+            f" actions; {metrics['windows']} windows of {metrics['episodes']} {settings['split']} episodes,"
+            f" {settings['samples']} sample(s) each at temperature {settings['temperature']:g}, seed"
+            f" {settings['seed']}. Brackets and bands: 95 % intervals, resampling whole episodes. Computed on arrays,"
+            " never on compressed video."
+        ),
+        heading("Likelihood"),
+        table(
+            ["bits per code", "mean", "95 %"],
+            [[name, f"{one['mean']:.3f}", f"{one['low']:.3f} to {one['high']:.3f}"] for name, one in bits.items()],
+        ),
+        paragraph(
+            f"Exact. {metrics['bits_per_frame']:.0f} bits a frame; with a Gaussian for what the decoder misses, the"
+            f" pixels cost at most {metrics['bits_per_dim_bound']:.3f} bits per dimension."
+        ),
+        figure(horizon_curves(list(bits.items()), "bits per code"), "Bits per code by horizon"),
+    ]
+
+
+def _quality(metrics: dict[str, Any]) -> list[str]:
+    parts = [heading("Quality by horizon")]
+    for measure in metrics["methods"]["prediction"]:
+        lines = [(name, found[measure]) for name, found in metrics["methods"].items() if measure in found]
+        label = LABELS.get(measure, measure)
+        parts += [figure(horizon_curves(lines, label), f"{label} by horizon"), by_horizon(lines, _digits(measure))]
+    return parts
+
+
+def _obedience(metrics: dict[str, Any]) -> list[str]:
+    parts, turns = [heading("Does it listen to the actions?")], metrics["turns"]
+    if turns["steps"]:
+        parts.append(
+            paragraph(
+                f"In {turns['steps']} steps the true picture clearly moved sideways. The predicted one moved the same"
+                f" way in {turns['same way']:.1%} of them, and as far in {turns['as far']:.1%}."
+            )
+        )
+    rows = []
+    for one in metrics["bits_by_action"]:
+        true, shuffled = one["true"], one["shuffled"]
+        rows.append([one["name"], str(one["frames"]), f"{true:.2f}", f"{shuffled:.2f}", f"{true - shuffled:+.2f}"])
+    if rows:
+        parts.append(table(["bits per code", "frames", "true actions", "shuffled", "difference"], rows))
+    return parts
+
+
+def _pictures(panels: Sequence[Panel], counterfactual: np.ndarray | None) -> list[str]:
+    parts = []
+    if counterfactual is not None:
+        parts += [heading("One context, many futures"), figure(counterfactual, "Each row holds one action")]
+    if panels:
+        parts += [
+            heading("Windows to look at"),
+            paragraph("Best, median and worst by mean PSNR. Difference: grey is none."),
+            grid([figure(one.gif, one.caption) for one in panels]),
+            *(figure(one.strip, one.caption) for one in panels),
+        ]
+    return parts
+
+
+def comparison_page(reports: Sequence[dict[str, Any]]) -> str:
+    """Several predictors in one report."""
+    rows = []
+    for one in reports:
+        bits, ours = one["bits_per_code"]["prediction"], one["methods"]["prediction"]
+        rows.append(
+            [
+                one["name"],
+                _bracketed(bits),
+                *(
+                    f"{ours[m]['mean']:.3f} ({ours[m]['low']:.3f} to {ours[m]['high']:.3f})"
+                    for m in ("psnr", "ssim", "accuracy")
+                ),
+                f"{one['turns']['same way']:.1%}" if one["turns"]["steps"] else "",
+            ]
+        )
+    parts = [
+        table(["predictor", "bits per code", "PSNR (dB)", "SSIM", "accuracy", "turns right"], rows),
+        paragraph("Means over windows and horizons, with 95 % intervals. Bits compare predictors of one VQ-VAE only."),
+        heading("By horizon"),
+        figure(
+            horizon_curves([(one["name"], one["bits_per_code"]["prediction"]) for one in reports], "bits per code"),
+            "Bits per code by horizon",
+        ),
+    ]
+    for measure in ("psnr", "ssim", "accuracy"):
+        lines = [(one["name"], one["methods"]["prediction"][measure]) for one in reports]
+        lines.append(("copy last", reports[0]["methods"]["copy last"][measure]))
+        parts += [
+            figure(horizon_curves(lines, LABELS[measure]), f"{LABELS[measure]} by horizon"),
+            by_horizon(lines, _digits(measure)),
+        ]
+    return page("Predictors compared", parts)
+
+
+def by_horizon(lines: Sequence[tuple[str, dict[str, Any]]], digits: int) -> str:
+    """Means and intervals at up to ten horizons."""
+    length = len(lines[0][1]["by_horizon"])
+    shown = sorted({round(h) for h in np.geomspace(1, length, 10)}) if length > 10 else range(1, length + 1)
+    rows = []
+    for name, found in lines:
+        triples = zip(found["by_horizon"], found["low_by_horizon"], found["high_by_horizon"], strict=True)
+        cells = [f"{mean:.{digits}f} ±{(high - low) / 2:.{digits}f}" for mean, low, high in triples]
+        rows.append([name, *(cells[h - 1] for h in shown)])
+    return table(["horizon", *map(str, shown)], rows)
+
+
+def _bracketed(found: dict[str, Any]) -> str:
+    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def _digits(measure: str) -> int:
+    return 2 if measure == "psnr" else 3
