@@ -447,7 +447,7 @@ class RolloutConfig:
     """Number of frames to predict."""
     actions: str = "recorded"
     """``recorded``; an action's name or number, held throughout; several, separated by commas; or a JSON file with
-    a list. Each leads to one predicted frame."""
+    a list. Each leads to one predicted frame. ``each``: one rollout for every discrete action, held throughout."""
     context_actions: str = ""
     """Actions between the context frames when the context is a video file without ``NAME.json`` beside it:
     written as ``actions`` is, one fewer than ``context_frames``."""
@@ -475,6 +475,12 @@ class RolloutConfig:
     """Path of the files without their endings."""
     decode: bool = True
     """False (or ``--no-decode``) writes the predicted codes only."""
+    speed: float = 1.0
+    """How fast GIF and MP4 play; 1: as recorded, the GIF at 10 frames a second at most."""
+    loops: int = 0
+    """How often the GIF plays; 0: for ever."""
+    webm: bool = False
+    """Write a WebM beside the MP4."""
     scale: int = 3
     """Enlargement of the pictures."""
 

@@ -93,6 +93,12 @@ class ActionSpec:
         known = ", ".join(self.names) or f"0 to {self.sizes[0] - 1}" if self.kind == "discrete" else "a JSON file"
         raise ValueError(f"{where}: no action {name!r}; choose from: {known}")
 
+    def labels(self, actions: Shaped[Tensor, "n a"]) -> list[str]:
+        """What to call actions in a picture."""
+        if self.kind == "discrete" and self.names:
+            return [self.names[int(a)] for a in actions[:, 0]]
+        return [" ".join(f"{v:g}" for v in row) for row in actions.tolist()]
+
     def to_json(self) -> dict[str, Any]:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items() if v}
 

@@ -7,13 +7,16 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
+import torch
+from PIL import Image, ImageSequence
 
 from tests.conftest import world, write_episode
 from videovq.config import RolloutConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.video import read_video
-from videovq.rollout.render import RED
+from videovq.rollout.render import RED, animation, direction
 from videovq.rollout.write import rollout
+from videovq.types import Rollout, RolloutRequest
 
 
 @pytest.fixture
@@ -105,6 +108,8 @@ def test_a_users_video(config: RolloutConfig, tmp_path: Path) -> None:
         ({"guidance": 2.0}, "action_dropout"),
         ({"device": "nowhere"}, "device"),
         ({"frames": 0}, "frames"),
+        ({"speed": 0.0}, "speed"),
+        ({"loops": -1}, "loops"),
     ],
 )
 def test_what_cannot_work_is_refused_and_writes_nothing(
@@ -113,3 +118,58 @@ def test_what_cannot_work_is_refused_and_writes_nothing(
     with pytest.raises(ValueError, match=named):
         rollout(replace(config, **changes))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_action_from_one_context(config: RolloutConfig, tmp_path: Path) -> None:
+    result = rollout(replace(config, actions="each", webm=True))
+    for i, name in enumerate(("stay", "left", "right")):
+        alone = rollout(replace(config, actions=name, out=str(tmp_path / name)))
+        assert torch.equal(result.codes[i], alone.codes[0])
+    assert np.load(tmp_path / "r.npz")["titles"].tolist() == ["stay", "left", "right"]
+    assert len(read_video(tmp_path / "r.webm")) == 11
+    with pytest.raises(ValueError, match="samples 1"):
+        rollout(replace(config, actions="each", samples=2))
+
+
+def test_gif_palette_speed_and_loops(config: RolloutConfig, tmp_path: Path) -> None:
+    def gif(**changes: object) -> Image.Image:
+        rollout(replace(config, **changes))  # type: ignore[arg-type]
+        return Image.open(tmp_path / "r.gif")
+
+    slow, fast, once = gif(), gif(speed=2.0, loops=3), gif(loops=1)
+    assert (slow.info["duration"], fast.info["duration"]) == (100, 50)
+    assert slow.info["loop"] == 0 and fast.info["loop"] == 2 and "loop" not in once.info
+    still = np.stack([np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(slow)])[:6, 16:88, :72]
+    truth = np.load(tmp_path / "r.npz")
+    assert truth["codes"].shape[1] == 5
+    colours = {tuple(pixel) for pixel in still.reshape(-1, 3)}
+    assert len(colours) <= 40, "one palette for all frames: the world has six colours, and captions some greys"
+
+
+@pytest.mark.parametrize(
+    ("action", "arrow"),
+    [
+        ("forward", (0, -1)),
+        ("look_left", (-1, 0)),
+        ("forward+look_right", (1, -1)),
+        ("MOVE", None),
+        ("backward", (0, 1)),
+        ("noop", None),
+    ],
+)
+def test_arrows_follow_the_words_of_an_action(action: str, arrow: tuple[int, int] | None) -> None:
+    assert direction(action) == arrow
+
+
+def test_the_arrow_points_where_the_action_goes() -> None:
+    context, drawn = np.zeros((1, 24, 24, 3), np.uint8), np.zeros((1, 1, 24, 24, 3), np.uint8)
+    shown = {}
+    for action in ("left", "right", "stay"):
+        request = RolloutRequest(torch.from_numpy(context), torch.zeros(0, 1).long(), torch.zeros(1, 1).long())
+        codes = torch.zeros(1, 1, 6, 6, dtype=torch.int64)
+        result = Rollout(request, codes[0], codes, torch.from_numpy(drawn))
+        shown[action] = animation(result, None, [action], ["predicted"], 8)[-1][-16:]
+    assert red(shown["stay"]) == 0
+    columns = {a: np.argwhere((shown[a] == RED).all(-1))[:, 1] for a in ("left", "right")}
+    middle = (columns["left"].min() + columns["right"].max()) / 2
+    assert columns["left"].mean() < middle < columns["right"].mean()

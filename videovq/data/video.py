@@ -43,6 +43,7 @@ QUALITIES = {  # codec, pixel format, constant rate factor
     "lossless": ("libx264rgb", "rgb24", "0"),
     "archive": ("libx264", "yuv444p", "14"),
     "share": ("libx264", "yuv420p", "16"),
+    "web": ("libvpx-vp9", "yuv420p", "24"),
 }
 
 
@@ -50,9 +51,9 @@ def write_video(
     path: str | Path,
     frames: Iterable[np.ndarray] | UInt8[Tensor, "t h w c"],
     fps: float,
-    quality: Literal["lossless", "archive", "share"] = "archive",
+    quality: Literal["lossless", "archive", "share", "web"] = "archive",
 ) -> None:
-    """Write an H.264 mp4, complete or not at all.
+    """Write an H.264 mp4 (``web``: a VP9 webm), complete or not at all.
 
     The same frames give the same file where it is lossless. x264's lossy modes read memory that they never set: a few
     bytes may differ from one time to the next.
@@ -60,12 +61,12 @@ def write_video(
     Args:
         frames: RGB uint8 ``h w c`` each.
         quality: ``lossless``: exact RGB; ``archive``: 4:4:4, visually lossless; ``share``: 4:2:0, which every player
-            and browser shows (height and width must be even).
+            and browser shows (height and width must be even); ``web``: VP9 in WebM, for browsers.
     """
     path = Path(path)
     partial = path.with_name(path.name + ".partial")
     codec, pixels, crf = QUALITIES[quality]
-    with av.open(str(partial), "w", format="mp4") as container:
+    with av.open(str(partial), "w", format="webm" if quality == "web" else "mp4") as container:
         stream = None
         for image in frames:
             array = np.ascontiguousarray(image)
@@ -74,7 +75,7 @@ def write_video(
                 stream.height, stream.width = array.shape[:2]
                 stream.pix_fmt = pixels
                 stream.thread_count = 1
-                stream.options = {"crf": crf, "preset": "medium"}
+                stream.options = {"crf": crf, **({"b": "0"} if quality == "web" else {"preset": "medium"})}
             container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
         if stream is None:
             raise ValueError(f"{path}: no frames to write")

@@ -1,11 +1,11 @@
-"""Pictures of a rollout: animation frames and a strip. Predicted frames wear a red border."""
+"""Pictures of a rollout: animation frames and a strip. Predicted frames wear a red border, actions have an arrow."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import imageio.v3 as iio
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -15,14 +15,18 @@ from videovq.types import Rollout
 
 RED = (220, 30, 30)
 BORDER = 3
+ACROSS = 5  # panels side by side in an animation at most
 
 
-def animation(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], scale: int) -> list[np.ndarray]:
+def animation(
+    rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], titles: Sequence[str], scale: int
+) -> list[np.ndarray]:
     """One picture for each context and predicted frame: the truth where it is known, then every sample.
 
     Args:
         truth: the frames that really followed, uint8 ``n h w c``, or None.
         names: what the action that leads to each predicted frame is called.
+        titles: what each sample is called.
         scale: enlargement.
     """
     context, samples = _arrays(rollout)
@@ -33,24 +37,27 @@ def animation(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], 
         panels = [] if real is None else [("truth", _panel(real[t], False, scale))]
         for i, sample in enumerate(samples):
             if n < 0:
-                panels.append(("context", _panel(context[t], False, scale)))
+                panels.append((titles[i] if len(samples) > 1 else "context", _panel(context[t], False, scale)))
             else:
-                panels.append((_title(i, len(samples)), _panel(sample[n], True, scale)))
+                panels.append((titles[i], _panel(sample[n], True, scale)))
         caption = f"context {t + 1}/{len(context)}" if n < 0 else f"predicted {n + 1}/{samples.shape[1]}: {names[n]}"
-        pictures.append(_side_by_side(panels, caption))
+        pictures.append(_side_by_side(panels, caption, None if n < 0 else direction(names[n])))
     return pictures
 
 
-def strip(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], scale: int) -> np.ndarray:
+def strip(
+    rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], titles: Sequence[str], scale: int
+) -> np.ndarray:
     """Time from left to right; a row for the truth where it is known, then one for every sample."""
     context, samples = _arrays(rollout)
     rows = []
     if truth is not None:
         rows.append(("truth", [*((f, False) for f in context), *((f, False) for f in truth)]))
     for i, sample in enumerate(samples):
-        rows.append((_title(i, len(samples)), [*((f, False) for f in context), *((f, True) for f in sample)]))
+        rows.append((titles[i], [*((f, False) for f in context), *((f, True) for f in sample)]))
     height, width = (s * scale for s in context.shape[1:3])
-    cell_h, cell_w, margin = height + GAP, width + GAP, 70
+    cell_h, cell_w = height + GAP, width + GAP
+    margin = max(70, *(int(font().getlength(title)) + 8 for title, _ in rows))
     columns = len(context) + samples.shape[1]
     sheet = Image.new("RGB", (margin + columns * cell_w, CAPTION + len(rows) * cell_h), WHITE)
     draw = ImageDraw.Draw(sheet)
@@ -64,18 +71,38 @@ def strip(rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], scal
     return np.asarray(sheet)
 
 
-def write_gif(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
-    """Write an endless GIF, complete or not at all; the last picture stays for a second."""
+def direction(action: str) -> tuple[int, int] | None:
+    """Columns and rows of the arrow for an action, by the words in its name; None where it has no direction."""
+    words = action.replace("_", " ").replace("+", " ").split()
+    across = ("right" in words) - ("left" in words)
+    down = ("backward" in words or "down" in words) - ("forward" in words or "up" in words)
+    return (across, down) if across or down else None
+
+
+def write_gif(path: Path, pictures: Sequence[np.ndarray], fps: float, loops: int) -> None:
+    """Write a GIF, complete or not at all; the last picture stays for a second.
+
+    All pictures share one palette: one for each, as GIFs often have, flickers.
+
+    Args:
+        loops: how often it plays; 0: for ever.
+    """
     partial = path.with_name(f".{path.name}")
-    durations = [1000 / fps] * (len(pictures) - 1) + [1000.0]
-    iio.imwrite(partial, np.stack(pictures), extension=".gif", duration=durations, loop=0)
+    some = [pictures[i] for i in np.linspace(0, len(pictures) - 1, min(len(pictures), 16)).astype(int)]
+    palette = Image.fromarray(np.concatenate(some)).quantize(256, method=Image.Quantize.MEDIANCUT)
+    frames = [Image.fromarray(p).quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
+    durations = [round(1000 / fps)] * (len(frames) - 1) + [1000]
+    again = {} if loops == 1 else {"loop": max(0, loops - 1)}
+    frames[0].save(
+        partial, format="GIF", save_all=True, append_images=frames[1:], duration=durations, optimize=False, **again
+    )
     partial.replace(path)
 
 
-def write_mp4(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
-    """Write an MP4 that every player shows."""
+def write_movie(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
+    """Write an MP4 or WebM, by the path's ending, that every player shows."""
     height, width = (s - s % 2 for s in pictures[0].shape[:2])
-    write_video(path, [p[:height, :width] for p in pictures], fps, "share")
+    write_video(path, [p[:height, :width] for p in pictures], fps, "web" if path.suffix == ".webm" else "share")
 
 
 def _arrays(rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
@@ -83,8 +110,9 @@ def _arrays(rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
     return rollout.request.context.numpy(), rollout.frames.numpy()
 
 
-def _title(sample: int, samples: int) -> str:
-    return "predicted" if samples == 1 else f"sample {sample + 1}"
+def sample_titles(samples: int) -> list[str]:
+    """What the samples of one context are called."""
+    return ["predicted"] if samples == 1 else [f"sample {i + 1}" for i in range(samples)]
 
 
 def _panel(frame: np.ndarray, predicted: bool, scale: int) -> np.ndarray:
@@ -95,15 +123,33 @@ def _panel(frame: np.ndarray, predicted: bool, scale: int) -> np.ndarray:
     return large
 
 
-def _side_by_side(panels: Sequence[tuple[str, np.ndarray]], caption: str) -> np.ndarray:
+def _side_by_side(
+    panels: Sequence[tuple[str, np.ndarray]], caption: str, towards: tuple[int, int] | None
+) -> np.ndarray:
     height, width = panels[0][1].shape[:2]
-    sheet = Image.new("RGB", (len(panels) * (width + GAP) - GAP, height + 2 * CAPTION), WHITE)
+    columns = min(len(panels), ACROSS)
+    rows = -(-len(panels) // columns)
+    sheet = Image.new("RGB", (columns * (width + GAP) - GAP, rows * (height + CAPTION) + CAPTION), WHITE)
     draw = ImageDraw.Draw(sheet)
     for i, (title, picture) in enumerate(panels):
-        draw.text((i * (width + GAP) + 2, 2), title, INK, font=font())
-        sheet.paste(Image.fromarray(picture), (i * (width + GAP), CAPTION))
-    draw.text((2, height + CAPTION + 2), caption, INK, font=font())
+        left, top = i % columns * (width + GAP), i // columns * (height + CAPTION)
+        draw.text((left + 2, top + 2), _fitting(title, width), INK, font=font())
+        sheet.paste(Image.fromarray(picture), (left, top + CAPTION))
+    draw.text((2, sheet.height - CAPTION + 2), caption, INK, font=font())
+    if towards is not None:
+        _arrow(draw, sheet.width - CAPTION // 2 - 2, sheet.height - CAPTION // 2, towards)
     return np.asarray(sheet)
+
+
+def _arrow(draw: ImageDraw.ImageDraw, x: float, y: float, towards: tuple[int, int]) -> None:
+    """A small arrow with its middle at ``x y``."""
+    across, down = towards
+    length = 6 / math.hypot(across, down)
+    tip = (x + across * length, y + down * length)
+    draw.line([(x - across * length, y - down * length), tip], RED, width=2)
+    turn = math.atan2(down, across)
+    wings = [(tip[0] - 6 * math.cos(turn + side), tip[1] - 6 * math.sin(turn + side)) for side in (-0.6, 0.6)]
+    draw.polygon([tip, *wings], RED)
 
 
 def _fitting(text: str, width: int) -> str:

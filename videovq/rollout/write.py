@@ -1,9 +1,9 @@
-"""``videovq rollout``: a request from the command line -> GIF, MP4, PNG strip and npz."""
+"""``videovq rollout``: a request from the command line -> GIF, MP4 or WebM, PNG strip and npz."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from videovq.checkpoints import (
-    TrainedPredictor,
     load_predictor,
     load_vqvae,
     predictor_run,
@@ -28,7 +27,7 @@ from videovq.frames import psnr
 from videovq.pictures import write_png
 from videovq.rollout.compiled import compile_predictor
 from videovq.rollout.engine import check_pair, generate, place
-from videovq.rollout.render import animation, strip, write_gif, write_mp4
+from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
 
 DEFAULT_STORE = "stores/episodes"
@@ -51,6 +50,8 @@ def rollout(config: RolloutConfig) -> Rollout:
     """
     if config.frames < 1 or config.context_frames < 1 or config.scale < 1:
         raise ValueError("frames, context_frames and scale: must be at least 1")
+    if config.speed <= 0 or config.loops < 0:
+        raise ValueError("speed must be above 0, and loops at least 0 (for ever)")
     predictor = load_predictor(predictor_run(config.predictor, config.pretrained))
     vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     check_pair(vqvae, predictor)
@@ -60,12 +61,38 @@ def rollout(config: RolloutConfig) -> Rollout:
     if config.guidance != 1 and (predictor.config.action_dropout == 0 or predictor.action_spec.kind == "none"):
         raise ValueError("guidance: the predictor never saw frames without actions; train with action_dropout, say 0.1")
     recording = _recording(config, vqvae.frame_size, predictor.action_spec)
-    request, truth = make_request(config, recording, predictor.action_spec)
-    result = generate(vqvae.network, predictor.network, request, config.decode)
+    spec = predictor.action_spec
+    if config.actions == "each":
+        requests = held(config, recording, spec)
+        result = together([generate(vqvae.network, predictor.network, one, config.decode) for one in requests])
+        truth, titles, names = None, choices(spec), [""] * config.frames
+    else:
+        request, truth = make_request(config, recording, spec)
+        result = generate(vqvae.network, predictor.network, request, config.decode)
+        titles, names = sample_titles(config.samples), spec.labels(request.actions)
     out = Path(config.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_rollout(result, truth, predictor, config, out)
+    write_rollout(result, truth, titles, names, predictor.fps, config, out)
     return result
+
+
+def held(config: RolloutConfig, recording: Recording, spec: ActionSpec) -> list[RolloutRequest]:
+    """A request for every discrete action, held throughout."""
+    if spec.kind != "discrete" or config.samples != 1:
+        raise ValueError("actions: `each` needs discrete actions, and samples 1")
+    return [make_request(replace(config, actions=str(i)), recording, spec)[0] for i in range(spec.sizes[0])]
+
+
+def together(results: list[Rollout]) -> Rollout:
+    """Rollouts of one context as one, with the request of the first."""
+    frames = [result.frames for result in results if result.frames is not None]
+    codes = torch.cat([result.codes for result in results])
+    return replace(results[0], codes=codes, frames=torch.cat(frames) if frames else None)
+
+
+def choices(spec: ActionSpec) -> list[str]:
+    """What each choice of a discrete action is called."""
+    return list(spec.names) or [str(i) for i in range(spec.sizes[0])]
 
 
 def make_request(
@@ -120,7 +147,9 @@ def parse_actions(text: str, spec: ActionSpec, count: int, where: str) -> Shaped
 def write_rollout(
     result: Rollout,
     truth: UInt8[Tensor, "n h w c"] | None,
-    predictor: TrainedPredictor,
+    titles: list[str],
+    names: list[str],
+    fps: float,
     config: RolloutConfig,
     out: Path,
 ) -> None:
@@ -132,6 +161,7 @@ def write_rollout(
         "context_actions": request.context_actions.numpy(),
         "actions": request.actions.numpy(),
         "settings": np.array(json.dumps({"seed": request.seed, **asdict(request.sampling)})),
+        "titles": np.array(titles),
     }
     if result.frames is not None:
         arrays["frames"] = result.frames.numpy()
@@ -140,13 +170,14 @@ def write_rollout(
     partial.replace(out.with_name(out.name + ".npz"))
     written = [".npz"]
     if result.frames is not None:
-        names = action_names(request.actions, predictor.action_spec)
         real = None if truth is None else truth.numpy()
-        pictures = animation(result, real, names, config.scale)
-        write_gif(out.with_name(out.name + ".gif"), pictures, min(predictor.fps, 10))
-        write_mp4(out.with_name(out.name + ".mp4"), pictures, predictor.fps)
-        write_png(out.with_name(out.name + ".png"), strip(result, real, names, max(1, config.scale - 1)))
-        written = [".gif", ".mp4", ".png", *written]
+        pictures = animation(result, real, names, titles, config.scale)
+        write_gif(out.with_name(out.name + ".gif"), pictures, config.speed * min(fps, 10), config.loops)
+        movies = [".mp4", *([".webm"] if config.webm else [])]
+        for ending in movies:
+            write_movie(out.with_name(out.name + ending), pictures, config.speed * fps)
+        write_png(out.with_name(out.name + ".png"), strip(result, real, names, titles, max(1, config.scale - 1)))
+        written = [".gif", *movies, ".png", *written]
         if truth is not None:
             copied = request.context[-1:].expand_as(truth)
             print(
@@ -154,14 +185,8 @@ def write_rollout(
                 + _row(psnr(result.frames, truth.expand_as(result.frames)).mean(dim=0))
             )
             print("                       copy last  " + _row(psnr(copied, truth)))
-    print(f"wrote {out}{{{','.join(written)}}}: {request.samples} x {len(request.actions)} frames, predicted as codes")
-
-
-def action_names(actions: Shaped[Tensor, "n a"], spec: ActionSpec) -> list[str]:
-    """What to call actions in a picture."""
-    if spec.kind == "discrete" and spec.names:
-        return [spec.names[int(a)] for a in actions[:, 0]]
-    return [" ".join(f"{v:g}" for v in row) for row in actions.tolist()]
+    rollouts, frames = result.codes.shape[:2]
+    print(f"wrote {out}{{{','.join(written)}}}: {rollouts} x {frames} frames, predicted as codes")
 
 
 def _row(values: Tensor) -> str:

@@ -1,0 +1,93 @@
+"""``videovq.load``: the whole package in a few calls."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import videovq
+from tests.conftest import world
+from videovq.checkpoints import load_predictor, load_vqvae
+from videovq.rollout.engine import generate
+from videovq.types import RolloutRequest, Sampling
+
+
+@pytest.fixture(scope="module")
+def model(vqvae_run: Path, predictor_run: Path) -> videovq.Model:
+    return videovq.load(vqvae=str(vqvae_run), predictor=str(predictor_run), device="cpu")
+
+
+def test_encode_and_decode(model: videovq.Model, vqvae_run: Path) -> None:
+    frames, _ = world(8)
+    codes = model.encode(frames)
+    assert codes.shape == (40, 6, 6) and codes.dtype == torch.int64
+    again = model.decode(codes.numpy())
+    assert again.shape == frames.shape and again.dtype == torch.uint8
+    assert torch.equal(model.encode(torch.from_numpy(frames)), codes)
+    error = (again.float() - torch.from_numpy(frames).float()).pow(2).mean()
+    assert error < 0.5 * torch.from_numpy(frames).float().var()
+
+
+def test_predict_is_a_rollout(model: videovq.Model, vqvae_run: Path, predictor_run: Path, tmp_path: Path) -> None:
+    frames, actions = world(8)
+    found = model.predict(frames[:6], actions[:9], temperature=0.7, seed=3, samples=2)
+    request = RolloutRequest(
+        torch.from_numpy(frames[:6]),
+        torch.tensor(actions[:5])[:, None],
+        torch.tensor(actions[5:9])[:, None],
+        2,
+        Sampling(0.7),
+        3,
+    )
+    wanted = generate(load_vqvae(vqvae_run).network, load_predictor(predictor_run).network, request)
+    assert torch.equal(found.codes, wanted.codes)
+    assert found.frames is not None and found.frames.shape == (2, 4, 24, 24, 3)
+    held = model.predict(frames[:2], ["stay", "left"], 5)
+    assert held.names == ("left",) * 5
+    assert torch.equal(held.codes, model.predict(frames[:2], [0, 1, 1, 1, 1, 1]).codes)
+    html = held._repr_html_()
+    assert html.startswith('<img src="data:image/gif;base64,') and len(html) > 1000
+    held.save(tmp_path / "r.gif")
+    assert (tmp_path / "r.gif").read_bytes()[:3] == b"GIF"
+
+
+def test_what_does_not_fit_is_refused(model: videovq.Model, vqvae_run: Path) -> None:
+    frames, _ = world(8)
+    for given, actions, n, named in (
+        (frames[:6], [0] * 5, None, "5 for 6 frames; 5 between the frames and at least 1 after"),
+        (frames[:6], [0] * 8, 4, "and 4 after"),
+        (frames[:6], ["up"] * 6, None, "stay, left, right"),
+        (frames[:6, :20], [0] * 6, None, "RGB uint8 (time, 24, 24, 3)"),
+        (frames[:6].astype(np.float32), [0] * 6, None, "torch.float32"),
+        (frames[:0], [0], None, "frames"),
+    ):
+        with pytest.raises(ValueError) as caught:
+            model.predict(given, actions, n)
+        assert named in str(caught.value)
+    alone = videovq.load(vqvae=str(vqvae_run))
+    assert alone.predictor is None and alone.encode(frames[:1]).shape == (1, 6, 6)
+    with pytest.raises(ValueError, match="a VQ-VAE alone"):
+        alone.predict(frames[:2], [0, 0])
+    for wrong in ({}, {"name": "dmlab", "vqvae": str(vqvae_run)}):
+        with pytest.raises(ValueError, match="load: give the name"):
+            videovq.load(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no vqvae called 'nobody'"):
+        videovq.load("nobody")
+
+
+def test_what_ships_loads_by_name() -> None:
+    shipped = videovq.load("dmlab")
+    codes = shipped.encode(np.zeros((1, 84, 84, 3), np.uint8))
+    assert codes.shape == (1, 21, 21) and shipped.decode(codes).shape == (1, 84, 84, 3)
+
+
+def test_importing_videovq_imports_no_torch() -> None:
+    code = "import sys, videovq; assert 'torch' not in sys.modules; videovq.load; assert 'torch' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        videovq.nothing  # noqa: B018

@@ -1,0 +1,180 @@
+"""What ``videovq.load`` returns: a trained world in a few calls, for notebooks and other programs."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from videovq.checkpoints import (
+    TrainedPredictor,
+    TrainedVQVAE,
+    load_predictor,
+    load_vqvae,
+    predictor_run,
+    pretrained_run,
+    vqvae_run,
+)
+from videovq.frames import to_float, to_uint8
+from videovq.rollout.engine import check_pair, generate, place
+from videovq.rollout.render import animation, sample_titles, write_gif
+from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
+
+SCALE = 3
+
+
+@dataclass(frozen=True)
+class Prediction(Rollout):
+    """A rollout that notebooks show as an animation.
+
+    Attributes:
+        names: what the action that leads to each predicted frame is called.
+        fps: frames a second of the episodes that the model was trained on.
+    """
+
+    names: tuple[str, ...] = ()
+    fps: float = 10.0
+
+    def save(self, path: str | Path) -> None:
+        """Write the animation as a GIF."""
+        pictures = animation(self, None, self.names, sample_titles(len(self.codes)), SCALE)
+        write_gif(Path(path), pictures, min(self.fps, 10), 0)
+
+    def _repr_html_(self) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            self.save(Path(folder) / "r.gif")
+            data = base64.b64encode((Path(folder) / "r.gif").read_bytes()).decode()
+        return f'<img src="data:image/gif;base64,{data}" alt="rollout of {self.codes.shape[1]} frames">'
+
+
+class Model:
+    """A VQ-VAE and, where there is one, the predictor of its codes.
+
+    Attributes:
+        vqvae, predictor: the networks and what they were trained on.
+    """
+
+    def __init__(self, vqvae: TrainedVQVAE, predictor: TrainedPredictor | None, device: str = "auto") -> None:
+        self.vqvae, self.predictor = vqvae, predictor
+        if predictor is not None:
+            check_pair(vqvae, predictor)
+            place(vqvae.network, predictor.network, device, "32-true")
+
+    @property
+    def actions(self) -> ActionSpec:
+        """The actions that the predictor knows.
+
+        Raises:
+            ValueError: there is no predictor.
+        """
+        return self._with_predictor().action_spec
+
+    @torch.inference_mode()
+    def encode(self, frames: UInt8[Tensor, "t h w c"] | np.ndarray) -> Int64[Tensor, "t y x"]:
+        """Codes of RGB frames, 0..255.
+
+        Raises:
+            ValueError: they are not of the size that the VQ-VAE was trained on.
+        """
+        given = self._frames(frames)
+        return self.vqvae.network.encode(to_float(given).to(self.vqvae.network.device)).cpu()
+
+    @torch.inference_mode()
+    def decode(self, codes: Int64[Tensor, "t y x"] | np.ndarray) -> UInt8[Tensor, "t h w c"]:
+        """RGB frames of codes."""
+        device = self.vqvae.network.device
+        return to_uint8(self.vqvae.network.decode(torch.as_tensor(codes).long().to(device))).cpu()
+
+    def predict(
+        self,
+        frames: UInt8[Tensor, "t h w c"] | np.ndarray,
+        actions: Sequence[Any],
+        n: int | None = None,
+        *,
+        samples: int = 1,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Prediction:
+        """The next frames.
+
+        Args:
+            frames: the context, one frame or more.
+            actions: names or numbers (lists of them where an action has several parts): first those between the context
+                frames, then those to come, each of which leads to one predicted frame.
+            n: number of frames to predict; None: one for every action to come. Where only one action is to come, it is
+                held.
+            samples: rollouts of the same context.
+            temperature, top_k, top_p: see :class:`videovq.types.Sampling`.
+            seed: of the sampling noise.
+
+        Raises:
+            ValueError: frames or actions do not fit the model or each other, or there is no predictor.
+        """
+        predictor, given = self._with_predictor(), self._frames(frames)
+        spec, between = predictor.action_spec, len(given) - 1
+        values = [spec.parse(a, "actions") if isinstance(a, str) else a for a in actions]
+        known, coming = values[:between], values[between:]
+        if len(coming) == 1 and n is not None:
+            coming = coming * n
+        if len(known) < between or not coming or (n is not None and len(coming) != n):
+            wanted = f"{between} between the frames and {n or 'at least 1'} after"
+            raise ValueError(f"actions: {len(values)} for {len(given)} frames; {wanted} are needed")
+        request = RolloutRequest(
+            given,
+            spec.tensor(known, "actions"),
+            spec.tensor(coming, "actions"),
+            samples,
+            Sampling(temperature, top_k, top_p),
+            seed,
+        )
+        found = generate(self.vqvae.network, predictor.network, request)
+        labels = spec.labels(request.actions)
+        return Prediction(found.request, found.context_codes, found.codes, found.frames, tuple(labels), predictor.fps)
+
+    def _frames(self, frames: UInt8[Tensor, "t h w c"] | np.ndarray) -> UInt8[Tensor, "t h w c"]:
+        given = torch.as_tensor(frames)
+        if given.dtype != torch.uint8 or given.shape[1:] != (*self.vqvae.frame_size, 3) or not len(given):
+            height, width = self.vqvae.frame_size
+            raise ValueError(
+                f"frames: {given.dtype} of shape {tuple(given.shape)}; RGB uint8 (time, {height}, {width}, 3) is needed"
+            )
+        return given
+
+    def _with_predictor(self) -> TrainedPredictor:
+        if self.predictor is None:
+            raise ValueError("predictor: this model is a VQ-VAE alone; load one with a predictor")
+        return self.predictor
+
+
+def load(name: str = "", *, vqvae: str = "", predictor: str = "", device: str = "auto") -> Model:
+    """A trained model: one that ships, by name, or one of yours, by run folders.
+
+    Args:
+        name: of a model that ships with videovq.
+        vqvae: run folder of a VQ-VAE, where no name is given.
+        predictor: run folder of a predictor of its codes.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        ValueError: there is none of that name, a run cannot be used, or the two do not belong together.
+    """
+    if bool(name) == bool(vqvae):
+        raise ValueError("load: give the name of a model that ships, or `vqvae`, a run folder")
+    run: Path | None = Path(predictor) if predictor else None
+    if name and not predictor:
+        try:
+            run = pretrained_run(name, "predictor")
+        except ValueError:
+            run = None  # it ships as a VQ-VAE alone
+    trained = load_vqvae(vqvae_run(vqvae, name))
+    return Model(trained, load_predictor(predictor_run(str(run), "")) if run else None, device)
