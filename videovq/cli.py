@@ -35,6 +35,9 @@ COMMANDS = {
     "evaluate vqvae": Command(
         "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
     ),
+    "evaluate long": Command(
+        "videovq.evaluation.long", "evaluate", config.EvaluateLongConfig, "do rollouts of hundreds of frames hold?"
+    ),
     "evaluate": Command(
         "videovq.evaluation.evaluate", "evaluate", config.EvaluateConfig, "bits, quality by horizon, controls: a report"
     ),

@@ -531,6 +531,44 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
+class EvaluateLongConfig:
+    """Roll out hundreds of frames and measure whether they stay in the world: metrics.json and one HTML page."""
+
+    predictor: str = ""
+    """Run folder of the predictor; empty: the predictor of ``pretrained`` or, without that, ``runs/predictor``."""
+    vqvae: str = "runs/vqvae"
+    """Run folder of the VQ-VAE that wrote the predictor's codes."""
+    pretrained: str = ""
+    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore that contexts and actions come from."""
+    split: Literal["train", "val", "test"] = "test"
+    """Split of the contexts."""
+    context: int = 6
+    """Frames that are given."""
+    frames: int = 1000
+    """Frames that are predicted."""
+    rollouts: int = 20
+    """Number of rollouts, spread over the split's episodes."""
+    segment: int = 100
+    """Frames of a rollout that are measured together."""
+    turn_action: str = "look_left"
+    """Action that turns on the spot, for the test of a full turn."""
+    turn_steps: int = 0
+    """Steps of it that make a full turn; 0: no such test."""
+    temperature: float = 1.0
+    """Sampling temperature."""
+    top_k: int = 0
+    """Draw from that many of the most likely codes only; 0: from all."""
+    top_p: float = 1.0
+    """Draw from the most likely codes that together have this probability only; 1: from all."""
+    seed: int = 0
+    """Seed of the sampling noise."""
+    out: str = "reports/long"
+    """Folder of the report."""
+
+
+@dataclass(frozen=True)
 class CompareConfig:
     """Put the reports of several predictors on one page."""
 
