@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import videovq
-from tests.conftest import world
+from tests.conftest import world, write_episode
 from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.rollout.engine import generate
 from videovq.types import RolloutRequest, Sampling
@@ -54,6 +54,15 @@ def test_predict_is_a_rollout(model: videovq.Model, vqvae_run: Path, predictor_r
     assert html.startswith('<img src="data:image/gif;base64,') and len(html) > 1000
     held.save(tmp_path / "r.gif")
     assert (tmp_path / "r.gif").read_bytes()[:3] == b"GIF"
+
+
+def test_a_users_video_comes_in_the_models_size(model: videovq.Model, tmp_path: Path) -> None:
+    frames, actions = world(3)
+    write_episode(tmp_path, "large", frames.repeat(2, axis=1).repeat(2, axis=2), actions)
+    shown, known = model.clip(tmp_path / "large.mp4")
+    assert torch.equal(shown, torch.from_numpy(frames)) and known == actions
+    with pytest.raises(ValueError, match="no example ships"):
+        model.clip()
 
 
 def test_what_does_not_fit_is_refused(model: videovq.Model, vqvae_run: Path) -> None:

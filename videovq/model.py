@@ -19,10 +19,11 @@ from videovq.checkpoints import (
     TrainedVQVAE,
     load_predictor,
     load_vqvae,
-    predictor_run,
+    pretrained_example,
     pretrained_run,
     vqvae_run,
 )
+from videovq.data.clip import read_clip
 from videovq.frames import to_float, to_uint8
 from videovq.rollout.engine import check_pair, generate, place
 from videovq.rollout.render import animation, sample_titles, write_gif
@@ -60,10 +61,17 @@ class Model:
 
     Attributes:
         vqvae, predictor: the networks and what they were trained on.
+        example: a recorded video that ships with them, or None.
     """
 
-    def __init__(self, vqvae: TrainedVQVAE, predictor: TrainedPredictor | None, device: str = "auto") -> None:
-        self.vqvae, self.predictor = vqvae, predictor
+    def __init__(
+        self,
+        vqvae: TrainedVQVAE,
+        predictor: TrainedPredictor | None,
+        device: str = "auto",
+        example: Path | None = None,
+    ) -> None:
+        self.vqvae, self.predictor, self.example = vqvae, predictor, example
         if predictor is not None:
             check_pair(vqvae, predictor)
             place(vqvae.network, predictor.network, device, "32-true")
@@ -76,6 +84,21 @@ class Model:
             ValueError: there is no predictor.
         """
         return self._with_predictor().action_spec
+
+    def clip(self, path: str | Path = "") -> tuple[UInt8[Tensor, "t h w c"], list[Any]]:
+        """Frames of a video, cropped and resized for this model, and the actions in ``NAME.json`` beside it.
+
+        Args:
+            path: of the video; empty: the example that ships with the model.
+
+        Raises:
+            ValueError: the video or the actions cannot be used, or no example ships with this model.
+        """
+        source = Path(path) if path else self.example
+        if source is None:
+            raise ValueError("clip: no example ships with this model; name a video")
+        found = read_clip(source, self.vqvae.frame_size, self.actions)
+        return found.frames, found.actions.squeeze(-1).tolist()
 
     @torch.inference_mode()
     def encode(self, frames: UInt8[Tensor, "t h w c"] | np.ndarray) -> Int64[Tensor, "t y x"]:
@@ -177,4 +200,5 @@ def load(name: str = "", *, vqvae: str = "", predictor: str = "", device: str = 
         except ValueError:
             run = None  # it ships as a VQ-VAE alone
     trained = load_vqvae(vqvae_run(vqvae, name))
-    return Model(trained, load_predictor(predictor_run(str(run), "")) if run else None, device)
+    example = pretrained_example(name) if name else None
+    return Model(trained, load_predictor(run) if run else None, device, example)

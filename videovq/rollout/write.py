@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ from videovq.checkpoints import (
     vqvae_run,
 )
 from videovq.config import RolloutConfig
-from videovq.data.resize import centre_resize
+from videovq.data.clip import Clip, read_clip
 from videovq.data.store import EpisodeStore, read_json
-from videovq.data.video import read_video
 from videovq.frames import psnr
 from videovq.pictures import write_png
 from videovq.rollout.compiled import compile_predictor
@@ -31,15 +30,6 @@ from videovq.rollout.render import animation, sample_titles, strip, write_gif, w
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
 
 DEFAULT_STORE = "stores/episodes"
-
-
-@dataclass(frozen=True)
-class Recording:
-    """Frames with the actions that are known between them (none, or fewer than the frames)."""
-
-    frames: UInt8[Tensor, "t h w c"]
-    actions: Shaped[Tensor, "s a"]
-    name: str
 
 
 def rollout(config: RolloutConfig) -> Rollout:
@@ -76,7 +66,7 @@ def rollout(config: RolloutConfig) -> Rollout:
     return result
 
 
-def held(config: RolloutConfig, recording: Recording, spec: ActionSpec) -> list[RolloutRequest]:
+def held(config: RolloutConfig, recording: Clip, spec: ActionSpec) -> list[RolloutRequest]:
     """A request for every discrete action, held throughout."""
     if spec.kind != "discrete" or config.samples != 1:
         raise ValueError("actions: `each` needs discrete actions, and samples 1")
@@ -96,7 +86,7 @@ def choices(spec: ActionSpec) -> list[str]:
 
 
 def make_request(
-    config: RolloutConfig, recording: Recording, spec: ActionSpec
+    config: RolloutConfig, recording: Clip, spec: ActionSpec
 ) -> tuple[RolloutRequest, UInt8[Tensor, "n h w c"] | None]:
     """The request, and the frames that really followed where the recorded actions are used."""
     first, last = config.start, config.start + config.context_frames
@@ -193,11 +183,11 @@ def _row(values: Tensor) -> str:
     return " ".join(f"{v:5.1f}" for v in values.tolist())
 
 
-def _recording(config: RolloutConfig, size: tuple[int, int], spec: ActionSpec) -> Recording:
+def _recording(config: RolloutConfig, size: tuple[int, int], spec: ActionSpec) -> Clip:
     example = pretrained_example(config.pretrained) if config.pretrained else None
     path = Path(config.context) if config.context else example or Path(DEFAULT_STORE)
     if path.is_file():
-        return _video(path, size, spec)
+        return read_clip(path, size, spec)
     store = EpisodeStore(path)
     if store.header.action_spec != spec:
         raise ValueError(f"{path}: its actions differ from those the predictor was trained on")
@@ -205,16 +195,4 @@ def _recording(config: RolloutConfig, size: tuple[int, int], spec: ActionSpec) -
         raise ValueError(f"{path}: its frames are {store.header.grid}, but the VQ-VAE was trained on {size}")
     info = store.find(config.episode) if config.episode else store.split(config.split)[0]
     episode = store.read(info)
-    return Recording(episode.frames, episode.actions, info.id)
-
-
-def _video(path: Path, size: tuple[int, int], spec: ActionSpec) -> Recording:
-    frames = centre_resize(read_video(path), size[0], str(path))
-    sidecar = path.with_suffix(".json")
-    actions = torch.empty((0, spec.width), dtype=spec.dtype)
-    if sidecar.is_file():
-        value = read_json(sidecar)
-        if not isinstance(value, dict) or not isinstance(value.get("actions"), list):
-            raise ValueError(f"{sidecar}: needs a list `actions`")
-        actions = spec.tensor(value["actions"], str(sidecar))
-    return Recording(frames, actions, str(path))
+    return Clip(episode.frames, episode.actions, info.id)

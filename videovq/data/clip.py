@@ -1,0 +1,45 @@
+"""A user's own video: frames of the size that a model wants, with the actions beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Shaped, UInt8
+from torch import Tensor
+
+from videovq.data.resize import centre_resize
+from videovq.data.store import read_json
+from videovq.data.video import read_video
+from videovq.types import ActionSpec
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Frames with the actions that are known between them (none, or fewer than the frames).
+
+    Attributes:
+        name: where they are from.
+    """
+
+    frames: UInt8[Tensor, "t h w c"]
+    actions: Shaped[Tensor, "s a"]
+    name: str
+
+
+def read_clip(path: Path, size: tuple[int, int], spec: ActionSpec) -> Clip:
+    """A video file, cropped and resized; its actions are those of ``NAME.json`` beside it, where there is one.
+
+    Raises:
+        ValueError: the video cannot be read or is too small, or the actions do not fit ``spec``.
+    """
+    frames = centre_resize(read_video(path), size[0], str(path))
+    sidecar = path.with_suffix(".json")
+    actions = torch.empty((0, spec.width), dtype=spec.dtype)
+    if sidecar.is_file():
+        value = read_json(sidecar)
+        if not isinstance(value, dict) or not isinstance(value.get("actions"), list):
+            raise ValueError(f"{sidecar}: needs a list `actions`")
+        actions = spec.tensor(value["actions"], str(sidecar))
+    return Clip(frames, actions, str(path))
