@@ -1,11 +1,12 @@
 # make test   everything that must hold: lint, types, import order, tests
 # make demo   the main job, small: ViZDoom episodes in, rollout GIFs out
 # make lint   the quick part of make test
+# make docs   guides and reference as pages: docs/_build/html/index.html
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test lint demo clean
+.PHONY: test lint demo docs clean
 
 test: lint
 	$(BIN)/pytest
@@ -18,6 +19,9 @@ lint: .venv/installed
 
 demo: .venv/installed
 	$(BIN)/videovq demo
+
+docs: .venv/installed
+	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
