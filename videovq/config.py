@@ -622,6 +622,8 @@ class DemoConfig:
 
     out: str = "demo"
     """Folder of everything the demo makes. Run it again to continue, or remove it to start over."""
+    train: bool = True
+    """False (or ``--no-train``) shows the model that ships only, in two minutes."""
     episodes: int = 40
     """Episodes to record."""
     frames: int = 200

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from videovq.checkpoints import load_predictor
 from videovq.config import (
     DemoConfig,
     EMAConfig,
@@ -32,7 +32,7 @@ from videovq.rollout.write import rollout
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
 
-TEMPERATURE = 0.7
+SHIPPED, TEMPERATURE = "vizdoom", 0.7
 TRUST = 300.0  # seconds that the stages must have taken before they outweigh the estimates
 
 
@@ -56,9 +56,10 @@ def demo(config: DemoConfig) -> None:
         print(f"\n[{i}/{len(stages)}] {stage.name} (about {left / 60:.0f} min left in all)", flush=True)
         stage.run()
         expected += stage.seconds
-    print(f"\n{verdict(read_json(out / 'report' / 'metrics.json'))}")
+    if config.train:
+        print(f"\n{verdict(read_json(out / 'report' / 'metrics.json'))}")
     print(f"\nThe rollouts, predicted purely as codes after the sixth frame: {out}/rollouts/")
-    for path in sorted((out / "rollouts").glob("*.gif")):
+    for path in sorted((out / "rollouts").glob("*/*.gif")):
         print(f"  {path}")
 
 
@@ -93,21 +94,23 @@ def make_stages(config: DemoConfig) -> list[Stage]:
         predictor=predictor_run, vqvae=vqvae_run, store=store, temperature=TEMPERATURE, out=str(out / "report")
     )
 
-    def rollouts() -> None:
-        names = load_predictor(predictor_run).action_spec.names
-        wanted = ["recorded", *(name for name in names if "turn" in name or "forward" in name)][:4]
-        for actions in wanted:
-            rollout(RolloutConfig(**{**vars(rolling), "actions": actions, "out": str(out / "rollouts" / actions)}))
+    shipped = RolloutConfig(pretrained=SHIPPED, context=store, start=20, temperature=TEMPERATURE)
 
-    return [
+    def rollouts(settings: RolloutConfig, folder: str) -> None:
+        for actions in ("recorded", "each"):
+            rollout(replace(settings, actions=actions, out=str(out / "rollouts" / folder / actions)))
+
+    stages = [
         Stage("record ViZDoom episodes", 20, lambda: record(recording)),
         Stage("prepare the EpisodeStore", 8, lambda: prepare(preparing)),
+        Stage("roll out with the model that ships", 15, lambda: rollouts(shipped, "shipped")),
         Stage("train the VQ-VAE", 145, lambda: vqvae.train(reconstructing)),
         Stage("encode the episodes", 15, lambda: encode(encoding)),
         Stage("train the predictor", 480, lambda: predictor.train(predicting)),
-        Stage("roll out", 15, rollouts),
+        Stage("roll out", 15, lambda: rollouts(rolling, "trained")),
         Stage("evaluate", 60, lambda: evaluate(measuring)),
     ]
+    return stages if config.train else stages[:3]
 
 
 def verdict(metrics: dict[str, Any]) -> str:
