@@ -97,6 +97,16 @@ class PrepConfig:
     """Processes that decode at the same time."""
 
 
+@dataclass(frozen=True)
+class InspectConfig:
+    """Say what is in an EpisodeStore, what is odd about it, and whether its actions fit its frames."""
+
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore."""
+    out: str = "reports/inspect"
+    """Folder of ``findings.json`` and ``report.html``."""
+
+
 # ---------------------------------------------------------------- models
 
 
