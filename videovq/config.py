@@ -403,6 +403,9 @@ class EncodeConfig:
     """Folder of the CodeStore."""
     batch_size: int = 64
     """Frames encoded at once."""
+    mirror: bool = False
+    """Encode every training episode a second time, mirrored, with left and right swapped in the names of its actions:
+    twice as many scenes to learn from."""
 
 
 @dataclass(frozen=True)
