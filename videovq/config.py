@@ -97,6 +97,16 @@ class PrepConfig:
     """Processes that decode at the same time."""
 
 
+@dataclass(frozen=True)
+class InspectConfig:
+    """Say what is in an EpisodeStore, what is odd about it, and whether its actions fit its frames."""
+
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore."""
+    out: str = "reports/inspect"
+    """Folder of ``findings.json`` and ``report.html``."""
+
+
 # ---------------------------------------------------------------- models
 
 
@@ -393,6 +403,9 @@ class EncodeConfig:
     """Folder of the CodeStore."""
     batch_size: int = 64
     """Frames encoded at once."""
+    mirror: bool = False
+    """Encode every training episode a second time, mirrored, with left and right swapped in the names of its actions:
+    twice as many scenes to learn from."""
 
 
 @dataclass(frozen=True)
@@ -423,8 +436,8 @@ class TrainPredictorConfig:
 
 
 @dataclass(frozen=True)
-class RolloutConfig:
-    """Predict frames as codes, then decode the predicted codes, and write GIF, MP4, PNG strip and npz."""
+class ModelChoice:
+    """Which predictor, and which VQ-VAE."""
 
     predictor: str = ""
     """Run folder of the predictor; empty: the predictor of ``pretrained`` or, without that, ``runs/predictor``."""
@@ -432,6 +445,26 @@ class RolloutConfig:
     """Run folder of the VQ-VAE that wrote the predictor's codes."""
     pretrained: str = ""
     """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
+
+
+@dataclass(frozen=True)
+class SamplingChoice:
+    """How codes are drawn from their scores."""
+
+    temperature: float = 1.0
+    """Sampling temperature; 0 takes the most likely code each time. Bits do not depend on it."""
+    top_k: int = 0
+    """Draw from that many of the most likely codes only; 0: from all."""
+    top_p: float = 1.0
+    """Draw from the most likely codes that together have this probability only; 1: from all."""
+    seed: int = 0
+    """Seed of the sampling noise (and of an evaluation's confidence intervals)."""
+
+
+@dataclass(frozen=True)
+class RolloutConfig(SamplingChoice, ModelChoice):
+    """Predict frames as codes, then decode the predicted codes, and write GIF, MP4, PNG strip and npz."""
+
     context: str = ""
     """Where the context frames come from: an EpisodeStore, or a video file; empty: the example that ships with
     ``pretrained``, or ``stores/episodes``."""
@@ -453,18 +486,10 @@ class RolloutConfig:
     written as ``actions`` is, one fewer than ``context_frames``."""
     samples: int = 1
     """Rollouts from the same context."""
-    temperature: float = 1.0
-    """Sampling temperature; 0 takes the most likely code each time."""
-    top_k: int = 0
-    """Draw from that many of the most likely codes only; 0: from all."""
-    top_p: float = 1.0
-    """Draw from the most likely codes that together have this probability only; 1: from all."""
     guidance: float = 1.0
     """Classifier-free guidance: how strongly the actions act; 1: as the model learnt them."""
     sampler: Literal["cached", "predictive", "uncached"] = "cached"
     """How a frame is drawn, for the same codes in less or more time."""
-    seed: int = 0
-    """Seed of the sampling noise."""
     device: str = "auto"
     """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
     precision: Literal["32-true", "bf16"] = "32-true"
@@ -489,15 +514,9 @@ class RolloutConfig:
 
 
 @dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(SamplingChoice, ModelChoice):
     """Measure a predictor over a split, beside baselines and controls: metrics.json, plots, and one HTML page."""
 
-    predictor: str = ""
-    """Run folder of the predictor; empty: the predictor of ``pretrained`` or, without that, ``runs/predictor``."""
-    vqvae: str = "runs/vqvae"
-    """Run folder of the VQ-VAE that wrote the predictor's codes."""
-    pretrained: str = ""
-    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
     store: str = "stores/episodes"
     """Folder of the EpisodeStore."""
     split: Literal["train", "val", "test"] = "test"
@@ -510,14 +529,6 @@ class EvaluateConfig:
     """Frames from the start of one window to that of the next."""
     samples: int = 1
     """Rollouts of each window; with several, their mean and the best are reported."""
-    temperature: float = 1.0
-    """Sampling temperature of the rollouts; 0 takes the most likely code each time. Bits do not depend on it."""
-    top_k: int = 0
-    """Draw from that many of the most likely codes only; 0: from all."""
-    top_p: float = 1.0
-    """Draw from the most likely codes that together have this probability only; 1: from all."""
-    seed: int = 0
-    """Seed of the sampling noise and of the confidence intervals."""
     batch_size: int = 8
     """Windows computed at once."""
     lpips: Literal["", "vgg", "alex", "squeeze"] = ""
@@ -531,15 +542,9 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True)
-class EvaluateLongConfig:
+class EvaluateLongConfig(SamplingChoice, ModelChoice):
     """Roll out hundreds of frames and measure whether they stay in the world: metrics.json and one HTML page."""
 
-    predictor: str = ""
-    """Run folder of the predictor; empty: the predictor of ``pretrained`` or, without that, ``runs/predictor``."""
-    vqvae: str = "runs/vqvae"
-    """Run folder of the VQ-VAE that wrote the predictor's codes."""
-    pretrained: str = ""
-    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
     store: str = "stores/episodes"
     """Folder of the EpisodeStore that contexts and actions come from."""
     split: Literal["train", "val", "test"] = "test"
@@ -556,14 +561,6 @@ class EvaluateLongConfig:
     """Action that turns on the spot, for the test of a full turn."""
     turn_steps: int = 0
     """Steps of it that make a full turn; 0: no such test."""
-    temperature: float = 1.0
-    """Sampling temperature."""
-    top_k: int = 0
-    """Draw from that many of the most likely codes only; 0: from all."""
-    top_p: float = 1.0
-    """Draw from the most likely codes that together have this probability only; 1: from all."""
-    seed: int = 0
-    """Seed of the sampling noise."""
     out: str = "reports/long"
     """Folder of the report."""
 

@@ -14,11 +14,12 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import nn
 from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetrics_psnr
 
+from videovq.data.motion import horizontal_shift
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.bootstrap import interval
 from videovq.evaluation.clips import Clips, Protocol, clips
 from videovq.evaluation.likelihood import by_action, likelihood
-from videovq.evaluation.motion import horizontal_shift, moved_along, obedience, shift_by_action
+from videovq.evaluation.motion import moved_along, obedience, shift_by_action
 from videovq.evaluation.perceptual import VideoDistance, frechet
 from videovq.evaluation.prediction import BEST, CEILING, COPY, MEASURES, MOVED, PREDICTION, SHUFFLED, prediction
 from videovq.evaluation.reconstruction import ssim

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from videovq.config import EncodeConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import to_float
 from videovq.training import vqvae
-from videovq.training.encode import encode
+from videovq.training.encode import encode, swapped
+from videovq.types import ActionSpec
 
 
 def config(store: EpisodeStore, run: Path, out: Path) -> EncodeConfig:
@@ -49,3 +51,37 @@ def test_codes_of_another_vqvae_are_refused(episode_store: EpisodeStore, code_st
     vqvae.train(vqvae_config(episode_store, tmp_path / "other", steps=2))
     with pytest.raises(ValueError, match="another VQ-VAE"):
         encode(config(episode_store, tmp_path / "other", code_store.folder))
+
+
+def test_mirrored_episodes_are_a_world_of_their_own(
+    episode_store: EpisodeStore, code_store: CodeStore, vqvae_run: Path, tmp_path: Path
+) -> None:
+    settings = replace(config(episode_store, vqvae_run, tmp_path / "out"), mirror=True)
+    found = encode(settings)
+    network = load_vqvae(vqvae_run).network
+    train = [e.id for e in code_store.split("train")]
+    assert sorted(e.id for e in found.split("train")) == sorted([*train, *(f"{id_}~mirrored" for id_ in train)])
+    for split in ("val", "test"):
+        assert [e.id for e in found.split(split)] == [e.id for e in code_store.split(split)]
+    for id_ in train[::3]:
+        pixels, plain = episode_store.read(episode_store.find(id_)), found.read(found.find(id_))
+        twin = found.read(found.find(f"{id_}~mirrored"))
+        assert torch.equal(plain.codes, code_store.read(code_store.find(id_)).codes)
+        with torch.no_grad():
+            assert torch.equal(twin.codes, network.encode(to_float(pixels.frames.flip(2))))
+        assert torch.equal(twin.actions, torch.tensor([0, 2, 1])[pixels.actions])
+    assert encode(settings).header == found.header, "it continues"
+    with pytest.raises(ValueError, match="settings"):
+        encode(replace(settings, mirror=False))
+
+
+def test_what_has_no_mirror_image_is_refused() -> None:
+    names = ("look_left", "look_right", "forward+look_left", "forward+look_right", "noop")
+    assert swapped(ActionSpec("discrete", (5,), names)).tolist() == [1, 0, 3, 2, 4]
+    for spec, why in (
+        (ActionSpec("discrete", (2,), ("left", "go")), "there is no right"),
+        (ActionSpec("discrete", (2,)), "have none"),
+        (ActionSpec("multi_discrete", (2, 2)), "have none"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            swapped(spec)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from videovq.evaluation.page import figure, heading, page, paragraph, table
+from videovq.page import figure, heading, page, paragraph, table
 from videovq.pictures import drawn, new_figure
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from videovq.evaluation.page import figure, folded, grid, heading, page, paragraph, table
 from videovq.evaluation.panels import Panel
+from videovq.page import figure, folded, grid, heading, page, paragraph, table
 from videovq.pictures import drawn, new_figure
 
 LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "accuracy": "part of the codes that are right", "lpips": "LPIPS"}

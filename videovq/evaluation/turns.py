@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
+from videovq.data.motion import brightness, horizontal_shift
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
-from videovq.evaluation.motion import brightness, horizontal_shift, shift_by_action
+from videovq.evaluation.motion import shift_by_action
 from videovq.frames import to_float
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int16, Int64, UInt8
 from torch import Tensor
 
 from videovq import __version__
@@ -25,6 +27,7 @@ from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
 from videovq.progress import progress
 from videovq.training.memory import keep_freed_memory
+from videovq.types import ActionSpec
 
 
 def encode(config: EncodeConfig) -> CodeStore:
@@ -42,41 +45,62 @@ def encode(config: EncodeConfig) -> CodeStore:
     if config.batch_size < 1:
         raise ValueError("batch_size: must be at least 1")
     out = Path(config.out)
-    origin = {
+    origin: dict[str, Any] = {
         "vqvae": trained.fingerprint,
         "episodes": [[e.id, e.split, e.shard, e.start, e.length, e.sha256] for e in store.episodes],
         "header": {"grid": list(store.header.grid), "provenance": store.header.provenance},
     }
-    claim_folder(out, "origin.json", origin, "episodes, or by another VQ-VAE")
+    swap = swapped(store.header.action_spec) if config.mirror else None
+    if swap is not None:
+        origin["mirror"] = True
+    claim_folder(out, "origin.json", origin, "episodes or settings, or by another VQ-VAE")
 
     keep_freed_memory()
     network = trained.network.to(memory_format=torch.channels_last)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device)
     todo = [i for i in range(store.header.shards) if not shard_is_complete(out, i)]
-    total = sum(e.length for e in store.episodes)
-    with progress(total, "encode", "frame", done=sum(e.length for e in store.episodes if e.shard not in todo)) as bar:
+    sizes = [sum(info.length for info in store.episodes if info.shard == i) for i in range(store.header.shards)]
+    with progress(sum(sizes), "encode", "frame", done=sum(n for i, n in enumerate(sizes) if i not in todo)) as bar:
         for index in todo:
-            tensors = store.shard(index)
-            parts = []
-            for chunk in tensors["frames"].split(config.batch_size):
-                parts.append(encode_frames(network, chunk.to(device)).to(torch.int16).cpu())
-                bar.update(len(chunk))
-            infos, _ = read_shard_index(store.folder, index)
-            write_shard(out, index, {"codes": torch.cat(parts), "actions": tensors["actions"].clone()}, infos)
+            tensors, (infos, _) = store.shard(index), read_shard_index(store.folder, index)
+            frames, actions = tensors["frames"], tensors["actions"].clone()
+            codes = encode_frames(network, frames, config.batch_size)
+            if swap is not None and infos and infos[0].split == "train":
+                codes = torch.cat([codes, encode_frames(network, frames.flip(2), config.batch_size)])
+                actions = torch.cat([actions, swap[actions]])
+                infos += [replace(e, id=f"{e.id}~mirrored", start=e.start + len(frames)) for e in infos]
+            write_shard(out, index, {"codes": codes, "actions": actions}, infos)
+            bar.update(len(frames))
     if not (out / "store.json").exists():
         _finish(out, store, trained)
-    codes = CodeStore(out)
-    print(
-        f"{out}: {len(codes.episodes)} episodes, {total} frames as {codes.header.grid[0]}x{codes.header.grid[1]} codes"
-    )
-    return codes
+    found = CodeStore(out)
+    rows, columns = found.header.grid
+    total = sum(info.length for info in found.episodes)
+    print(f"{out}: {len(found.episodes)} episodes, {total} frames as {rows}x{columns} codes")
+    return found
 
 
 @torch.inference_mode()
-def encode_frames(network: VQVAE, frames: UInt8[Tensor, "t h w c"]) -> Int64[Tensor, "t y x"]:
+def encode_frames(network: VQVAE, frames: UInt8[Tensor, "t h w c"], batch_size: int) -> Int16[Tensor, "t y x"]:
     """Codes of frames, in float32 whatever the training's precision, so that every machine finds the same codes."""
-    return network.encode(to_float(frames))
+    parts = (network.encode(to_float(part).to(network.device)) for part in frames.split(batch_size))
+    return torch.cat([part.to(torch.int16).cpu() for part in parts])
+
+
+def swapped(spec: ActionSpec) -> Int64[Tensor, "k"]:
+    """For every discrete action the one that does the same in a mirror.
+
+    Raises:
+        ValueError: the actions are not discrete, or one has no counterpart.
+    """
+    hand = {"left": "right", "right": "left"}
+    twins = ["".join(hand.get(word, word) for word in re.split("(left|right)", name)) for name in spec.names]
+    missing = sorted(set(twins) - set(spec.names))
+    if spec.kind != "discrete" or not spec.names or missing:
+        why = f"there is no {missing[0]}" if missing else "these actions have none"
+        raise ValueError(f"mirror: needs discrete actions with names, of which left and right have counterparts; {why}")
+    return torch.tensor([spec.names.index(twin) for twin in twins])
 
 
 def _finish(out: Path, store: EpisodeStore, trained: TrainedVQVAE) -> None:

@@ -68,6 +68,15 @@ class FrameDecoder(nn.Module, ABC):
 
     order: Int64[Tensor, "groups p"]
 
+    def __init__(self, width: int, codebook_size: int, code_dim: int) -> None:
+        super().__init__()
+        self.scores = nn.Linear(width, codebook_size)
+        self.vector = nn.Linear(width, code_dim)
+
+    def score_codes(self, x: Float[Tensor, "*n w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*n k"]:
+        """Scores of all codes: one learnt for each, and how well its vector fits the one that is looked for."""
+        return (self.scores(x) + self.vector(x) @ codebook.T).float()
+
     @abstractmethod
     def score(
         self,

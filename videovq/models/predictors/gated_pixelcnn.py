@@ -60,15 +60,13 @@ class GatedPixelCNN(FrameDecoder):
     def __init__(
         self, config: PixelCNNPredictorConfig, grid: tuple[int, int], codebook_size: int, code_dim: int
     ) -> None:
-        super().__init__()
+        super().__init__(config.width, codebook_size, code_dim)
         width = config.width
         self.register_buffer("order", torch.arange(grid[0] * grid[1])[:, None], persistent=False)
         self.look = nn.Conv2d(config.embedding, width, 1)
         self.depth = config.decoder_layers
         self.layers = nn.ModuleList(GatedLayer(width) for _ in range(self.depth))
         self.hidden = nn.Linear(width, width)
-        self.scores = nn.Linear(width, codebook_size)
-        self.vector = nn.Linear(width, code_dim)
 
     def score(
         self,
@@ -127,5 +125,4 @@ class GatedPixelCNN(FrameDecoder):
         return (layer for layer in self.layers if isinstance(layer, GatedLayer))
 
     def _scores(self, x: Float[Tensor, "*n w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*n k"]:
-        x = relu(self.hidden(relu(x)))
-        return (self.scores(x) + self.vector(x) @ codebook.T).float()
+        return self.score_codes(relu(self.hidden(relu(x))), codebook)

@@ -27,7 +27,7 @@ class PatchDecoder(FrameDecoder):
     """See the module's docstring."""
 
     def __init__(self, config: PatchPredictorConfig, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
-        super().__init__()
+        super().__init__(config.width, codebook_size, code_dim)
         if grid[0] % PATCH or grid[1] % PATCH:
             raise ValueError(f"grid: {grid[0]}x{grid[1]} codes do not divide into {PATCH}x{PATCH} patches")
         places = torch.arange(grid[0] * grid[1]).view(grid)
@@ -39,8 +39,6 @@ class PatchDecoder(FrameDecoder):
         self.step = nn.Embedding(steps, width)
         self.blocks = nn.ModuleList(ModulatedBlock(width, width) for _ in range(config.decoder_blocks))
         self.norm = nn.LayerNorm(width)
-        self.scores = nn.Linear(width, codebook_size)
-        self.vector = nn.Linear(width, code_dim)
 
     def score(
         self,
@@ -92,9 +90,8 @@ class PatchDecoder(FrameDecoder):
         condition = self.step(steps)[:, :, None, None]
         for block in self.blocks:
             x = block(x, condition)
-        x = self.norm(x.permute(0, 2, 3, 1))
-        scores = self.scores(x) + self.vector(x) @ codebook.T
-        return scores.unflatten(0, context.shape[:2]).float()
+        scores = self.score_codes(self.norm(x.permute(0, 2, 3, 1)), codebook)
+        return scores.unflatten(0, context.shape[:2])
 
 
 def by_step(grid: Float[Tensor, "n y x w"]) -> Float[Tensor, "q n w u v"]:

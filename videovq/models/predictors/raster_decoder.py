@@ -56,7 +56,7 @@ class RasterDecoder(FrameDecoder):
     """See the module's docstring."""
 
     def __init__(self, config: RasterPredictorConfig, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
-        super().__init__()
+        super().__init__(config.width, codebook_size, code_dim)
         width = config.width
         if width % (4 * config.decoder_heads):
             raise ValueError("width: must be a multiple of four times decoder_heads")
@@ -67,8 +67,6 @@ class RasterDecoder(FrameDecoder):
         self.attention = nn.ModuleList(CausalAttention(width, config.decoder_heads, grid) for _ in layers)
         self.feed_forward = nn.ModuleList(FeedForward(width) for _ in layers)
         self.norm = nn.LayerNorm(width)
-        self.scores = nn.Linear(width, codebook_size)
-        self.vector = nn.Linear(width, code_dim)
 
     def score(
         self,
@@ -106,5 +104,4 @@ class RasterDecoder(FrameDecoder):
         return torch.cat(drawn, dim=1).unflatten(1, context.shape[2:])
 
     def _scores(self, x: Float[Tensor, "n p w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n p k"]:
-        x = self.norm(x)
-        return (self.scores(x) + self.vector(x) @ codebook.T).float()
+        return self.score_codes(self.norm(x), codebook)

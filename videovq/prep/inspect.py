@@ -1,0 +1,201 @@
+"""``videovq inspect``: the truth about a store: what is in it, what is odd, and whether actions fit frames."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from videovq import __version__
+from videovq.config import InspectConfig
+from videovq.data.motion import brightness, horizontal_shift
+from videovq.data.store import SPLITS, EpisodeStore, read_shard_index, write_json, write_text
+from videovq.prep.alignment import Alignment, alignment
+from videovq.prep.inspect_page import action_table, inspect_page
+from videovq.progress import progress
+
+FLAT = 1.0  # grey levels: a frame that varies less is of one colour
+BLACK = 8.0  # grey levels: a frame that is darker is black
+SHEET = 12  # episodes, and frames of each, on the contact sheet
+BELIEVED = 5  # a picture that moves by more than a fifth of its width was most likely not recognised
+ORANGE_SKY = 20.0  # grey levels by which red outshines blue in the top of the picture, where the sky should be
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found, as JSON values.
+
+    Attributes:
+        store: folder, frames a second, frame size, and the stated alignment.
+        splits: episodes and frames of every split.
+        durations: length of every episode, in frames.
+        actions: how often each choice of each component occurs, or mean and range of real numbers.
+        flat, black: frames of one colour, and frames that are black.
+        repeated: part of the frames that are exactly as the one before.
+        leaked: frames of ``val`` and ``test`` that occur in ``train`` too, exactly.
+        discontinuities: number of breaks within episodes.
+        colours: mean red, green and blue of the top quarter and of the rest of the pictures.
+        skipped: recordings that prep could not use.
+    """
+
+    store: dict[str, Any]
+    splits: dict[str, dict[str, int]]
+    durations: list[int]
+    actions: list[dict[str, Any]]
+    flat: int
+    black: int
+    repeated: float
+    leaked: dict[str, int]
+    discontinuities: int
+    colours: dict[str, list[float]]
+    skipped: list[dict[str, str]]
+
+    @property
+    def frames(self) -> int:
+        return sum(self.durations)
+
+    def warnings(self) -> list[str]:
+        """What a user should look at before training."""
+        found = []
+        for kind, number in (("of one colour", self.flat), ("black", self.black)):
+            if number > 0.01 * self.frames:
+                found.append(f"{number} frames ({number / self.frames:.1%}) are {kind}")
+        if self.repeated > 0.2:
+            found.append(f"{self.repeated:.0%} of the frames are as the one before: recorded faster than shown?")
+        for split, number in self.leaked.items():
+            if number:
+                found.append(f"{number} frames of {split} occur in train too, exactly")
+        red, _, blue = self.colours["top"]
+        low_red, _, low_blue = self.colours["rest"]
+        if red - blue > ORANGE_SKY and red - blue > low_red - low_blue:
+            found.append("the top of the pictures is more red than blue: are they stored as BGR?")
+        if self.skipped:
+            found.append(f"{len(self.skipped)} recordings were skipped; the first: {self.skipped[0]['reason']}")
+        return found
+
+
+def inspect(config: InspectConfig) -> dict[str, Any]:
+    """Write ``findings.json`` and ``report.html`` into ``config.out``, and print what they say.
+
+    Raises:
+        ValueError: there is no usable store.
+    """
+    store = EpisodeStore(config.store)
+    found, fitting = examine(store)
+    value = {
+        **asdict(found),
+        "warnings": found.warnings(),
+        "alignment": {
+            "explained": {str(shift): part for shift, part in fitting.explained.items()},
+            "best": fitting.best,
+            "margin": fitting.margin,
+            "verdict": fitting.verdict(),
+        },
+        "videovq": __version__,
+    }
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "report.html", inspect_page(value, contact_sheet(store), store.header.action_spec))
+    write_json(out / "findings.json", value)
+    print(text(value))
+    print(f"written to {out}/")
+    return value
+
+
+def examine(store: EpisodeStore) -> tuple[Findings, Alignment]:
+    """Look at every frame of a store."""
+    seen: dict[str, set[bytes]] = {split: set() for split in SPLITS}
+    twice: Counter[str] = Counter()
+    motions, actions, cuts, lengths = [], [], [], []
+    flat = black = repeated = 0
+    colours = {"top": torch.zeros(3, dtype=torch.float64), "rest": torch.zeros(3, dtype=torch.float64)}
+    order = sorted(store.episodes, key=lambda info: SPLITS.index(info.split))  # train first
+    with progress(len(order), "inspect", "episode") as bar:
+        for info in order:
+            episode = store.read(info)
+            grey = brightness(episode.frames)
+            flat += int((grey.flatten(1).std(dim=1, correction=0) < FLAT).sum())
+            black += int((grey.mean(dim=(1, 2)) < BLACK).sum())
+            hashes = [hashlib.blake2b(frame.numpy().tobytes(), digest_size=16).digest() for frame in episode.frames]
+            repeated += sum(a == b for a, b in pairwise(hashes))
+            if info.split != "train":
+                twice[info.split] += sum(one in seen["train"] for one in hashes)
+            seen[info.split].update(hashes)
+            quarter = max(1, grey.shape[1] // 4)
+            for name, part in (("top", episode.frames[:, :quarter]), ("rest", episode.frames[:, quarter:])):
+                colours[name] += part.double().mean(dim=(0, 1, 2)) * info.length
+            motions.append(horizontal_shift(grey[:-1], grey[1:]))
+            actions.append(episode.actions)
+            cuts.append(info.discontinuities)
+            lengths.append(info.length)
+            bar.update(1)
+    total, spec = sum(lengths), store.header.action_spec
+    found = Findings(
+        store={
+            "folder": str(store.folder),
+            "fps": store.header.fps,
+            "frame_size": list(store.header.grid),
+            "alignment": store.header.alignment,
+        },
+        splits={
+            split: {
+                "episodes": sum(info.split == split for info in store.episodes),
+                "frames": sum(info.length for info in store.episodes if info.split == split),
+            }
+            for split in SPLITS
+        },
+        durations=lengths,
+        actions=action_table(torch.cat(actions), spec),
+        flat=flat,
+        black=black,
+        repeated=repeated / max(1, total - len(lengths)),
+        leaked={split: twice[split] for split in SPLITS if split != "train"},
+        discontinuities=sum(len(breaks) for breaks in cuts),
+        colours={name: (value / total).tolist() for name, value in colours.items()},
+        skipped=[row for i in range(store.header.shards) for row in read_shard_index(store.folder, i)[1]],
+    )
+    return found, alignment(motions, actions, cuts, spec, store.header.grid[1] // BELIEVED)
+
+
+def contact_sheet(store: EpisodeStore) -> UInt8[Tensor, "r n h w c"]:
+    """Evenly spaced frames of evenly spaced episodes."""
+    chosen: Sequence[Any] = store.episodes[:: max(1, len(store.episodes) // SHEET)][:SHEET]
+    rows = []
+    for info in chosen:
+        places = np.linspace(0, info.length - 1, SHEET).astype(int)
+        rows.append(store.read(info).frames[places])
+    return torch.stack(rows)
+
+
+def text(found: dict[str, Any]) -> str:
+    """The findings, for a terminal."""
+    store, durations = found["store"], torch.tensor(found["durations"]).double()
+    lines = [
+        f"{store['folder']}: {len(durations)} episodes, {int(durations.sum())} frames of"
+        f" {store['frame_size'][0]}x{store['frame_size'][1]} at {store['fps']:g} frames/s",
+        f"  length {int(durations.min())} to {int(durations.max())} frames, median {int(durations.median())};"
+        f" {found['discontinuities']} breaks within episodes",
+    ]
+    lines += [
+        f"  {split:<6}{one['episodes']:>6} episodes {one['frames']:>8} frames" for split, one in found["splits"].items()
+    ]
+    for one in found["actions"]:
+        if "count" in one:
+            lines.append(f"  action {one['name']:<28}{one['count']:>8} ({one['share']:.1%})")
+        else:
+            spread = f"mean {one['mean']:.3g}, std {one['std']:.3g}, {one['low']:.3g} to {one['high']:.3g}"
+            lines.append(f"  action {one['name']:<28}{spread}")
+    lines.append("  explained by the actions, moved by -2 to 2 steps: "
+                 + " ".join(f"{part:.3f}" for part in found["alignment"]["explained"].values()))  # fmt: skip
+    lines.append(f"  {found['alignment']['verdict']}")
+    lines += [f"  WARNING: {one}" for one in found["warnings"]]
+    return "\n".join(lines)
