@@ -10,7 +10,7 @@ import sys
 from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.turns import turn
-from videovq.rollout.engine import check_pair
+from videovq.rollout.pair import check_pair
 from videovq.types import Sampling
 
 vqvae, predictor = load_vqvae(sys.argv[1]), load_predictor(sys.argv[2])

@@ -13,7 +13,7 @@ from videovq.checkpoints import WEIGHTS, export, load_predictor, load_vqvae, pre
 from videovq.config import EncodeConfig, RolloutConfig, VQVAEConfig
 from videovq.data.store import EpisodeStore
 from videovq.frames import psnr, to_float, to_uint8
-from videovq.rollout.engine import check_pair
+from videovq.rollout.pair import check_pair
 from videovq.rollout.write import rollout
 from videovq.training import vqvae
 from videovq.training.encode import encode

@@ -25,7 +25,8 @@ from videovq.checkpoints import (
 )
 from videovq.data.clip import read_clip
 from videovq.frames import to_float, to_uint8
-from videovq.rollout.engine import check_pair, generate, place
+from videovq.rollout.engine import generate, place
+from videovq.rollout.pair import check_pair
 from videovq.rollout.render import animation, sample_titles, write_gif
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
 

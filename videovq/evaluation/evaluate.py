@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from videovq import __version__
-from videovq.checkpoints import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae, predictor_run, vqvae_run
+from videovq.checkpoints import predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore, write_json, write_text
 from videovq.data.windows import windows
@@ -23,7 +23,8 @@ from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_
 from videovq.evaluation.prediction import CEILING, MEASURES, Measure, Prediction, prediction
 from videovq.evaluation.predictor_page import predictor_page
 from videovq.parsing import to_plain
-from videovq.rollout.engine import check_pair, place
+from videovq.rollout.engine import place
+from videovq.rollout.pair import Pair, load_pair, model_name, open_episodes
 from videovq.types import Sampling
 
 PANELS = 2  # windows shown of the best, of the median and of the worst
@@ -33,8 +34,7 @@ PANELS = 2  # windows shown of the best, of the median and of the worst
 class Evaluation:
     """Everything that was found, and with what."""
 
-    vqvae: TrainedVQVAE
-    predictor: TrainedPredictor
+    pair: Pair
     likelihood: Likelihood
     actions: list[ActionBits]
     prediction: Prediction
@@ -54,12 +54,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     if config.lpips:
         measures["lpips"] = lpips_measure(config.lpips)
     distance = VideoDistance(config.fvd) if config.fvd else None
-    run = predictor_run(config.predictor, config.pretrained)
-    predictor, vqvae = load_predictor(run), load_vqvae(vqvae_run(config.vqvae, config.pretrained))
-    check_pair(vqvae, predictor)
-    store = EpisodeStore(config.store)
-    if store.header.action_spec != predictor.action_spec:
-        raise ValueError(f"{store.folder}: its actions differ from those the predictor was trained on")
+    vqvae, predictor = pair = load_pair(config)
+    store = open_episodes(config.store, pair)
     place(vqvae.network, predictor.network, config.device, "32-true")
     networks = vqvae.network, predictor.network
     number = len(windows(store.split(config.split), config.context + config.frames, config.stride))
@@ -73,9 +69,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     rolled = prediction(
         *networks, batches, config.context, config.samples, sampling, config.seed, shifts, measures, watch
     )
-    found = Evaluation(vqvae, predictor, bits, by_action(bits, predictor.action_spec), rolled)
-    name = config.pretrained if config.pretrained and not config.predictor else Path(run).name
-    metrics = report(found, name, config, store)
+    found = Evaluation(pair, bits, by_action(bits, predictor.action_spec), rolled)
+    metrics = report(found, config, store)
     if distance and rolled.features:
         metrics["fvd"] = {"value": frechet(*rolled.features), "videos": number, "weights": distance.weights}
     shown = [
@@ -83,7 +78,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         for word, window in telling_windows(rolled, PANELS)
     ]
     futures = counterfactual(*networks, store, protocol, predictor.action_spec, sampling, config.seed)
-    card = Path(run).parent / "README.md"
+    card = predictor_run(config.predictor, config.pretrained).parent / "README.md"
     text = predictor_page(metrics, shown, futures, card.read_text() if card.is_file() else "")
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -94,10 +89,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     return metrics
 
 
-def report(found: Evaluation, name: str, config: EvaluateConfig, store: EpisodeStore) -> dict[str, Any]:
+def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> dict[str, Any]:
     """Everything as JSON values."""
     bits, rolled = found.likelihood, found.prediction
-    places, (height, width) = math.prod(found.predictor.network.grid), store.header.grid
+    places, (height, width) = math.prod(found.pair.predictor.network.grid), store.header.grid
     ceiling = rolled.values[CEILING]["psnr"].double()
     error = float((255.0**2 / 10 ** (ceiling / 10)).mean())
     code_bits = float(bits.true.mean()) * places / (3 * height * width)
@@ -106,13 +101,13 @@ def report(found: Evaluation, name: str, config: EvaluateConfig, store: EpisodeS
         for method, measured in rolled.values.items()
     }
     return {
-        "name": name,
+        "name": model_name(config),
         "videovq": __version__,
         "settings": to_plain(config),
         "sampling": asdict(Sampling(config.temperature, config.top_k, config.top_p)),
         "windows": len(bits.episodes),
         "episodes": len(bits.episodes.unique()),
-        "vqvae": found.vqvae.fingerprint,
+        "vqvae": found.pair.vqvae.fingerprint,
         "bits_per_code": {
             "prediction": summary(bits.true, bits.episodes, config.seed),
             "shuffled actions": summary(bits.shuffled, bits.episodes, config.seed),

@@ -11,7 +11,6 @@ from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from videovq import __version__
-from videovq.checkpoints import load_predictor, load_vqvae, predictor_run, vqvae_run
 from videovq.config import EvaluateLongConfig
 from videovq.data.store import EpisodeStore, write_json, write_text
 from videovq.evaluation.drift import comes_back, features, measure
@@ -22,7 +21,8 @@ from videovq.models.vqvae import VQVAE
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
 from videovq.progress import progress
-from videovq.rollout.engine import Session, check_pair, decode_codes, place
+from videovq.rollout.engine import Session, decode_codes, place
+from videovq.rollout.pair import load_pair, model_name, open_episodes
 from videovq.types import Sampling
 
 SHOWN = 4  # rollouts drawn
@@ -36,12 +36,8 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     """
     if min(config.frames, config.rollouts, config.segment, config.context) < 1 or config.turn_steps < 0:
         raise ValueError("frames, rollouts, segment and context: must be at least 1, and turn_steps at least 0")
-    run = predictor_run(config.predictor, config.pretrained)
-    predictor, vqvae = load_predictor(run), load_vqvae(vqvae_run(config.vqvae, config.pretrained))
-    check_pair(vqvae, predictor)
-    store, spec = EpisodeStore(config.store), predictor.action_spec
-    if store.header.action_spec != spec:
-        raise ValueError(f"{store.folder}: its actions differ from those the predictor was trained on")
+    vqvae, predictor = pair = load_pair(config)
+    store, spec = open_episodes(config.store, pair), predictor.action_spec
     turning = spec.parse(config.turn_action, "turn_action") if config.turn_steps else 0
     place(vqvae.network, predictor.network, "auto", "32-true")
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
@@ -55,7 +51,7 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     ]
     yardstick = measure(vqvae.network, real, 1, known[: len(known) // 2])
     metrics: dict[str, Any] = {
-        "name": config.pretrained if config.pretrained and not config.predictor else Path(run).name,
+        "name": model_name(config),
         "videovq": __version__,
         "settings": to_plain(config),
         "real": vars(yardstick),

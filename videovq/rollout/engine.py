@@ -9,23 +9,12 @@ from einops import rearrange
 from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
-from videovq.checkpoints import TrainedPredictor, TrainedVQVAE
 from videovq.frames import to_float, to_uint8
 from videovq.models.embeddings import unknown
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.sampling import gumbel
 from videovq.models.vqvae import VQVAE
 from videovq.types import Rollout, RolloutRequest, Sampling
-
-
-def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:
-    """Refuse to decode one VQ-VAE's codes with another.
-
-    Raises:
-        ValueError: the predictor was trained on another VQ-VAE's codes.
-    """
-    if vqvae.fingerprint != predictor.vqvae:
-        raise ValueError("vqvae: the predictor was trained on codes of another VQ-VAE; give the run that encoded them")
 
 
 def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> None:

@@ -12,20 +12,15 @@ import torch
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
-from videovq.checkpoints import (
-    load_predictor,
-    load_vqvae,
-    predictor_run,
-    pretrained_example,
-    vqvae_run,
-)
+from videovq.checkpoints import pretrained_example
 from videovq.config import RolloutConfig
 from videovq.data.clip import Clip, read_clip
-from videovq.data.store import EpisodeStore, read_json
+from videovq.data.store import read_json
 from videovq.frames import psnr
 from videovq.pictures import write_png
 from videovq.rollout.compiled import compile_predictor
-from videovq.rollout.engine import check_pair, generate, place
+from videovq.rollout.engine import generate, place
+from videovq.rollout.pair import Pair, load_pair, open_episodes
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
 
@@ -42,15 +37,13 @@ def rollout(config: RolloutConfig) -> Rollout:
         raise ValueError("frames, context_frames and scale: must be at least 1")
     if config.speed <= 0 or config.loops < 0:
         raise ValueError("speed must be above 0, and loops at least 0 (for ever)")
-    predictor = load_predictor(predictor_run(config.predictor, config.pretrained))
-    vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
-    check_pair(vqvae, predictor)
+    vqvae, predictor = pair = load_pair(config)
     place(vqvae.network, predictor.network, config.device, config.precision)
     if config.compile:
         compile_predictor(predictor.network)
     if config.guidance != 1 and (predictor.config.action_dropout == 0 or predictor.action_spec.kind == "none"):
         raise ValueError("guidance: the predictor never saw frames without actions; train with action_dropout, say 0.1")
-    recording = _recording(config, vqvae.frame_size, predictor.action_spec)
+    recording = _recording(config, pair)
     spec = predictor.action_spec
     if config.actions == "each":
         requests = held(config, recording, spec)
@@ -183,16 +176,12 @@ def _row(values: Tensor) -> str:
     return " ".join(f"{v:5.1f}" for v in values.tolist())
 
 
-def _recording(config: RolloutConfig, size: tuple[int, int], spec: ActionSpec) -> Clip:
+def _recording(config: RolloutConfig, pair: Pair) -> Clip:
     example = pretrained_example(config.pretrained) if config.pretrained else None
     path = Path(config.context) if config.context else example or Path(DEFAULT_STORE)
     if path.is_file():
-        return read_clip(path, size, spec)
-    store = EpisodeStore(path)
-    if store.header.action_spec != spec:
-        raise ValueError(f"{path}: its actions differ from those the predictor was trained on")
-    if store.header.grid != size:
-        raise ValueError(f"{path}: its frames are {store.header.grid}, but the VQ-VAE was trained on {size}")
+        return read_clip(path, pair.vqvae.frame_size, pair.predictor.action_spec)
+    store = open_episodes(path, pair)
     info = store.find(config.episode) if config.episode else store.split(config.split)[0]
     episode = store.read(info)
     return Clip(episode.frames, episode.actions, info.id)

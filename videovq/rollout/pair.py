@@ -1,0 +1,61 @@
+"""A VQ-VAE and a predictor that belong together, and episodes that they understand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from videovq.checkpoints import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae, predictor_run, vqvae_run
+from videovq.config import ModelChoice
+from videovq.data.store import EpisodeStore
+
+
+class Pair(NamedTuple):
+    """A VQ-VAE and a predictor of its codes."""
+
+    vqvae: TrainedVQVAE
+    predictor: TrainedPredictor
+
+
+def load_pair(choice: ModelChoice) -> Pair:
+    """The networks that a command's settings mean.
+
+    Raises:
+        ValueError: a run is missing or unfinished, or they do not belong together.
+    """
+    predictor = load_predictor(predictor_run(choice.predictor, choice.pretrained))
+    vqvae = load_vqvae(vqvae_run(choice.vqvae, choice.pretrained))
+    check_pair(vqvae, predictor)
+    return Pair(vqvae, predictor)
+
+
+def model_name(choice: ModelChoice) -> str:
+    """What reports call the predictor: the name it ships under, or that of its run folder."""
+    alone = choice.pretrained and not choice.predictor
+    return choice.pretrained if alone else predictor_run(choice.predictor, choice.pretrained).name
+
+
+def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:
+    """Refuse to decode one VQ-VAE's codes with another.
+
+    Raises:
+        ValueError: the predictor was trained on another VQ-VAE's codes.
+    """
+    if vqvae.fingerprint != predictor.vqvae:
+        raise ValueError("vqvae: the predictor was trained on codes of another VQ-VAE; give the run that encoded them")
+
+
+def open_episodes(folder: str | Path, pair: Pair) -> EpisodeStore:
+    """A store whose frames and actions the networks understand.
+
+    Raises:
+        ValueError: it is no EpisodeStore, or its actions or frame size differ from those trained on.
+    """
+    store = EpisodeStore(folder)
+    if store.header.action_spec != pair.predictor.action_spec:
+        raise ValueError(f"{store.folder}: its actions differ from those the predictor was trained on")
+    if store.header.grid != pair.vqvae.frame_size:
+        raise ValueError(
+            f"{store.folder}: its frames are {store.header.grid}, but the VQ-VAE was trained on {pair.vqvae.frame_size}"
+        )
+    return store
