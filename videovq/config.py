@@ -74,21 +74,62 @@ class RecordConfig:
 
 
 @dataclass(frozen=True)
+class DeclareConfig:
+    """What recordings leave open. Empty: as they say themselves, or as their format always has it."""
+
+    fps: float = 0.0
+    """Frames a second."""
+    action_names: list[str] = field(default_factory=list)
+    """What the numbers 0, 1, ... of a discrete action mean."""
+    action_sizes: list[int] = field(default_factory=list)
+    """Number of choices of each number in an action; one: discrete; several: multi-discrete."""
+    actions_at: Literal["", "after", "before"] = ""
+    """Which action is stored beside a frame: the one taken ``after`` it was seen, or the one taken ``before``, which
+    led to it."""
+    colours: Literal["", "rgb", "bgr"] = ""
+    """Order of the colour channels."""
+    frames_key: str = ""
+    """Name of the array of frames in files that hold several arrays."""
+    actions_key: str = ""
+    """Name of the array or column of actions; several columns: separated by commas."""
+
+
+@dataclass(frozen=True)
 class PrepConfig:
-    """Turn a folder of ``NAME.mp4`` + ``NAME.json`` episodes into an EpisodeStore."""
+    """Turn recorded episodes into an EpisodeStore."""
 
     source: str = "episodes"
-    """Folder searched, with its subfolders, for ``NAME.mp4`` beside ``NAME.json``."""
+    """Folder searched, with its subfolders, for episodes."""
     out: str = "stores/episodes"
     """Folder of the EpisodeStore."""
+    format: str = "auto"
+    """Format of the recordings (a wrong name lists them); ``auto``: recognised by looking."""
+    declare: DeclareConfig = DeclareConfig()
     frame_size: int = 84
-    """Height and width of the stored frames, in pixels: centre crop, then area resize."""
+    """Height and width of the stored frames, in pixels."""
+    fit: Literal["crop", "letterbox", "stretch"] = "crop"
+    """How other shapes become square before they are resized by area: ``crop`` keeps the centre, ``letterbox`` adds
+    black bars, ``stretch`` distorts."""
     frame_step: int = 1
     """Keep every n-th frame. Larger than 1 merges n actions into one: see ``merge_actions``."""
-    merge_actions: Literal["refuse", "stack"] = "refuse"
-    """What becomes of merged actions: ``stack`` keeps all n as one multi-discrete action; ``refuse`` stops."""
+    merge_actions: Literal["refuse", "stack", "majority", "sum"] = "refuse"
+    """What becomes of merged actions: ``stack`` keeps all n as one action of n parts; ``majority`` keeps the most
+    frequent (discrete); ``sum`` adds them up (continuous); ``refuse`` stops."""
+    rename_actions: dict[str, str] = field(default_factory=dict)
+    """Discrete actions to call something else; those that get the same name become one."""
+    discretise: int = 0
+    """Cut each number of a continuous action into that many steps, from two standard deviations below its mean to two
+    above; 0: no."""
+    levels: list[str] = field(default_factory=list)
+    """Keep episodes of these levels only; ``*`` stands for anything."""
+    cut: bool = False
+    """Cut episodes at their discontinuities into several."""
+    shortest: int = 1
+    """Leave out episodes, or pieces of them, of fewer frames."""
+    split_by: Literal["episode", "level"] = "episode"
+    """What ``val`` and ``test`` are chosen from: ``level`` puts whole levels aside: places never seen."""
     validation_fraction: float = 0.05
-    """Part of the episodes that goes to the split ``val``, chosen by a hash of the episode's id."""
+    """Part of the episodes that goes to the split ``val``, chosen by a hash of the episode's id (or level)."""
     test_fraction: float = 0.05
     """Part that goes to ``test``, likewise. Not used when the recordings name their own test episodes."""
     shard_episodes: int = 8

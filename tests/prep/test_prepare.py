@@ -10,7 +10,7 @@ from videovq.config import PrepConfig
 from videovq.data.store import EpisodeStore, read_shard_index
 from videovq.data.video import write_video
 from videovq.parsing import to_yaml
-from videovq.prep.prepare import assign_splits, prepare
+from videovq.prep.prepare import choose_splits, prepare
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -25,13 +25,13 @@ def test_splits_follow_the_recording_then_the_hash(episode_store: EpisodeStore) 
 
 
 def test_a_split_does_not_depend_on_the_other_episodes() -> None:
-    many = assign_splits({f"e{i}": "" for i in range(400)}, 0.1, 0.2)
-    some = assign_splits({f"e{i}": "" for i in range(0, 400, 2)}, 0.1, 0.2)
+    many = choose_splits({f"e{i}": "" for i in range(400)}, 0.1, 0.2)
+    some = choose_splits({f"e{i}": "" for i in range(0, 400, 2)}, 0.1, 0.2)
     assert all(many[id_] == split for id_, split in some.items())
     counts = [list(many.values()).count(s) for s in ("train", "val", "test")]
     assert abs(counts[1] - 40) < 20
     assert abs(counts[2] - 80) < 30
-    assert set(assign_splits({"a": "", "b": "", "c": ""}, 0.01, 0.01).values()) == {"train", "val", "test"}
+    assert set(choose_splits({"a": "", "b": "", "c": ""}, 0.01, 0.01).values()) == {"train", "val", "test"}
 
 
 def test_crop_and_resize(tmp_path: Path) -> None:
