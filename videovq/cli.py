@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -50,6 +51,9 @@ COMMANDS = {
 }
 
 
+UNABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # no room, no right to write
+
+
 def usage() -> str:
     lines = [f"  {name:<17} {command.help}" for name, command in COMMANDS.items()]
     lines.append(f"  {'version':<17} print the version")
@@ -76,6 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
         getattr(import_module(command.module), command.function)(settings)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+        print(f"error: {error}; run the same command again when that is mended, and it continues", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)

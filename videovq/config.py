@@ -122,6 +122,8 @@ class PrepConfig:
     above; 0: no."""
     levels: list[str] = field(default_factory=list)
     """Keep episodes of these levels only; ``*`` stands for anything."""
+    episodes: int = 0
+    """Prepare that many of the episodes only, spread evenly over all; 0: every one."""
     cut: bool = False
     """Cut episodes at their discontinuities into several."""
     shortest: int = 1
@@ -134,16 +136,27 @@ class PrepConfig:
     """Part that goes to ``test``, likewise. Not used when the recordings name their own test episodes."""
     shard_episodes: int = 8
     """Episodes in a shard, the unit of work and of resumption."""
+    engine: Literal["local", "ray"] = "local"
+    """What decodes: processes of this machine, or a Ray cluster; the shards are the same."""
     workers: int = 2
-    """Processes that decode at the same time."""
+    """Processes that decode at the same time; with ``ray`` at most that many, over the whole cluster."""
+    address: str = ""
+    """Address of a running Ray cluster; empty: the one of this machine's environment, or one started for the run."""
 
 
 @dataclass(frozen=True)
 class InspectConfig:
-    """Say what is in an EpisodeStore, what is odd about it, and whether its actions fit its frames."""
+    """Say what is in a store or in recordings, what is odd about it, and whether its actions fit its frames."""
 
     store: str = "stores/episodes"
     """Folder of the EpisodeStore."""
+    source: str = ""
+    """Folder of recordings to look at in place of a store."""
+    format: str = "auto"
+    """Format of the recordings, as for ``videovq prep``."""
+    declare: DeclareConfig = DeclareConfig()
+    episodes: int = 60
+    """Recordings to look at, spread evenly over all."""
     out: str = "reports/inspect"
     """Folder of ``findings.json`` and ``report.html``."""
 

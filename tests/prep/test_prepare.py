@@ -108,6 +108,14 @@ def test_parallel_equals_sequential(recordings: Path, episode_store: EpisodeStor
     assert contents(tmp_path / "out") == contents(episode_store.folder)
 
 
+def test_ray_makes_the_same_shards(recordings: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    prepare(prep_config(recordings, tmp_path / "out", engine="ray", workers=2))
+    assert contents(tmp_path / "out") == contents(episode_store.folder)
+    with pytest.raises(ValueError, match="no Ray cluster answers at '127.0.0.1:1'"):
+        prepare(prep_config(recordings, tmp_path / "other", engine="ray", address="127.0.0.1:1"))
+
+
 def test_killed_and_continued_equals_uninterrupted(recordings: Path, tmp_path: Path) -> None:
     source = Path(shutil.copytree(recordings, tmp_path / "source"))
     long = np.tile(world(0, 40)[0], (20, 1, 1, 1))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from jaxtyping import Int64, Shaped, UInt8
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -22,6 +24,7 @@ from torch import Tensor
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo
 
 FORMAT_VERSION = 1
+LOCK = ".lock"  # held by the process that writes the store
 SPLITS = ("train", "val", "test")
 
 
@@ -40,8 +43,12 @@ def write_json(path: Path, value: Any) -> None:
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file, complete or not at all."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(tensors, metadata))
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(save(tensors, metadata))
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk, what was written of it
+        raise
 
 
 def read_json(path: Path) -> Any:
@@ -58,8 +65,10 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: not readable as JSON ({error})") from None
 
 
-def claim_folder(folder: Path, name: str, origin: Any, what: str) -> None:
-    """Make ``folder`` the place of one piece of work, or recognise an interrupted run of that very work.
+@contextmanager
+def claimed(folder: Path, name: str, origin: Any, what: str) -> Iterator[None]:
+    """Make ``folder`` the place of one piece of work, or recognise an interrupted run of that very work; within the
+    context no other process can.
 
     Args:
         name: file in the folder that keeps ``origin``.
@@ -67,16 +76,30 @@ def claim_folder(folder: Path, name: str, origin: Any, what: str) -> None:
         what: what ``origin`` is made of, for the error message.
 
     Raises:
-        ValueError: the folder holds something else.
+        ValueError: the folder holds something else, or another process is writing there.
     """
+    _check_claim(folder, name, origin, what)
     folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"{folder}: another process is writing there; wait for it, or choose another out") from None
+    try:
+        _check_claim(folder, name, origin, what)
+        write_json(folder / name, origin)
+        yield
+    finally:
+        lock.release()
+
+
+def _check_claim(folder: Path, name: str, origin: Any, what: str) -> None:
     path = folder / name
     if path.exists():
         if read_json(path) != origin:
             raise ValueError(f"{folder}: was made from other {what}; choose another out, or remove it")
-    elif any(file.name != f"{name}.partial" for file in folder.iterdir()):
+    elif folder.exists() and any(file.name not in (f"{name}.partial", LOCK) for file in folder.iterdir()):
         raise ValueError(f"{folder}: is not empty and holds no {name}; choose another out")
-    write_json(path, origin)
 
 
 def shard_name(index: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache, partial
@@ -21,13 +21,13 @@ from videovq.data.store import (
     SPLITS,
     EpisodeStore,
     StoreHeader,
-    claim_folder,
+    claimed,
     read_shard_index,
     shard_is_complete,
     write_shard,
 )
 from videovq.parsing import to_plain
-from videovq.prep.parallel import run_all
+from videovq.prep.parallel import run_all, run_on_ray
 from videovq.prep.sources.contract import Place, RawEpisode, Reader
 from videovq.prep.sources.formats import open_reader
 from videovq.prep.transform import discretise, measured, merge, rename
@@ -66,7 +66,7 @@ class Plan:
             {id_: sum(p.stat().st_size for p in place.files if p.is_file()) for id_, place in shard.places.items()}
             for shard in self.shards
         ]
-        elsewhere = ("source", "out", "workers")
+        elsewhere = ("source", "out", "workers", "engine", "address")
         settings = {name: value for name, value in to_plain(self.config).items() if name not in elsewhere}
         spec = self.measured.to_json()
         return {**settings, "reader": type(self.reader).__name__, "fps": self.fps, "action_spec": spec, "shards": sizes}
@@ -89,33 +89,46 @@ def prepare(config: PrepConfig) -> EpisodeStore:
     _check(config)
     plan = make_plan(config)
     out = Path(config.out)
-    claim_folder(out, "plan.json", plan.fingerprint(), "episodes or settings")
+    with claimed(out, "plan.json", plan.fingerprint(), "episodes or settings"):
+        write_store(plan, out)
+    store = EpisodeStore(out)
+    print(report(store))
+    return store
 
+
+def write_store(plan: Plan, out: Path) -> None:
+    """Write every shard that is not there yet, and the header.
+
+    Raises:
+        ValueError: no episode is usable.
+    """
     todo = [shard for shard in plan.shards if not shard_is_complete(out, shard.index)]
     with progress(len(plan.shards), "prep", "shard", done=len(plan.shards) - len(todo)) as bar:
-        for _ in run_all(partial(write_episodes, plan, out), todo, config.workers):
+        for _ in engine(plan.config)(partial(write_episodes, plan, out), todo, plan.config.workers):
             bar.update()
 
     if not any(read_shard_index(out, shard.index)[0] for shard in plan.shards):
         first = read_shard_index(out, 0)[1][0]["reason"]
-        raise ValueError(f"{config.source}: no usable episode; the first was skipped because: {first}")
+        raise ValueError(f"{plan.config.source}: no usable episode; the first was skipped because: {first}")
     StoreHeader(
         kind="episodes",
-        grid=(config.frame_size, config.frame_size),
-        fps=plan.fps / config.frame_step,
+        grid=(plan.config.frame_size, plan.config.frame_size),
+        fps=plan.fps / plan.config.frame_step,
         action_spec=plan.stored,
         alignment=plan.reader.alignment,
         shards=len(plan.shards),
         provenance={
             "videovq": __version__,
             "reader": type(plan.reader).__name__,
-            "frame_step": config.frame_step,
-            "fit": config.fit,
+            "frame_step": plan.config.frame_step,
+            "fit": plan.config.fit,
         },
     ).write(out)
-    store = EpisodeStore(out)
-    print(report(store))
-    return store
+
+
+def engine(config: PrepConfig) -> Callable[[Callable[[Shard], None], Sequence[Shard], int], Iterator[None]]:
+    """What runs the work: see :func:`videovq.prep.parallel.run_all`."""
+    return run_all if config.engine == "local" else partial(run_on_ray, address=config.address)
 
 
 def _check(config: PrepConfig) -> None:
@@ -142,6 +155,9 @@ def make_plan(config: PrepConfig) -> Plan:
     if not wanted:
         found = ", ".join(sorted({p.level for p in places.values()})[:20])
         raise ValueError(f"levels: no episode is of such a level; there are: {found}")
+    if 0 < config.episodes < len(wanted):
+        chosen = torch.linspace(0, len(wanted) - 1, config.episodes).long().tolist()
+        wanted = {id_: wanted[id_] for id_ in [list(wanted)[i] for i in chosen]}
     episodes = readable(reader, wanted)
     id_, first = next(episodes, ("", None))
     if first is None:

@@ -17,7 +17,7 @@ from videovq.config import EncodeConfig
 from videovq.data.store import (
     CodeStore,
     EpisodeStore,
-    claim_folder,
+    claimed,
     read_shard_index,
     shard_is_complete,
     write_shard,
@@ -53,8 +53,18 @@ def encode(config: EncodeConfig) -> CodeStore:
     swap = swapped(store.header.action_spec) if config.mirror else None
     if swap is not None:
         origin["mirror"] = True
-    claim_folder(out, "origin.json", origin, "episodes or settings, or by another VQ-VAE")
+    with claimed(out, "origin.json", origin, "episodes or settings, or by another VQ-VAE"):
+        _encode(store, trained, out, config.batch_size, swap)
+    found = CodeStore(out)
+    rows, columns = found.header.grid
+    total = sum(info.length for info in found.episodes)
+    print(f"{out}: {len(found.episodes)} episodes, {total} frames as {rows}x{columns} codes")
+    return found
 
+
+def _encode(
+    store: EpisodeStore, trained: TrainedVQVAE, out: Path, batch_size: int, swap: Int64[Tensor, "k"] | None
+) -> None:
     keep_freed_memory()
     network = trained.network.to(memory_format=torch.channels_last)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -65,20 +75,15 @@ def encode(config: EncodeConfig) -> CodeStore:
         for index in todo:
             tensors, (infos, _) = store.shard(index), read_shard_index(store.folder, index)
             frames, actions = tensors["frames"], tensors["actions"].clone()
-            codes = encode_frames(network, frames, config.batch_size)
+            codes = encode_frames(network, frames, batch_size)
             if swap is not None and infos and infos[0].split == "train":
-                codes = torch.cat([codes, encode_frames(network, frames.flip(2), config.batch_size)])
+                codes = torch.cat([codes, encode_frames(network, frames.flip(2), batch_size)])
                 actions = torch.cat([actions, swap[actions]])
                 infos += [replace(e, id=f"{e.id}~mirrored", start=e.start + len(frames)) for e in infos]
             write_shard(out, index, {"codes": codes, "actions": actions}, infos)
             bar.update(len(frames))
     if not (out / "store.json").exists():
         _finish(out, store, trained)
-    found = CodeStore(out)
-    rows, columns = found.header.grid
-    total = sum(info.length for info in found.episodes)
-    print(f"{out}: {len(found.episodes)} episodes, {total} frames as {rows}x{columns} codes")
-    return found
 
 
 @torch.inference_mode()
