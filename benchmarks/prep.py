@@ -2,8 +2,8 @@
 
     python benchmarks/prep.py EPISODES CODE_STORE [TRAINING_STEP_SECONDS]
 
-EPISODES: a folder of 84x84 recordings (NAME.mp4 + NAME.json). Prep: frames a second as a fraction of bare PyAV decoding of
-the same files with the same number of processes; peak memory of a worker for a quarter of the episodes and for all.
+EPISODES: a folder of 84x84 recordings (NAME.mp4 + NAME.json). Prep: frames a second as a fraction of bare PyAV decoding
+of the same files with the same number of processes; peak memory of a worker for a quarter of the episodes and for all.
 Loading: windows of 16 frames of codes from CODE_STORE on one core, as multiples of real time, and as part of a
 training step of 8 windows (by default one second, about what the small preset takes on two cores).
 """

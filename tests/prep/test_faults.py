@@ -1,5 +1,5 @@
-"""What goes wrong around prep: nothing that was written is lost, the message says what to do, and a continued run ends as
-an uninterrupted one would have.
+"""What goes wrong around prep: nothing that was written is lost, the message says what to do, and a continued run ends
+as an uninterrupted one would have.
 """
 
 from __future__ import annotations
