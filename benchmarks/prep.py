@@ -21,10 +21,12 @@ import av
 import torch
 
 from videovq.config import PrepConfig
+from videovq.data.folders import open_folder
 from videovq.data.store import CodeStore
 from videovq.data.windows import windows
 from videovq.prep.parallel import run_all
 from videovq.prep.prepare import make_plan, write_episodes, write_store
+from videovq.prep.staging import open_source
 
 WORKERS, WINDOW, BATCH = 2, 16, 8
 
@@ -45,9 +47,10 @@ def bare(paths: list[Path], pool: ProcessPoolExecutor) -> tuple[int, float]:
 def peak_of_a_worker(source: str, episodes: int) -> float:
     """MiB at the most in a process that prepares that many episodes."""
     with tempfile.TemporaryDirectory() as folder:
-        plan = make_plan(PrepConfig(source, f"{folder}/store", episodes=episodes))
+        with open_source(source, ()) as opened:
+            plan = make_plan(PrepConfig(source, f"{folder}/store", episodes=episodes), opened)
         Path(f"{folder}/store").mkdir()
-        for _ in run_all(partial(write_episodes, plan, Path(folder) / "store"), plan.shards, 1):
+        for _ in run_all(partial(write_episodes, plan, open_folder(f"{folder}/store")), plan.shards, 1):
             pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -60,10 +63,11 @@ if __name__ == "__main__":
         list(pool.map(decode, paths[:WORKERS]))  # the processes have started
         frames, decoding = bare(paths, pool)
     with tempfile.TemporaryDirectory() as folder:
-        plan = make_plan(PrepConfig(source, f"{folder}/store", workers=WORKERS))
         Path(f"{folder}/store").mkdir()
         start = time.perf_counter()
-        write_store(plan, Path(folder) / "store")
+        with open_source(source, ()) as opened:
+            plan = make_plan(PrepConfig(source, f"{folder}/store", workers=WORKERS), opened)
+            write_store(plan, open_folder(f"{folder}/store"))
         preparing = time.perf_counter() - start
         size = sum(path.stat().st_size for path in Path(folder).rglob("*")) / frames
     print(f"bare decoding: {frames / decoding:.0f} frames/s with {WORKERS} processes")

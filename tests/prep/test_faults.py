@@ -16,9 +16,11 @@ import pytest
 from tests.conftest import prep_config, world, write_episode
 from videovq.cli import main
 from videovq.config import PrepConfig
+from videovq.data.folders import open_folder
 from videovq.data.store import claimed
 from videovq.parsing import to_yaml
 from videovq.prep.prepare import make_plan, prepare, write_store
+from videovq.prep.staging import open_source
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -57,9 +59,10 @@ def test_a_full_disk(
 
 def test_two_preps_cannot_write_one_folder(recordings: Path, tmp_path: Path) -> None:
     config = prep_config(recordings, tmp_path / "out")
-    origin = make_plan(config).fingerprint()
+    with open_source(config.source, ()) as source:
+        origin = make_plan(config, source).fingerprint()
     with (
-        claimed(tmp_path / "out", "plan.json", origin, "episodes or settings"),
+        claimed(open_folder(tmp_path / "out"), "plan.json", origin, "episodes or settings"),
         pytest.raises(ValueError, match="another process is writing there"),
     ):
         prepare(config)
@@ -68,10 +71,11 @@ def test_two_preps_cannot_write_one_folder(recordings: Path, tmp_path: Path) -> 
 
 def test_recordings_that_vanish_are_skipped_and_reported(recordings: Path, tmp_path: Path) -> None:
     source = Path(shutil.copytree(recordings, tmp_path / "source"))
-    plan = make_plan(prep_config(source, tmp_path / "out"))
+    with open_source(str(source), ()) as opened:
+        plan = make_plan(prep_config(source, tmp_path / "out"), opened)
     (tmp_path / "out").mkdir()
     (source / "episode_000003.mp4").unlink()
-    write_store(plan, tmp_path / "out")
+    write_store(plan, open_folder(tmp_path / "out"))
     rows = [json.loads(p.read_text())["skipped"] for p in (tmp_path / "out").glob("shard-*.json")]
     assert [row["source"] for some in rows for row in some] == ["episode_000003"]
     with pytest.raises(ValueError, match="other episodes or settings"):

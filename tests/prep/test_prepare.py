@@ -21,7 +21,7 @@ def test_splits_follow_the_recording_then_the_hash(episode_store: EpisodeStore) 
     assert {e.id for e in episode_store.split("test")} == {"episode_000008", "episode_000009"}
     assert len(episode_store.split("val")) >= 1
     for i in range(episode_store.header.shards):
-        assert len({e.split for e in read_shard_index(episode_store.folder, i)[0]}) == 1
+        assert len({e.split for e in read_shard_index(episode_store.place, i)[0]}) == 1
 
 
 def test_a_split_does_not_depend_on_the_other_episodes() -> None:
@@ -105,13 +105,13 @@ def test_discontinuities_are_kept(tmp_path: Path) -> None:
 
 def test_parallel_equals_sequential(recordings: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
     prepare(prep_config(recordings, tmp_path / "out", workers=2))
-    assert contents(tmp_path / "out") == contents(episode_store.folder)
+    assert contents(tmp_path / "out") == contents(episode_store.place.path)
 
 
 def test_ray_makes_the_same_shards(recordings: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     prepare(prep_config(recordings, tmp_path / "out", engine="ray", workers=2))
-    assert contents(tmp_path / "out") == contents(episode_store.folder)
+    assert contents(tmp_path / "out") == contents(episode_store.place.path)
     with pytest.raises(ValueError, match="no Ray cluster answers at '127.0.0.1:1'"):
         prepare(prep_config(recordings, tmp_path / "other", engine="ray", address="127.0.0.1:1"))
 

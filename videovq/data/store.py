@@ -1,4 +1,4 @@
-"""EpisodeStore and CodeStore: directories of memory-mapped shards.
+"""EpisodeStore and CodeStore: directories of memory-mapped shards, here or on object storage.
 
 A store is ``store.json`` and shards ``shard-00000.safetensors`` (the tensors of its episodes, end to end) +
 ``shard-00000.json`` (the episodes in it). Shards are written first, each complete or absent, and ``store.json`` last:
@@ -21,6 +21,7 @@ from jaxtyping import Int64, Shaped, UInt8
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from videovq.data.folders import Folder, open_folder
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo
 
 FORMAT_VERSION = 1
@@ -66,8 +67,8 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def claimed(folder: Path, name: str, origin: Any, what: str) -> Iterator[None]:
-    """Make ``folder`` the place of one piece of work, or recognise an interrupted run of that very work; within the
+def claimed(place: Folder, name: str, origin: Any, what: str) -> Iterator[None]:
+    """Make a folder the place of one piece of work, or recognise an interrupted run of that very work; within the
     context no other process can.
 
     Args:
@@ -78,41 +79,43 @@ def claimed(folder: Path, name: str, origin: Any, what: str) -> Iterator[None]:
     Raises:
         ValueError: the folder holds something else, or another process is writing there.
     """
-    _check_claim(folder, name, origin, what)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
+    place.refresh()
+    _check_claim(place, name, origin, what)
+    place.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place.path / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise ValueError(f"{folder}: another process is writing there; wait for it, or choose another out") from None
+        raise ValueError(f"{place}: another process is writing there; wait for it, or choose another out") from None
     try:
-        _check_claim(folder, name, origin, what)
-        write_json(folder / name, origin)
+        _check_claim(place, name, origin, what)
+        write_json(place.path / name, origin)
+        place.send(name)
         yield
     finally:
         lock.release()
 
 
-def _check_claim(folder: Path, name: str, origin: Any, what: str) -> None:
-    path = folder / name
+def _check_claim(place: Folder, name: str, origin: Any, what: str) -> None:
+    path = place.path / name
     if path.exists():
         if read_json(path) != origin:
-            raise ValueError(f"{folder}: was made from other {what}; choose another out, or remove it")
-    elif folder.exists() and any(file.name not in (f"{name}.partial", LOCK) for file in folder.iterdir()):
-        raise ValueError(f"{folder}: is not empty and holds no {name}; choose another out")
+            raise ValueError(f"{place}: was made from other {what}; choose another out, or remove it")
+    elif place.path.exists() and any(file.name not in (f"{name}.partial", LOCK) for file in place.path.iterdir()):
+        raise ValueError(f"{place}: is not empty and holds no {name}; choose another out")
 
 
 def shard_name(index: int) -> str:
     return f"shard-{index:05d}"
 
 
-def shard_is_complete(folder: Path, index: int) -> bool:
+def shard_is_complete(place: Folder, index: int) -> bool:
     """Whether a shard was written to its end: its ``.json`` is written after its tensors."""
-    return (folder / f"{shard_name(index)}.json").is_file()
+    return (place.path / f"{shard_name(index)}.json").is_file()
 
 
 def write_shard(
-    folder: Path,
+    place: Folder,
     index: int,
     tensors: dict[str, Tensor],
     episodes: Iterable[EpisodeInfo],
@@ -125,14 +128,16 @@ def write_shard(
         episodes: their places in it.
         skipped: ``{"source", "reason"}`` of every episode that was left out.
     """
-    write_tensors(folder / f"{shard_name(index)}.safetensors", tensors)
+    name = shard_name(index)
+    write_tensors(place.path / f"{name}.safetensors", tensors)
     rows = [asdict(info) for info in episodes]
-    write_json(folder / f"{shard_name(index)}.json", {"episodes": rows, "skipped": list(skipped)})
+    write_json(place.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped)})
+    place.send(f"{name}.safetensors", f"{name}.json")
 
 
-def read_shard_index(folder: Path, index: int) -> tuple[list[EpisodeInfo], list[dict[str, str]]]:
+def read_shard_index(place: Folder, index: int) -> tuple[list[EpisodeInfo], list[dict[str, str]]]:
     """The episodes of a complete shard, and those that were left out of it."""
-    value = read_json(folder / f"{shard_name(index)}.json")
+    value = read_json(place.path / f"{shard_name(index)}.json")
     infos = [EpisodeInfo(**{**row, "discontinuities": tuple(row["discontinuities"])}) for row in value["episodes"]]
     return infos, value["skipped"]
 
@@ -163,26 +168,27 @@ class StoreHeader:
     fingerprint: str = ""
     format_version: int = FORMAT_VERSION
 
-    def write(self, folder: Path) -> None:
+    def write(self, place: Folder) -> None:
         value = {**asdict(self), "action_spec": self.action_spec.to_json(), "grid": list(self.grid)}
-        write_json(folder / "store.json", value)
+        write_json(place.path / "store.json", value)
+        place.send("store.json")
 
     @staticmethod
-    def read(folder: Path, kind: str) -> StoreHeader:
-        if not folder.is_dir():
+    def read(place: Folder, kind: str) -> StoreHeader:
+        if not place.path.is_dir():
             raise ValueError(
-                f"{folder}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one"
+                f"{place}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one"
             )
-        if not (folder / "store.json").is_file():
-            raise ValueError(f"{folder}: has no store.json; run the command that was writing it again, to its end")
-        value = read_json(folder / "store.json")
+        if not (place.path / "store.json").is_file():
+            raise ValueError(f"{place}: has no store.json; run the command that was writing it again, to its end")
+        value = read_json(place.path / "store.json")
         if value.get("format_version") != FORMAT_VERSION:
             raise ValueError(
-                f"{folder}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION};"
+                f"{place}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION};"
                 " use the version that wrote it, or make the store again"
             )
         if value.get("kind") != kind:
-            raise ValueError(f"{folder}: is a store of {value.get('kind')}, not of {kind}")
+            raise ValueError(f"{place}: is a store of {value.get('kind')}, not of {kind}")
         value["action_spec"] = ActionSpec.from_json(value["action_spec"])
         value["grid"] = tuple(value["grid"])
         return StoreHeader(**value)
@@ -195,12 +201,16 @@ class Store:
     field: str
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.header = StoreHeader.read(self.folder, self.kind)
+        self.place = open_folder(folder)
+        self.place.refresh()
+        self.header = StoreHeader.read(self.place, self.kind)
         self.episodes: list[EpisodeInfo] = []
         for index in range(self.header.shards):
-            self.episodes += read_shard_index(self.folder, index)[0]
+            self.episodes += read_shard_index(self.place, index)[0]
         self._shards: dict[int, dict[str, Tensor]] = {}
+
+    def __str__(self) -> str:
+        return str(self.place)
 
     @cached_property
     def by_id(self) -> dict[str, EpisodeInfo]:
@@ -214,18 +224,20 @@ class Store:
         """
         found = [info for info in self.episodes if info.split == name]
         if not found:
-            raise ValueError(f"{self.folder}: has no episode in split {name!r}; prepare more episodes")
+            raise ValueError(f"{self}: has no episode in split {name!r}; prepare more episodes")
         return found
 
     def find(self, episode_id: str) -> EpisodeInfo:
         if episode_id not in self.by_id:
-            raise ValueError(f"{self.folder}: no episode {episode_id!r}; it has: {', '.join(sorted(self.by_id))}")
+            raise ValueError(f"{self}: no episode {episode_id!r}; it has: {', '.join(sorted(self.by_id))}")
         return self.by_id[episode_id]
 
     def shard(self, index: int) -> dict[str, Tensor]:
         """The memory-mapped tensors of a shard: ``frames`` or ``codes``, and ``actions``."""
         if index not in self._shards:
-            self._shards[index] = load_file(self.folder / f"{shard_name(index)}.safetensors")
+            if len(self._shards) >= self.place.open_files:
+                del self._shards[next(iter(self._shards))]
+            self._shards[index] = load_file(self.place.fetch(f"{shard_name(index)}.safetensors"))
         return self._shards[index]
 
     def _slice(self, info: EpisodeInfo, start: int, stop: int | None) -> tuple[Tensor, Tensor]:
@@ -272,4 +284,4 @@ class CodeStore(Store):
     @cached_property
     def codebook(self) -> Shaped[Tensor, "k d"]:
         """The code vectors of the VQ-VAE that wrote the codes."""
-        return load_file(self.folder / "codebook.safetensors")["codebook"]
+        return load_file(self.place.fetch("codebook.safetensors"))["codebook"]

@@ -25,6 +25,8 @@ from videovq.data.store import SPLITS, EpisodeStore, read_shard_index, write_jso
 from videovq.prep.alignment import Alignment, alignment
 from videovq.prep.inspect_page import action_table, inspect_page
 from videovq.prep.prepare import make_plan, prepare, readable
+from videovq.prep.sources.formats import index_of
+from videovq.prep.staging import open_source
 from videovq.progress import progress
 
 FLAT = 1.0  # grey levels: a frame that varies less is of one colour
@@ -112,13 +114,16 @@ def recorded_sizes(config: PrepConfig) -> dict[str, int]:
     Raises:
         ValueError: no recording has frames that can be read.
     """
-    plan, found = make_plan(config), Counter[str]()
-    for _, raw in readable(plan.reader, {id_: p for shard in plan.shards for id_, p in shard.places.items()}):
-        try:
-            height, width = next(raw.frames()).shape[1:3]
-        except (ValueError, StopIteration):
-            continue
-        found[f"{width}x{height}"] += 1
+    found: Counter[str] = Counter()
+    with open_source(config.source, index_of(config.format)) as source:
+        plan = make_plan(config, source)
+        places = {id_: place for shard in plan.shards for id_, place in shard.places.items()}
+        for _, raw in readable(plan.reader, source, places):
+            try:
+                height, width = next(raw.frames()).shape[1:3]
+            except (ValueError, StopIteration):
+                continue
+            found[f"{width}x{height}"] += 1
     if not found:
         raise ValueError(f"{config.source}: no recording has frames that can be read")
     return dict(found)
@@ -182,7 +187,7 @@ def examine(store: EpisodeStore) -> tuple[Findings, Alignment]:
     total, spec = sum(lengths), store.header.action_spec
     found = Findings(
         store={
-            "folder": str(store.folder),
+            "folder": str(store),
             "fps": store.header.fps,
             "frame_size": list(store.header.grid),
             "alignment": store.header.alignment,
@@ -202,7 +207,7 @@ def examine(store: EpisodeStore) -> tuple[Findings, Alignment]:
         leaked={split: twice[split] for split in SPLITS if split != "train"},
         discontinuities=sum(len(breaks) for breaks in cuts),
         colours={name: (value / total).tolist() for name, value in colours.items()},
-        skipped=[row for i in range(store.header.shards) for row in read_shard_index(store.folder, i)[1]],
+        skipped=[row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]],
     )
     return found, alignment(motions, actions, cuts, spec, store.header.grid[1] // BELIEVED)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from videovq import __version__
 from videovq.config import PrepConfig
+from videovq.data.folders import Folder, open_folder
 from videovq.data.resize import resize
 from videovq.data.store import (
     SPLITS,
@@ -29,7 +30,8 @@ from videovq.data.store import (
 from videovq.parsing import to_plain
 from videovq.prep.parallel import run_all, run_on_ray
 from videovq.prep.sources.contract import Place, RawEpisode, Reader
-from videovq.prep.sources.formats import open_reader
+from videovq.prep.sources.formats import index_of, open_reader
+from videovq.prep.staging import Source, open_source
 from videovq.prep.transform import discretise, measured, merge, rename
 from videovq.progress import progress
 from videovq.types import ActionSpec, EpisodeInfo
@@ -54,6 +56,7 @@ class Plan:
     """
 
     shards: list[Shard]
+    source: Source
     reader: Reader
     recorded: ActionSpec
     measured: ActionSpec
@@ -87,16 +90,17 @@ def prepare(config: PrepConfig) -> EpisodeStore:
         ValueError: a setting cannot work, ``out`` holds another preparation, or no episode is usable.
     """
     _check(config)
-    plan = make_plan(config)
-    out = Path(config.out)
-    with claimed(out, "plan.json", plan.fingerprint(), "episodes or settings"):
-        write_store(plan, out)
-    store = EpisodeStore(out)
+    with open_source(config.source, index_of(config.format)) as source:
+        plan = make_plan(config, source)
+        out = open_folder(config.out)
+        with claimed(out, "plan.json", plan.fingerprint(), "episodes or settings"):
+            write_store(plan, out)
+    store = EpisodeStore(config.out)
     print(report(store))
     return store
 
 
-def write_store(plan: Plan, out: Path) -> None:
+def write_store(plan: Plan, out: Folder) -> None:
     """Write every shard that is not there yet, and the header.
 
     Raises:
@@ -141,16 +145,15 @@ def _check(config: PrepConfig) -> None:
         raise ValueError("validation_fraction + test_fraction: must leave something to train on")
 
 
-def make_plan(config: PrepConfig) -> Plan:
+def make_plan(config: PrepConfig, source: Source) -> Plan:
     """Find the episodes, their splits and shards; reads no frames.
 
     Raises:
         ValueError: there are none, the first that can be read cannot be transformed as ``config`` wants, or none can be
             read.
     """
-    folder = Path(config.source)
-    reader = open_reader(config.format, config.declare, folder)
-    places = reader.find(folder, without=Path(config.out))
+    reader = open_reader(config.format, config.declare, source.path)
+    places = reader.find(source.path, without=Path(config.out))
     wanted = {id_: p for id_, p in places.items() if any(fnmatchcase(p.level, one) for one in config.levels or ["*"])}
     if not wanted:
         found = ", ".join(sorted({p.level for p in places.values()})[:20])
@@ -158,10 +161,12 @@ def make_plan(config: PrepConfig) -> Plan:
     if 0 < config.episodes < len(wanted):
         chosen = torch.linspace(0, len(wanted) - 1, config.episodes).long().tolist()
         wanted = {id_: wanted[id_] for id_ in [list(wanted)[i] for i in chosen]}
-    episodes = readable(reader, wanted)
+    episodes = readable(reader, source, wanted)
     id_, first = next(episodes, ("", None))
     if first is None:
-        reader.read(next(iter(wanted.values())))  # says what is wrong with it
+        place = next(iter(wanted.values()))
+        with source.staged(place.files):
+            reader.read(place)  # says what is wrong with it
         raise AssertionError("unreachable")
     spec = first.action_spec
     splits = assign_splits(wanted, config)
@@ -175,18 +180,20 @@ def make_plan(config: PrepConfig) -> Plan:
         for at in range(0, len(ids), config.shard_episodes):
             chunk = {id_: wanted[id_] for id_ in ids[at : at + config.shard_episodes]}
             shards.append(Shard(len(shards), split, chunk))
-    plan = Plan(shards, reader, first.action_spec, spec, first.fps, config)
+    plan = Plan(shards, source, reader, first.action_spec, spec, first.fps, config)
     plan.stored  # noqa: B018  refuses what cannot be done to such actions, before anything is written
     return plan
 
 
-def readable(reader: Reader, places: dict[str, Place]) -> Iterator[tuple[str, RawEpisode]]:
+def readable(reader: Reader, source: Source, places: dict[str, Place]) -> Iterator[tuple[str, RawEpisode]]:
     """The episodes that can be read; the others are skipped, with their reason, when their shard is written."""
     for id_, place in places.items():
-        try:
-            yield id_, reader.read(place)
-        except ValueError:
-            continue
+        with source.staged(place.files):
+            try:
+                raw = reader.read(place)
+            except ValueError:
+                continue
+            yield id_, raw
 
 
 def transformed(plan: Plan, actions: Shaped[Tensor, "t a"]) -> tuple[ActionSpec, Shaped[Tensor, "n b"]]:
@@ -235,8 +242,14 @@ def choose_splits(declared: dict[str, str], validation: float, test: float) -> d
     return splits
 
 
-def write_episodes(plan: Plan, out: Path, shard: Shard) -> None:
+def write_episodes(plan: Plan, out: Folder, shard: Shard) -> None:
     """Decode the episodes of a shard and write it."""
+    with plan.source.staged({file for place in shard.places.values() for file in place.files}):
+        write_shard(out, shard.index, *decode_shard(plan, shard))
+
+
+def decode_shard(plan: Plan, shard: Shard) -> tuple[dict[str, Tensor], list[EpisodeInfo], list[dict[str, str]]]:
+    """The tensors of a shard, the episodes in it, and those that could not be used."""
     infos: list[EpisodeInfo] = []
     frames: list[Tensor] = []
     actions: list[Tensor] = []
@@ -261,7 +274,7 @@ def write_episodes(plan: Plan, out: Path, shard: Shard) -> None:
         "frames": torch.cat(frames or [none]),
         "actions": torch.cat(actions or [torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)]),
     }
-    write_shard(out, shard.index, tensors, infos, skipped)
+    return tensors, infos, skipped
 
 
 def read_episode(
@@ -336,7 +349,7 @@ def digest(path: Path) -> str:
 
 def report(store: EpisodeStore) -> str:
     """Episodes, frames, action histogram and skipped files of a store, as text."""
-    lines = [f"{store.folder}: {len(store.episodes)} episodes, {sum(e.length for e in store.episodes)} frames"]
+    lines = [f"{store}: {len(store.episodes)} episodes, {sum(e.length for e in store.episodes)} frames"]
     for split in SPLITS:
         chosen = [info for info in store.episodes if info.split == split]
         lines.append(f"  {split:<6}{len(chosen):>6} episodes {sum(e.length for e in chosen):>8} frames")
@@ -349,7 +362,7 @@ def report(store: EpisodeStore) -> str:
         for i, count in enumerate(counts.tolist()):
             name = spec.names[i] if spec.names else str(i)
             lines.append(f"  action {i:>2} {name:<24}{count:>8} ({100 * count / max(1, int(counts.sum())):.1f}%)")
-    skipped = [row for i in range(store.header.shards) for row in read_shard_index(store.folder, i)[1]]
+    skipped = [row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]]
     lines.append(f"  skipped {len(skipped)} episode(s)")
     lines += [f"    {row['source']}: {row['reason']}" for row in skipped]
     return "\n".join(lines)
