@@ -36,7 +36,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
         pytest.importorskip("s3fs")
         server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
         server.start()
-        host, port = server.get_host_and_port()
+        _, port = server.get_host_and_port()
         for name, value in (
             ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"),
             ("AWS_ACCESS_KEY_ID", "nobody"),

@@ -1,4 +1,4 @@
-"""Recordings on other machines: what readers need to find episodes is brought here at once, the rest while it is read."""
+"""Recordings on other machines: what tells the episodes is brought here at once, the rest while it is read."""
 
 from __future__ import annotations
 
