@@ -1,13 +1,11 @@
-"""The CS:GO data set of Pearce and Zhu, "Counter-Strike Deathmatch with Large-Scale Behavioural Cloning" (2021,
-arXiv 2104.04258), which DIAMOND (Alonso et al. 2024, arXiv 2405.12399) is trained on too:
-``hdf5_dm_july2021_1.hdf5``, ...
+"""The CS:GO data set of Pearce and Zhu (2021, arXiv 2104.04258): ``hdf5_dm_july2021_1.hdf5``, ...
 
-A file is an episode of 1,000 frames at 16 a second. Of frame i it holds, each in a dataset of its own,
-``frame_i_x``: the picture, uint8 150 x 280 x 3, **BGR**; ``frame_i_y``: 51 numbers, the action;
-``frame_i_helperarr``: whether the player killed, and whether he died; ``frame_i_xaux``: not read. The action
-(``config.py`` of the authors' code) is 11 keys and 2 mouse buttons, 0 or 1 each, then the mouse: one of 23 steps
-sideways and one of 15 up or down, 1 where it moved so. It becomes 15 numbers: the 13, and the index of each step; 11
-and 7 are a mouse that rests.
+DIAMOND (Alonso et al. 2024, arXiv 2405.12399) is trained on it too. A file is an episode of 1,000 frames at 16 a
+second. Of frame i it holds, each in a dataset of its own, ``frame_i_x``: the picture, uint8 150 x 280 x 3, **BGR**;
+``frame_i_y``: 51 numbers, the action; ``frame_i_helperarr``: whether the player killed, and died; ``frame_i_xaux``:
+not read. The action (``config.py`` of the authors' code) is 11 keys and 2 mouse buttons, 0 or 1 each, then the
+mouse: one of 23 steps sideways and one of 15 up or down, 1 where it moved so. It becomes 15 numbers: the 13, and the
+index of each step; 11 and 7 are a mouse that rests.
 
 Alignment: the recorder grabs picture i just after it read the game's state i - 1 (``dm_record_data.py``), and action
 i is inferred from what changed between the states i - 1 and i (``dm_infer_actions.py``): action i is taken after

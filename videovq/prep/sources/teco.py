@@ -5,9 +5,9 @@ after which it was taken**. There are three actions (what they do is not said; D
 reads three). No file says how many frames a second there are.
 
 Minecraft and Habitat: ``NAME.mp4`` with ``NAME.npz``, which holds ``actions``, **each stored beside the frame that
-it led to**, the first of them empty (``collect.py`` of wilson1yan/collect-minecraft and collect-habitat): they are
-moved one frame back. 1 goes forward (in Minecraft: and jumps), 2 turns left, 3 turns right; 0 is Habitat's stop, and
-stands before the first frame of Minecraft.
+it led to** (``collect.py`` of wilson1yan/collect-minecraft and collect-habitat): they are moved one frame back. 1
+goes forward (in Minecraft: and jumps), 2 turns left, 3 turns right; 0 is Habitat's stop, and stands before the first
+frame of Minecraft.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""What OpenAI's contractors played in Minecraft, for VPT (Baker et al. 2022, arXiv 2206.11795): ``NAME.mp4`` with
-``NAME.jsonl``, 20 frames a second, one JSON object a frame.
+"""What OpenAI's contractors played in Minecraft, for VPT (Baker et al. 2022, arXiv 2206.11795).
 
-An action is 25 numbers: the buttons of ``BUTTONS``, 0 or 1 each, then the mouse sideways (dx) and downwards (dy), in
-one of 11 steps each, 5 where it rests. The steps are VPT's own (``agent.py``, ``lib/actions.py``): 360 / 2400
-degrees a unit of the mouse, at most 10 degrees, mu-law encoded with mu = 10, in steps of 2.
+An episode is ``NAME.mp4`` with ``NAME.jsonl``, 20 frames a second, one JSON object a frame. An action is 25 numbers:
+the buttons of ``BUTTONS``, 0 or 1 each, then the mouse sideways (dx) and downwards (dy), in one of 11 steps each, 5
+where it rests. The steps are VPT's own (``agent.py``, ``lib/actions.py``): 360 / 2400 degrees a unit of the mouse,
+at most 10 degrees, mu-law encoded with mu = 10, in steps of 2.
 
-Alignment: line t holds what the player did while he saw frame t (VPT's ``data_loader.py`` pairs them so, to clone
-his behaviour): action t is taken after frame t. Some videos have one frame more than there are lines: nothing is
-known of the action after it, and it is left out. Any other difference is refused.
+Alignment: line t holds what the player did on seeing frame t (VPT's ``data_loader.py`` pairs them so, to clone the
+behaviour): action t is taken after frame t. Some videos have one frame more than there are lines: nothing is known
+of the action after it, and it is left out. Any other difference is refused.
 
 What to beware of, all as in ``data_loader.py``: in some recordings the attack button hangs from the start, until it
 is pressed; up to there it counts as released. The mouse wheel is not recorded: where the slot in hand changes, its
