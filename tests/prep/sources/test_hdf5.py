@@ -48,7 +48,7 @@ def test_several_episodes_a_file_are_its_groups(tmp_path: Path) -> None:
         ({"actions": np.zeros(3)}, "no dataset 'frames', only actions"),
         ({"frames": pictures(3).astype(np.float32), "actions": np.zeros(3)}, "frames.*float32"),
         ({"frames": pictures(3)[0], "actions": np.zeros(3)}, r"frames.*\(8, 16, 3\)"),
-        ({"frames": pictures(0), "actions": np.zeros(0)}, r"frames.*\(0, 8, 16, 3\)"),
+        ({"frames": pictures(0), "actions": np.zeros(0)}, r"actions of shape \(0,\)"),
         ({"frames": pictures(3), "actions": np.array([b"left"] * 3)}, "actions are not rows"),
         ({"other": np.zeros(3)}, "no dataset 'actions', only other"),
         (None, "cannot be read.*truncated"),
