@@ -1,3 +1,4 @@
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -7,6 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from tests.conftest import prep_config
 from tests.prep.sources.recordings import (
     csgo_action,
     encode,
@@ -19,6 +21,7 @@ from tests.prep.sources.recordings import (
     write_vpt,
 )
 from videovq.config import DeclareConfig
+from videovq.prep.prepare import prepare
 from videovq.prep.sources import contract
 from videovq.prep.sources.formats import open_reader, reader_class
 
@@ -38,6 +41,12 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "arrays": lambda folder: np.savez(folder / "e.npz", **TWO),  # type: ignore[arg-type]
     "videos": write_videos,
 }
+SAID = {
+    "hdf5": DeclareConfig(fps=10, action_sizes=[2]),
+    "arrays": DeclareConfig(fps=10, action_sizes=[2]),
+    "teco_dmlab": DeclareConfig(fps=10),
+    "videos": DeclareConfig(action_sizes=[2]),
+}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -45,6 +54,18 @@ def test_auto_recognises_each_format(name: str, tmp_path: Path) -> None:
     (tmp_path / "deeper").mkdir()
     WRITERS[name](tmp_path / "deeper")
     assert type(open_reader("auto", DeclareConfig(), tmp_path)) is reader_class(name)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_prep_stores_what_each_reader_reads(name: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    WRITERS[name](tmp_path / "in")
+    config = prep_config(tmp_path / "in", tmp_path / "out", frame_size=8, declare=SAID.get(name, DeclareConfig()))
+    store = prepare(config)
+    (episode,) = store.episodes
+    assert np.array_equal(store.read(episode).frames.numpy(), pictures(2)[:, :, 4:12]), "the centre square"
+    assert store.header.alignment == reader_class(name)(config.declare).alignment
+    assert pickle.dumps(reader_class(name)(config.declare)), "readers travel to other processes"
 
 
 def test_what_cannot_be_opened_says_what_can(tmp_path: Path) -> None:
