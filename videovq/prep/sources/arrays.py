@@ -42,11 +42,7 @@ class ArraysReader(Reader):
     @classmethod
     def recognises(cls, folder: Path) -> bool:
         for path in sorted(folder.rglob("*.npz"))[:1]:
-            try:
-                with np.load(path) as arrays:
-                    return cls.frames_key in arrays and cls.actions_key in arrays
-            except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-                return False
+            return {cls.frames_key, cls.actions_key} <= array_names(path)
         return any((path.parent / f"{cls.actions_key}.npy").is_file() for path in folder.rglob(f"{cls.frames_key}.npy"))
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
@@ -62,19 +58,20 @@ class ArraysReader(Reader):
 
     def read(self, place: Place) -> RawEpisode:
         frames, actions = self._names()
-        numbers, spec = stated_actions(read_array(place.files[-1], actions), self.declared, str(place.path))
+        numbers, spec = stated_actions(self._actions(place, actions), self.declared, str(place.path))
         if self.declared.actions_at == "before":
             numbers = moved_back(numbers)
-        return RawEpisode(lambda: self._frames(place.path, frames), numbers, spec, self._fps(place))
+        fps = declared_fps(self.declared, str(place.path))
+        return RawEpisode(lambda: self._frames(place, frames), numbers, spec, fps)
 
     def _names(self) -> tuple[str, str]:
         return self.declared.frames_key or self.frames_key, self.declared.actions_key or self.actions_key
 
-    def _fps(self, place: Place) -> float:
-        return declared_fps(self.declared, str(place.path))
+    def _actions(self, place: Place, name: str) -> np.ndarray:
+        return read_array(place.files[-1], name)
 
-    def _frames(self, path: Path, name: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
-        yield as_frames(read_array(path, name), self.declared.colours, f"{path}: {name!r}")
+    def _frames(self, place: Place, name: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
+        yield as_frames(read_array(place.path, name), self.declared.colours, f"{place.path}: {name!r}")
 
 
 def as_frames(array: np.ndarray, colours: str, where: str) -> UInt8[Tensor, "n h w c"]:
@@ -89,6 +86,15 @@ def as_frames(array: np.ndarray, colours: str, where: str) -> UInt8[Tensor, "n h
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3 or 0 in array.shape:
         raise ValueError(f"{where} is {array.dtype} {array.shape}; frames are uint8 (time, height, width, 3)")
     return torch.from_numpy(np.ascontiguousarray(array[..., ::-1] if colours == "bgr" else array))
+
+
+def array_names(path: Path) -> set[str]:
+    """Names of the arrays in an ``.npz``; none where it is broken."""
+    try:
+        with np.load(path) as arrays:
+            return set(arrays.files)
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
+        return set()
 
 
 def read_array(path: Path, name: str) -> np.ndarray:

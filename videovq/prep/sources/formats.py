@@ -9,6 +9,11 @@ from videovq.config import DeclareConfig
 from videovq.prep.sources.contract import Reader
 
 READERS = {  # in the order in which they are asked whether they know a folder: the most particular first
+    "csgo": "csgo:CSGOReader",
+    "hdf5": "hdf5:HDF5Reader",
+    "vpt": "vpt:VPTReader",
+    "teco_dmlab": "teco:TecoDMLabReader",
+    "teco_minecraft": "teco:TecoMinecraftReader",
     "arrays": "arrays:ArraysReader",
     "videos": "videos:VideosReader",
 }
@@ -31,6 +36,9 @@ def open_reader(name: str, declared: DeclareConfig, folder: Path) -> Reader:
     for candidate in names:
         kind = reader_class(candidate)
         if name != "auto" or kind.recognises(folder):
+            for field in DeclareConfig.__dataclass_fields__:
+                if getattr(declared, field) and field not in kind.declarable:
+                    raise ValueError(f"declare.{field}: has no effect on {candidate} recordings; leave it out")
             return kind(declared)
     raise ValueError(
         f"{folder}: no format recognises what is in it; choose `format` from: {', '.join(READERS)}"

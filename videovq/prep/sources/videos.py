@@ -1,16 +1,16 @@
-"""Videos with their actions beside them: ``NAME.mp4`` (.mkv, ...) and ``NAME.json``, .jsonl, .npz, .csv or .parquet.
+"""Videos, actions beside them: ``NAME.mp4`` (.mkv, ...) and ``NAME.json``, .jsonl, .npz, .npy, .csv, .parquet.
 
 The JSON holds ``actions`` (one a frame; action t leads to frame t + 1) and, where known, ``action_spec`` or
-``action_legend`` (number -> name), ``fps``, ``level``, ``split`` and ``discontinuities``. The other kinds hold actions
-alone: ``.jsonl`` one a line (a value, or an object with the field ``actions_key``), ``.npz`` an array, ``.csv`` and
-``.parquet`` one row a frame.
+``action_legend`` (number -> name), ``fps``, ``level``, ``split`` and ``discontinuities``. The other kinds hold
+actions alone: ``.jsonl`` one a line (a value, or an object with the field ``actions_key``), ``.npz`` and ``.npy`` an
+array, ``.csv`` and ``.parquet`` one row a frame.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +31,14 @@ from videovq.prep.sources.contract import (
 from videovq.types import ActionSpec
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg")
-SIDECARS = (".json", ".jsonl", ".npz", ".csv", ".parquet")
 
 
 class VideosReader(Reader):
     """See the module's docstring."""
 
     actions_at = "after"
+    sidecars: tuple[str, ...] = (".json", ".jsonl", ".npz", ".npy", ".csv", ".parquet")
+    declarable: tuple[str, ...] = ("fps", "action_names", "action_sizes", "actions_at", "actions_key")
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
@@ -45,7 +46,7 @@ class VideosReader(Reader):
             path.with_suffix(ending).is_file()
             for path in folder.rglob("*")
             if path.suffix.lower() in VIDEOS
-            for ending in SIDECARS
+            for ending in cls.sidecars
         )
 
     @property
@@ -54,24 +55,27 @@ class VideosReader(Reader):
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         paths = [p for p in folder.rglob("*") if without not in p.parents and not p.name.startswith(".")]
-        stems = {p.with_suffix("") for p in paths if p.suffix.lower() in (*VIDEOS, ".json")}
-        if not stems:
-            raise ValueError(f"{folder}: holds no NAME.mp4 beside a NAME.json")
+        videos: dict[Path, Path] = {}
+        for ending in VIDEOS:
+            for path in paths:
+                if path.suffix.lower() == ending:
+                    videos.setdefault(path.with_suffix(""), path)
+        usual = self.sidecars[0]
+        lonely = {p.with_suffix("") for p in paths if p.suffix == usual}
+        if not videos and not lonely:
+            raise ValueError(f"{folder}: holds no NAME.mp4 beside a NAME{usual}")
         found = {}
-        for stem in sorted(stems):
-            video = next(
-                (stem.with_suffix(e) for e in VIDEOS if stem.with_suffix(e).is_file()), stem.with_suffix(".mp4")
-            )
-            sidecar = next(
-                (stem.with_suffix(e) for e in SIDECARS if stem.with_suffix(e).is_file()), stem.with_suffix(".json")
-            )
-            level, split = "", split_in_path(video, folder)
+        for stem in sorted({*videos, *lonely}):
+            video = videos.get(stem, stem.with_name(f"{stem.name}.mp4"))
+            beside = [stem.with_name(stem.name + ending) for ending in self.sidecars]
+            sidecar = next((path for path in beside if path.is_file()), beside[0])
+            level, split = video.parent.name, split_in_path(video, folder)
             if sidecar.suffix == ".json":
                 try:
                     value = _object(sidecar)
                 except ValueError:
                     value = {}  # reading the episode says what is wrong
-                level, split = str(value.get("level", "")), str(value.get("split", split))
+                level, split = str(value.get("level", level)), str(value.get("split", split))
             found[identity(video, folder)] = Place(video, (video, sidecar), level=level, split=split)
         return found
 
@@ -133,12 +137,21 @@ def _field(path: Path, value: dict[str, Any], name: str, kind: Callable[[Any], A
         raise ValueError(f"{path}: `{name}` is {found!r}, which it cannot be") from None
 
 
-def _read_lines(path: Path, key: str) -> list[Any]:
+def json_lines(path: Path) -> Iterator[Any]:
+    """The values of a file that holds one a line.
+
+    Raises:
+        ValueError: it is missing or broken.
+    """
     try:
-        rows = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+        with path.open() as file:
+            yield from (json.loads(line) for line in file if line.strip())
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: not readable as JSON lines ({error})") from None
-    name = key or "action"
+
+
+def _read_lines(path: Path, key: str) -> list[Any]:
+    rows, name = list(json_lines(path)), key or "action"
     if any(isinstance(row, dict) and name not in row for row in rows):
         raise ValueError(f"{path}: a line has no {name!r}; name the field with declare.actions_key")
     return [row[name] if isinstance(row, dict) else row for row in rows]
@@ -177,6 +190,7 @@ def _column(path: Path, header: list[str], name: str) -> int:
 READ: dict[str, Callable[[Path, str], Any]] = {
     ".jsonl": _read_lines,
     ".npz": lambda path, key: read_array(path, key or "actions").tolist(),
+    ".npy": lambda path, key: read_array(path, key).tolist(),
     ".csv": _read_table,
     ".parquet": _read_parquet,
 }
