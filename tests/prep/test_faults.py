@@ -100,6 +100,6 @@ def test_two_recordings_of_one_name_are_refused(tmp_path: Path) -> None:
     frames, actions = world(0)
     write_episode(tmp_path, "e", frames, actions)
     shutil.copy(tmp_path / "e.mp4", tmp_path / "e.mkv")
-    with pytest.raises(ValueError, match=r"e\.mkv.*e\.mp4.*rename one"):
+    with pytest.raises(ValueError, match=r"e\.mkv: e\.mp4 lies beside it.*rename one"):
         prepare(prep_config(tmp_path, tmp_path / "out"))
     assert not (tmp_path / "out").exists()

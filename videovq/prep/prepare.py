@@ -350,6 +350,8 @@ def digest(path: Path) -> str:
 def report(store: EpisodeStore) -> str:
     """Episodes, frames, action histogram and skipped files of a store, as text."""
     lines = [f"{store}: {len(store.episodes)} episodes, {sum(e.length for e in store.episodes)} frames"]
+    reader = str(store.header.provenance.get("reader", "")).removesuffix("Reader")
+    lines.append(f"  read as {reader}: {store.header.alignment}")
     for split in SPLITS:
         chosen = [info for info in store.episodes if info.split == split]
         lines.append(f"  {split:<6}{len(chosen):>6} episodes {sum(e.length for e in chosen):>8} frames")

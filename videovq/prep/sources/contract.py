@@ -67,6 +67,9 @@ class Reader(ABC):
     alignment: str = AFTER
     """How actions and frames lie in the source, and what is done about it."""
 
+    index: tuple[str, ...] = (".json", ".jsonl", ".csv", ".parquet")
+    """Endings of the files that ``recognises`` and ``find`` look into."""
+
     declarable: tuple[str, ...] = tuple(DeclareConfig.__dataclass_fields__)
     """What the user may say of such recordings; anything else would have no effect."""
 

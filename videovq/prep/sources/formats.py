@@ -30,8 +30,6 @@ def open_reader(name: str, declared: DeclareConfig, folder: Path) -> Reader:
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give the folder of your episodes")
-    if name not in ("auto", *READERS):
-        raise ValueError(f"format: no {name!r}; choose from: auto, {', '.join(READERS)}")
     names = list(READERS) if name == "auto" else [name]
     for candidate in names:
         kind = reader_class(candidate)
@@ -46,7 +44,22 @@ def open_reader(name: str, declared: DeclareConfig, folder: Path) -> Reader:
     )
 
 
+def index_of(name: str) -> tuple[str, ...]:
+    """Endings of the files that must be whole for a format's episodes to be found.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    return Reader.index if name == "auto" else reader_class(name).index
+
+
 def reader_class(name: str) -> type[Reader]:
-    """The class of a format's reader, imported only now: some need packages that others do not."""
+    """The class of a format's reader, imported only now: some need packages that others do not.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    if name not in READERS:
+        raise ValueError(f"format: no {name!r}; choose from: auto, {', '.join(READERS)}")
     module, kind = READERS[name].split(":")
     return getattr(import_module(f"videovq.prep.sources.{module}"), kind)

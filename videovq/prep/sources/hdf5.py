@@ -26,6 +26,8 @@ ENDINGS = (".hdf5", ".h5")
 class HDF5Reader(ArraysReader):
     """See the module's docstring."""
 
+    index = ENDINGS
+
     @classmethod
     def recognises(cls, folder: Path) -> bool:
         path = first_hdf5(folder)

@@ -58,8 +58,11 @@ class VideosReader(Reader):
         videos: dict[Path, Path] = {}
         for ending in VIDEOS:
             for path in paths:
-                if path.suffix.lower() == ending:
-                    videos.setdefault(path.with_suffix(""), path)
+                if path.suffix.lower() == ending and videos.setdefault(path.with_suffix(""), path) != path:
+                    raise ValueError(
+                        f"{path}: {videos[path.with_suffix('')].name} lies beside it and would be the same episode;"
+                        " rename one"
+                    )
         usual = self.sidecars[0]
         lonely = {p.with_suffix("") for p in paths if p.suffix == usual}
         if not videos and not lonely:
