@@ -87,8 +87,9 @@ class LeRobotReader(Reader):
         whole = not all(dataset.kinds[name].startswith("float") for name in names)
         if whole or self.declared.action_names or self.declared.action_sizes:
             return stated_actions(values, self.declared, where)
-        mean, std = zip(*(dataset.measured(name) for name in names), strict=True)
-        spec = ActionSpec("continuous", mean=tuple(sum(mean, [])), std=tuple(sum(std, [])))
+        stats = [dataset.measured(name) for name in names]
+        mean, std = (tuple(number for one in stats for number in one[i]) for i in (0, 1))
+        spec = ActionSpec("continuous", mean=mean, std=std)
         return spec.tensor(values.tolist(), where), spec
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
-from torch import Tensor
 
 from videovq.data.store import read_json
 from videovq.prep.sources.contract import Place, RawEpisode, Reader, declared_fps, split_in_path
@@ -23,6 +22,7 @@ from videovq.prep.sources.minari_storage import Arrow, Hdf5, Storage
 from videovq.types import ActionSpec
 
 METADATA = "metadata.json"
+BROKEN = (KeyError, TypeError, AttributeError, json.JSONDecodeError)  # of metadata that are not as Minari writes them
 STORAGES: dict[str, type[Storage]] = {"hdf5": Hdf5, "arrow": Arrow, "parquet": Arrow}
 
 
@@ -52,41 +52,28 @@ class MinariReader(Reader):
     def read(self, place: Place) -> RawEpisode:
         path, where = place.files[0], f"{place.path}: episode {place.key}"
         metadata = read_json(path)
-        pictures = dict(_pictures(_space(path, metadata, "observation_space")))
-        chosen = self.declared.frames_key or (next(iter(pictures)) if len(pictures) == 1 else None)
-        if chosen not in pictures:
-            raise ValueError(
-                f"{path}: choose the frames with declare.frames_key; pictures, uint8 (height, width, 3), are:"
-                f" {', '.join(name or 'the observation itself' for name in pictures) or 'none'}"
-            )
-        storage = _storage(path, metadata)(place.path, int(place.key), chosen, pictures[chosen], self.declared.colours)
+        spec, start = _action_spec(path, metadata, tuple(self.declared.action_names))
+        name, shape = self._pictures(path, metadata)
+        storage = _storage(path, metadata)(place.path, int(place.key), name, shape, self.declared.colours)
         taken, count = storage.actions(), storage.count()
         if len(taken) == 0 or count != len(taken) + 1:
             raise ValueError(f"{where}: {count} observations and {len(taken)} actions; one fewer, and some, are needed")
-        actions, spec = self._actions(_space(path, metadata, "action_space"), [*taken, taken[-1]], where)
-        return RawEpisode(storage.frames, actions, spec, declared_fps(self.declared, where))
+        values = taken[[*range(len(taken)), -1]].astype(np.float64).reshape(count, -1) - start
+        return RawEpisode(storage.frames, spec.tensor(values.tolist(), where), spec, declared_fps(self.declared, where))
 
-    def _actions(
-        self, space: dict[str, Any], taken: list[np.ndarray], where: str
-    ) -> tuple[Shaped[Tensor, "t a"], ActionSpec]:
-        values = np.asarray(taken, dtype=np.float64).reshape(len(taken), -1)
-        kind, names = space.get("type"), tuple(self.declared.action_names)
-        if kind == "Discrete":
-            spec = ActionSpec("discrete", (int(space["n"]),), names)
-            values = values - space.get("start", 0)
-        elif kind == "MultiDiscrete":
-            spec = ActionSpec("multi_discrete", tuple(np.ravel(space["nvec"]).tolist()))
-            values = values - np.ravel(space.get("start", 0))
-        elif kind == "MultiBinary":
-            spec = ActionSpec("multi_discrete", (2,) * int(np.prod(space["n"])))
-        elif kind == "Box":  # nobody measured them: prep does
-            width = math.prod(space["shape"])
-            spec = ActionSpec("continuous", mean=(0.0,) * width, std=(1.0,) * width)
-        else:
+    def _pictures(self, path: Path, metadata: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
+        """Name and shape of the pictures that were chosen."""
+        try:
+            known = dict(_pictures(_space(metadata, "observation_space")))
+        except BROKEN as error:
+            raise ValueError(f"{path}: `observation_space` is missing or broken ({error!r})") from None
+        chosen = self.declared.frames_key or (next(iter(known)) if len(known) == 1 else None)
+        if chosen not in known:
+            there = ", ".join(name or "the observation itself" for name in known) or "none"
             raise ValueError(
-                f"{where}: its action space is {kind}; Discrete, MultiDiscrete, MultiBinary and Box are read"
+                f"{path}: choose the frames with declare.frames_key; there are, uint8 (height, width, 3): {there}"
             )
-        return spec.tensor(values.tolist(), where), spec
+        return chosen, known[chosen]
 
 
 def _datasets(folder: Path) -> Iterator[Path]:
@@ -107,13 +94,29 @@ def _storage(path: Path, metadata: dict[str, Any]) -> type[Storage]:
     return STORAGES[name]
 
 
-def _space(path: Path, metadata: dict[str, Any], name: str) -> dict[str, Any]:
+def _space(metadata: dict[str, Any], name: str) -> dict[str, Any]:
+    return json.loads(metadata[name])
+
+
+def _action_spec(
+    path: Path, metadata: dict[str, Any], names: tuple[str, ...]
+) -> tuple[ActionSpec, Shaped[np.ndarray, "..."]]:
+    """What the actions mean, and the number that stands for the first choice of each discrete one."""
     try:
-        space = json.loads(metadata[name])
-        assert isinstance(space, dict)
-        return space
-    except (KeyError, TypeError, AssertionError, json.JSONDecodeError):
-        raise ValueError(f"{path}: needs `{name}`; save the dataset again with a newer Minari") from None
+        space = _space(metadata, "action_space")
+        kind, start = space["type"], np.ravel(space.get("start", 0))
+        if kind == "Discrete":
+            return ActionSpec("discrete", (space["n"],), names), start
+        if kind == "MultiDiscrete":
+            return ActionSpec("multi_discrete", tuple(np.ravel(space["nvec"]).tolist())), start
+        if kind == "MultiBinary":
+            return ActionSpec("multi_discrete", (2,) * int(np.prod(space["n"]))), start
+        if kind == "Box":  # nobody measured them: prep does
+            width = math.prod(space["shape"])
+            return ActionSpec("continuous", mean=(0.0,) * width, std=(1.0,) * width), start
+    except BROKEN as error:
+        raise ValueError(f"{path}: `action_space` is missing or broken ({error!r})") from None
+    raise ValueError(f"{path}: `action_space` is {kind}; Discrete, MultiDiscrete, MultiBinary and Box are read")
 
 
 def _pictures(space: dict[str, Any], name: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -1,4 +1,4 @@
-"""Where Minari keeps an episode's arrays: in an HDF5 file with all episodes, or in Arrow or Parquet files of its own."""
+"""Where Minari keeps an episode's arrays: in an HDF5 file with all episodes, or an Arrow or Parquet file of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from videovq.data.video import PIECE
@@ -39,7 +39,7 @@ class Storage(ABC):
         """Number -> file of every episode of a dataset, broken ones too."""
 
     @abstractmethod
-    def actions(self) -> list[np.ndarray]:
+    def actions(self) -> Shaped[np.ndarray, "t ..."]:
         """One between every two observations.
 
         Raises:
@@ -73,9 +73,9 @@ class Hdf5(Storage):
         except ValueError:
             return {0: path}  # reading it says what is wrong
 
-    def actions(self) -> list[np.ndarray]:
+    def actions(self) -> Shaped[np.ndarray, "t ..."]:
         with _opened(self.path) as file:
-            return list(file[f"episode_{self.number}/actions"][()])
+            return np.asarray(file[f"episode_{self.number}/actions"])
 
     def count(self) -> int:
         with _opened(self.path) as file:
@@ -109,32 +109,30 @@ class Arrow(Storage):
                 found[int(inner.name)] = files[0] if files else inner / f"part-0{cls.ENDINGS[0]}"
         return found
 
-    def actions(self) -> list[np.ndarray]:
-        column = self._column("actions")
-        if str(column.type).startswith("struct"):
-            raise ValueError(f"{self.where}: its actions have several parts with names, which are not read")
-        return [np.asarray(one) for one in column.to_pylist()[:-1]]
+    def actions(self) -> Shaped[np.ndarray, "t ..."]:
+        return np.asarray(self._column("actions").to_pylist()[:-1])
 
     def count(self) -> int:
         return len(self._column("observations"))
 
     def frames(self) -> Iterator[UInt8[Tensor, "n h w c"]]:
-        stored = self._column("observations")
-        for key in filter(None, self.name.split("/")):
-            stored = stored.field(key)
+        stored = self._column("observations", *filter(None, self.name.split("/")))
         if str(stored.type) == "binary":
             yield from decoded((one.as_py() for one in stored), self.colours, self.where)
             return
         for first in range(0, len(stored), PIECE):
-            piece = stored[first : first + PIECE].flatten().to_numpy(zero_copy_only=False)
+            piece = np.array(stored[first : first + PIECE].flatten())
             yield as_frames(piece.reshape(-1, *self.shape), self.colours, self.where)
 
-    def _column(self, name: str) -> Any:
+    def _column(self, name: str, *fields: str) -> Any:
         dataset, pyarrow = optional("pyarrow.dataset", "parquet"), optional("pyarrow", "parquet")
         try:
             format_ = self.path.suffix.removeprefix(".")
-            found = dataset.dataset(str(self.path), format=format_).to_table(columns=[name]).column(name)
-            return found.combine_chunks()
+            table = dataset.dataset(str(self.path), format=format_).to_table(columns=[name])
+            found = table.column(name).combine_chunks()
+            for field in fields:
+                found = found.field(field)
+            return found
         except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
             raise ValueError(f"{self.path}: cannot be read ({error})") from None
 

@@ -1,7 +1,8 @@
 """RL Unplugged's DeepMind Lab (Gulcehre et al. 2020, arXiv 2006.13888; 2021, arXiv 2103.09575): TFRecord files.
 
 ``TASK/RUN/tfrecord-00000-of-00500``, gzipped; each record is an episode. Names, shapes and actions are those of
-rl_unplugged/dmlab_r2d2.ipynb in google-deepmind/deepmind-research and rl_unplugged/dmlab_dataset.py in tensorflow/datasets.
+rl_unplugged/dmlab_r2d2.ipynb in google-deepmind/deepmind-research, the order of colours is that of
+tensorflow_datasets/rl_unplugged/dmlab_dataset.py in tensorflow/datasets.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class RLUReader(Reader):
     def recognises(cls, folder: Path) -> bool:
         for path in _files(folder)[:1]:
             try:
-                return {PIXELS, TAKEN, LAST} <= set(parse_example(RecordFile(path).read(0), str(path)))
+                return {PIXELS, TAKEN, LAST} <= set(parse_example(_records(path).read(0), str(path)))
             except ValueError:
                 return False
         return False

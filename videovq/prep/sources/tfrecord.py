@@ -31,6 +31,9 @@ class RecordFile:
         self._stream: IO[bytes] | None = None
         self._next = 0  # the record that the stream is at
 
+    def __del__(self) -> None:
+        self._close()
+
     def count(self) -> tuple[int, bool]:
         """Number of whole records, by their lengths alone, and whether the file ends after them."""
         try:
