@@ -73,6 +73,9 @@ def test_what_must_be_declared(dataset: Path) -> None:
     named = DeclareConfig(frames_key=TOP.frames_key, actions_key="move")
     with pytest.raises(ValueError, match=r"info.json: no 'move'.*action, timestamp.*actions_key"):
         reader(dataset, named).read(place)
+    blue = DeclareConfig(frames_key=TOP.frames_key, colours="bgr")
+    pieces = zip(reader(dataset, blue).read(place).frames(), reader(dataset).read(place).frames(), strict=True)
+    assert all(torch.equal(turned, piece.flip(-1)) for turned, piece in pieces)
     before = DeclareConfig(frames_key=TOP.frames_key, actions_at="before")
     assert np.array_equal(reader(dataset, before).read(place).actions.numpy(), ACTIONS[0][[*range(1, 9), 8]])
 

@@ -4,13 +4,14 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from minari.data_collector.episode_buffer import EpisodeBuffer
-from minari.dataset.minari_storage import MinariStorage
 
 from videovq.config import DeclareConfig
 from videovq.prep.sources.contract import RawEpisode
 from videovq.prep.sources.formats import open_reader
 from videovq.prep.sources.minari import MinariReader
+
+EpisodeBuffer = pytest.importorskip("minari.data_collector.episode_buffer").EpisodeBuffer  # needs Python 3.11
+MinariStorage = pytest.importorskip("minari.dataset.minari_storage").MinariStorage
 
 PICTURE = gymnasium.spaces.Box(0, 255, (32, 40, 3), dtype=np.uint8)
 FORMATS = ("hdf5", "arrow", "parquet")
@@ -31,9 +32,7 @@ def write(folder: Path, space: gymnasium.Space, actions: list[object], format_: 
     for episode, taken in enumerate(actions):
         n = len(taken)  # type: ignore[arg-type]
         ends = [False] * n
-        storage.update_episodes(
-            [EpisodeBuffer(episode, None, None, frames(episode), taken, [0.0] * n, ends, ends)]  # type: ignore[arg-type]
-        )
+        storage.update_episodes([EpisodeBuffer(episode, None, None, frames(episode), taken, [0.0] * n, ends, ends)])
     storage.update_metadata({"dataset_id": "maze-v0"})
     return path
 

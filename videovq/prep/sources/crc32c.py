@@ -13,16 +13,15 @@ POLYNOMIAL = np.uint32(0x82F63B78)  # Castagnoli's, reflected
 ONES = np.uint32(0xFFFFFFFF)
 
 
-def _bytes_table() -> UInt32[np.ndarray, "256"]:
-    table = np.arange(256, dtype=np.uint32)
-    for _ in range(8):
-        table = np.where(table & 1, (table >> 1) ^ POLYNOMIAL, table >> 1)
-    return table
+def _after_zeros(register: UInt32[np.ndarray, "n"], bits: int) -> UInt32[np.ndarray, "n"]:
+    for _ in range(bits):
+        register = np.where(register & 1, (register >> 1) ^ POLYNOMIAL, register >> 1)
+    return register
 
 
-TABLE = _bytes_table()  # the register after a byte, the rest of it being 0
+TABLE = _after_zeros(np.arange(1 << 16, dtype=np.uint32), 16)  # by the register's lower half, to go on by two bytes
 BITS = np.uint32(1) << np.arange(32, dtype=np.uint32)
-ZERO_BYTE = TABLE[BITS & 255] ^ (BITS >> 8)  # what a byte of 0 makes of each bit of the register
+ZERO_BYTE = _after_zeros(BITS, 8)  # what a byte of 0 makes of each bit of the register
 
 
 def crc32c(data: bytes | bytearray | memoryview) -> int:
@@ -32,8 +31,8 @@ def crc32c(data: bytes | bytearray | memoryview) -> int:
     stretches = np.zeros((-(-len(octets) // stretch), stretch), dtype=np.uint8)
     stretches.reshape(-1)[stretches.size - len(octets) :] = octets  # zeros in front leave an empty register empty
     register = np.zeros(max(1, len(stretches)), dtype=np.uint32)
-    for column in np.ascontiguousarray(stretches.T) if len(stretches) else ():
-        register = TABLE[register.astype(np.uint8) ^ column] ^ (register >> 8)
+    for column in np.ascontiguousarray(stretches.view("<u2").T) if len(stretches) else ():
+        register = TABLE[register.astype(np.uint16) ^ column] ^ (register >> 16)
     zeros = _zero_bytes(stretch)
     while len(register) > 1:
         if len(register) % 2:

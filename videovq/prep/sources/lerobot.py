@@ -6,7 +6,7 @@ or from ``declare.frames_key``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -54,19 +54,13 @@ class LeRobotReader(Reader):
 
     def read(self, place: Place) -> RawEpisode:
         dataset, index = _dataset(place.files[0], self.declared.frames_key), int(place.key)
-        row, colours, camera = dataset.rows[index], self.declared.colours, dataset.camera
+        row = dataset.rows[index]
         actions, spec = self._actions(dataset, row, index)
         if self.declared.actions_at == "before":
             actions = moved_back(actions)
-        frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]]
-        if row.video is None:
-            frames = lambda: _pictures(row, camera, index, colours)  # noqa: E731
-        elif row.start is None:
-            frames = lambda: video_pieces(place.path)  # noqa: E731
-        else:  # half a frame early: the times in a video are rounded, and each episode adds its own error
-            start = max(0.0, row.start - 0.5 / dataset.fps)
-            frames = lambda: _first(video_pieces(place.path, start), row.length)  # noqa: E731
-        return RawEpisode(frames, actions, spec, self.declared.fps or dataset.fps)
+        frames = _film if row.video else _pictures
+        fps = self.declared.fps or dataset.fps
+        return RawEpisode(lambda: frames(dataset, index, self.declared.colours), actions, spec, fps)
 
     def _actions(self, dataset: Dataset, row: Row, index: int) -> tuple[Shaped[Tensor, "t a"], ActionSpec]:
         names = [name.strip() for name in (self.declared.actions_key or "action").split(",")]
@@ -99,18 +93,24 @@ def _dataset(path: Path, camera: str) -> Dataset:
     return Dataset(path, camera)
 
 
-def _pictures(row: Row, camera: str, index: int, colours: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
+def _film(dataset: Dataset, index: int, colours: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
+    row = dataset.rows[index]
+    assert row.video is not None
+    start, left = None, row.length
+    if row.start is not None:  # half a frame early: the times in a video are rounded, and each episode adds to that
+        start = max(0.0, row.start - 0.5 / dataset.fps)
+    for piece in video_pieces(row.video, start):
+        kept = piece if start is None else piece[:left]  # a video of its own has to have the right length itself
+        yield kept.flip(-1) if colours == "bgr" else kept
+        left -= len(piece)
+        if start is not None and left <= 0:
+            return
+
+
+def _pictures(dataset: Dataset, index: int, colours: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
+    row, camera = dataset.rows[index], dataset.camera
     where = f"{row.data}: episode {index}"
     (pictures,) = read_columns(row.data, [camera], ("episode_index", index))
     if any(not isinstance(one, dict) or not one.get("bytes") for one in pictures):
         raise ValueError(f"{where}: {camera!r} has a frame that is not in the file")
     yield from decoded((one["bytes"] for one in pictures), colours, where)
-
-
-def _first(pieces: Iterator[UInt8[Tensor, "n h w c"]], length: int) -> Iterator[UInt8[Tensor, "n h w c"]]:
-    """So many frames, or all where there are fewer."""
-    for piece in pieces:
-        yield piece[:length]
-        length -= len(piece)
-        if length <= 0:
-            return

@@ -8,10 +8,10 @@ wire format of Protocol Buffers.
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class RecordFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stream: IO[bytes] | None = None
+        self._stream: io.BufferedIOBase | None = None
         self._next = 0  # the record that the stream is at
 
     def __del__(self) -> None:
