@@ -45,8 +45,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
         ):
             monkeypatch.setenv(name, value)
         fsspec.filesystem("s3").clear_instance_cache()
-        fsspec.filesystem("s3").mkdir("bucket")
-        yield "s3://bucket"
+        bucket = f"bucket-{uuid4().hex}"
+        fsspec.filesystem("s3").mkdir(bucket)
+        yield f"s3://{bucket}"
         server.stop()
 
 
@@ -54,6 +55,8 @@ def test_prep_and_encode_from_there_to_there(
     url: str, recordings: Path, episode_store: EpisodeStore, code_store: CodeStore, vqvae_run: Path
 ) -> None:
     system, root = fsspec.core.url_to_fs(url)
+    if url.startswith("file"):
+        system.mkdirs(f"{root}/episodes")
     for path in recordings.iterdir():
         system.put_file(str(path), f"{root}/episodes/{path.name}")
     config = prep_config(recordings, Path("nowhere"))

@@ -180,7 +180,7 @@ def test_episodes_are_cut_at_their_breaks_and_short_pieces_left_out(tmp_path: Pa
         episode = store.read(store.find(name))
         assert np.array_equal(episode.frames.numpy(), frames[span])
         assert episode.actions.flatten().tolist() == actions[span]
-    assert "no 10 without a break" in read_shard_index(store.folder, 0)[1][0]["reason"]
+    assert "no 10 without a break" in read_shard_index(store.place, 0)[1][0]["reason"]
 
 
 @pytest.mark.parametrize("fit", ["letterbox", "stretch"])

@@ -76,9 +76,12 @@ class RemoteFolder(Folder):
         import fsspec
 
         try:
-            return fsspec.core.url_to_fs(self.url)[0]
+            system = fsspec.core.url_to_fs(self.url)[0]
         except (ImportError, ValueError) as error:
             raise ValueError(f"{self.url}: cannot be reached ({error})") from None
+        if hasattr(system, "auto_mkdir"):
+            system.auto_mkdir = True  # object stores need no folders, file systems do
+        return system
 
     def files(self) -> dict[str, dict[str, Any]]:
         """What the remote side says of every file, by its path below the folder, in order."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -61,7 +61,7 @@ def run_on_ray(work: Callable[[Item], None], items: Sequence[Item], workers: int
     ours = not ray.is_initialized()
     if ours:
         ray.init(address=address or None, num_cpus=None if address else workers, log_to_driver=False)
-    one = ray.remote(num_cpus=1)(_in_single_thread)
+    one: Any = ray.remote(num_cpus=1)(_in_single_thread)
     try:
         waiting = iter(items)
         running = [one.remote(work, item) for item in islice(waiting, workers)]

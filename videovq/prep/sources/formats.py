@@ -9,6 +9,9 @@ from videovq.config import DeclareConfig
 from videovq.prep.sources.contract import Reader
 
 READERS = {  # in the order in which they are asked whether they know a folder: the most particular first
+    "lerobot": "lerobot:LeRobotReader",
+    "minari": "minari:MinariReader",
+    "rlu": "rlu:RLUReader",
     "csgo": "csgo:CSGOReader",
     "hdf5": "hdf5:HDF5Reader",
     "vpt": "vpt:VPTReader",

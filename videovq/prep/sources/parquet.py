@@ -9,8 +9,11 @@ from typing import Any
 from videovq.prep.sources.contract import optional
 
 
-def read_columns(path: Path, names: Sequence[str]) -> list[list[Any]]:
+def read_columns(path: Path, names: Sequence[str], rows: tuple[str, int] | None = None) -> list[list[Any]]:
     """The values of some columns.
+
+    Args:
+        rows: a column, and the number that it holds in the rows wanted; None: all rows.
 
     Raises:
         ValueError: the file is missing or broken, lacks a column, or pyarrow is not installed.
@@ -19,10 +22,12 @@ def read_columns(path: Path, names: Sequence[str]) -> list[list[Any]]:
     try:
         with path.open("rb") as file:
             table = parquet.ParquetFile(file)
-            missing = [name for name in names if name not in table.schema_arrow.names]
+            wanted = [*names, *([rows[0]] if rows else [])]
+            missing = [name for name in wanted if name not in table.schema_arrow.names]
             if missing:
                 raise ValueError(f"it has no column {missing[0]!r}, only {', '.join(table.schema_arrow.names)}")
-            found = table.read(columns=list(names))
+            filters = [(rows[0], "==", rows[1])] if rows else None
+            found = parquet.read_table(path, columns=list(names), filters=filters, partitioning=None)
             return [found.column(name).to_pylist() for name in names]
     except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
