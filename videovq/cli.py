@@ -23,6 +23,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "record": Command("videovq.prep.record", "record", config.RecordConfig, "record episodes from an environment"),
     "prep": Command("videovq.prep.prepare", "prepare", config.PrepConfig, "videos + actions -> EpisodeStore"),
+    "import tokens": Command(
+        "videovq.prep.tokens", "import_tokens", config.ImportTokensConfig, "a 1X token dump -> a CodeStore"
+    ),
     "inspect": Command("videovq.prep.inspect", "inspect", config.InspectConfig, "what is in a store, and what is odd"),
     "train vqvae": Command("videovq.training.vqvae", "train", config.TrainVQVAEConfig, "EpisodeStore -> VQ-VAE run"),
     "encode": Command(

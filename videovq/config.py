@@ -145,6 +145,24 @@ class PrepConfig:
 
 
 @dataclass(frozen=True)
+class ImportTokensConfig:
+    """Turn a 1X World Model token dump into a CodeStore: frames that another tokenizer encoded."""
+
+    source: str = "train_v1.1"
+    """Folder with ``metadata.json``, ``video.bin``, ``segment_ids.bin`` and ``actions/``."""
+    out: str = "stores/tokens"
+    """Folder of the CodeStore."""
+    actions: str = "joint_pos,driving_command"
+    """Files of ``actions/`` that make an action, without their ending; empty: none."""
+    validation_fraction: float = 0.05
+    """Part of the recordings that goes to ``val``, chosen by a hash."""
+    test_fraction: float = 0.05
+    """Part that goes to ``test``, likewise."""
+    shard_episodes: int = 64
+    """Recordings in a shard."""
+
+
+@dataclass(frozen=True)
 class InspectConfig:
     """Say what is in a store or in recordings, what is odd about it, and whether its actions fit its frames."""
 
