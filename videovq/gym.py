@@ -215,7 +215,7 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._generators: list[np.random.Generator] = []
         self._walks: list[Walk] = []
 
-    def reset(  # type: ignore[override]
+    def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin all of them; a number seeds them one after the other, and without one they go on with their noise."""
@@ -225,7 +225,7 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         seeds = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else list(seeds)
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed: {len(seeds)} for {self.num_envs} environments")
-        before = self._generators or [None] * self.num_envs
+        before: Sequence[np.random.Generator | None] = self._generators or [None] * self.num_envs
         self._generators = [
             old if old is not None and one is None else seeding.np_random(one)[0]
             for old, one in zip(before, seeds, strict=True)
@@ -256,4 +256,4 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
 
 if ID not in gymnasium.registry:
-    gymnasium.register(ID, entry_point=DreamEnv, vector_entry_point=DreamVectorEnv)
+    gymnasium.register(ID, "videovq.gym:DreamEnv", vector_entry_point="videovq.gym:DreamVectorEnv")

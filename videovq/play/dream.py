@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 
 import numpy as np
@@ -92,7 +93,7 @@ class Dream:
         if self.now >= MOST_FRAMES:
             raise ValueError(f"act: a dream ends after {MOST_FRAMES} frames; rewind or start again")
         sampling = self.sampling
-        seen = await self._model.step(self._walk, self._tensor(action), sampling)
+        seen = await self._model.step(id(self), self._walk, self._tensor(action), sampling)
         self._walk = seen.drawn.walk
         codes = seen.drawn.codes.cpu().numpy()
         most = math.log2(len(self._model.pair.predictor.network.codebook))
@@ -115,7 +116,7 @@ class Dream:
         start = max(number for number in self._states if number <= frame)
         walk = self._states[start]
         for moment in self.moments[start + 1 : frame + 1]:  # one by one: other players' steps go in between
-            walk = await self._model.call(lambda pair, walk=walk, moment=moment: self._followed(pair, walk, moment))
+            walk = await self._model.call(partial(self._followed, walk=walk, moment=moment))
         self._walk = walk
         del self.moments[frame + 1 :]
         self._states = {number: state for number, state in self._states.items() if number <= frame}

@@ -189,7 +189,7 @@ def _fields(value: Any, kinds: dict[str, type], where: str) -> dict[str, Any]:
         if kind in (int, float):
             fits = _is_number(field) and (kind is float or isinstance(field, int))
         else:
-            fits = isinstance(field, kind) and (kind is not str or len(field) <= 300)
+            fits = isinstance(field, kind) and not (isinstance(field, str) and len(field) > 300)
         if not fits:
             raise ValueError(f"{where}.{name}: must be {WORDS[kind]}")
     return dict(value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -32,8 +34,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of somebody's walk."""
+    """A step of somebody's walk.
 
+    Attributes:
+        player: any number that tells players apart.
+    """
+
+    player: int
     walk: Walk
     action: Shaped[Tensor, "a"]
     sampling: Sampling
@@ -50,19 +57,24 @@ class Seen:
 class ModelThread:
     """Takes whatever waits, computes all steps among it in one batch, and starts over.
 
-    While it computes, the other players' actions gather: nobody waits for anybody who does not act.
+    Before that it waits a little, a tenth of what the last batch took, for those who were in the last two batches:
+    else four players would end up in two pairs that take turns. Nobody waits for anybody who stopped acting.
+
+    Attributes:
+        batches: who shared each of the last batches, the latest one last.
     """
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.batches: list[int] = []  # how many steps shared each of the last batches
+        self.batches: deque[set[int]] = deque(maxlen=100)
+        self._took = 0.0  # seconds, the last batch
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
 
-    async def step(self, walk: Walk, action: Shaped[Tensor, "a"], sampling: Sampling) -> Seen:
-        """The next frame of a walk."""
-        return await self._submit(Step(walk, action, sampling))
+    async def step(self, player: int, walk: Walk, action: Shaped[Tensor, "a"], sampling: Sampling) -> Seen:
+        """The next frame of a player's walk."""
+        return await self._submit(Step(player, walk, action, sampling))
 
     async def call(self, function: Callable[[Pair], R]) -> R:
         """What ``function`` makes of the networks."""
@@ -80,9 +92,7 @@ class ModelThread:
 
     def _run(self) -> None:
         while True:
-            jobs = [self._waiting.get()]
-            while not self._waiting.empty():
-                jobs.append(self._waiting.get())
+            jobs = self._gathered()
             wanted = [job for job in jobs if job is not None and job.result.set_running_or_notify_cancel()]
             for job in wanted:
                 if not isinstance(job.work, Step):
@@ -92,6 +102,18 @@ class ModelThread:
                 self._settle(steps, self._together)
             if None in jobs:
                 return
+
+    def _gathered(self) -> list[Job | None]:
+        jobs = [self._waiting.get()]
+        end = time.monotonic() + self._took / 10
+        expected = set().union(*list(self.batches)[-2:])
+        while True:
+            acting = {job.work.player for job in jobs if job is not None and isinstance(job.work, Step)}
+            patience = end - time.monotonic() if acting and acting < expected else 0.0
+            try:
+                jobs.append(self._waiting.get(timeout=max(0.0, patience)))
+            except queue.Empty:
+                return jobs
 
     def _settle(self, jobs: list[Job], compute: Callable[[list[Job]], list[Any]]) -> None:
         try:
@@ -104,7 +126,7 @@ class ModelThread:
     @torch.inference_mode()
     def _together(self, jobs: list[Job]) -> list[Seen]:
         steps: list[Step] = [job.work for job in jobs]
-        self.batches = [*self.batches[-99:], len(steps)]
+        began = time.monotonic()
         drawn = advance(
             self.pair.predictor.network,
             [step.walk for step in steps],
@@ -112,4 +134,7 @@ class ModelThread:
             [step.sampling for step in steps],
         )
         # Decoded one by one: a picture must not depend on who else is playing.
-        return [Seen(one, decode_codes(self.pair.vqvae.network, one.codes[None, None])[0, 0].cpu()) for one in drawn]
+        pictures = [decode_codes(self.pair.vqvae.network, one.codes[None, None])[0, 0].cpu() for one in drawn]
+        self.batches.append({step.player for step in steps})
+        self._took = time.monotonic() - began
+        return [Seen(one, picture) for one, picture in zip(drawn, pictures, strict=True)]

@@ -94,8 +94,8 @@ def advance(
         groups.setdefault((walk.state.remembered, sampling.sampler), []).append(i)
     drawn: dict[int, Drawn] = {}
     for (_, sampler), group in groups.items():
-        together = ([each[i] for i in group] for each in (walks, actions, samplings))
-        drawn |= dict(zip(group, _advance(predictor, *together, sampler), strict=True))  # type: ignore[arg-type]
+        some = [walks[i] for i in group], [actions[i] for i in group], [samplings[i] for i in group]
+        drawn |= zip(group, _advance(predictor, *some, sampler), strict=True)
     return [drawn[i] for i in range(len(walks))]
 
 
@@ -152,9 +152,9 @@ def _advance(
         else:
             blocks.append((walk.rows, noise, sampling))
     choices = Choices(blocks, predictor.grid)
-    rows_ = [_action_rows(walk, action.to(device)) for walk, action in zip(walks, actions, strict=True)]
+    taken = [_action_rows(walk, action.to(device)) for walk, action in zip(walks, actions, strict=True)]
     state = PredictorState.joined([walk.state for walk in walks])
-    codes, state = predictor.draw(state, torch.cat(rows_), choices, sampler)
+    codes, state = predictor.draw(state, torch.cat(taken), choices, sampler)
     bits = choices.bits.view_as(codes)
     drawn, first = [], 0
     for walk, noise in zip(walks, after, strict=True):

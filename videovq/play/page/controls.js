@@ -52,7 +52,8 @@ function discrete(spec, pad, others, tapped) {
 
   if (directions.known.size) {
     pad.hidden = false;
-    for (const [intent, sign] of ARROWS) {
+    const rows = [0, 3, 6].map((first) => ARROWS.slice(first, first + 3));
+    for (const [intent, sign] of rows.filter((row) => row.some(([known]) => directions.known.has(known))).flat()) {
       const there = directions.known.has(intent);
       const cell = document.createElement(there ? "button" : "span");
       if (there) {

@@ -131,7 +131,7 @@ async function arrived(packet) {
   packet.action = asked?.action;
   if (packet.frame) {
     spent = asked ? now - asked.at : spent;
-    pace = before && now - before < 2000 ? 0.8 * pace + 0.2 * (now - before) : spent;
+    pace = before && now - before < 500 ? 0.8 * pace + 0.2 * (now - before) : spent;
     before = now;
   }
   asked = null;
