@@ -21,14 +21,13 @@ from websockets.asyncio.client import connect
 import videovq.gym
 from videovq.config import ModelChoice, PlayConfig
 from videovq.play.server import PlayServer
+from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import place
-from videovq.rollout.pair import load_pair
+from videovq.rollout.pair import Pair, load_pair
 
 vqvae, predictor, store = sys.argv[1:4]
 SECONDS = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
-pair = load_pair(ModelChoice(predictor, vqvae))
-place(pair.vqvae.network, pair.predictor.network, "auto", "32-true")
 
 
 def resident() -> float:
@@ -61,8 +60,15 @@ async def together(link: str, clips: list[str]) -> list[list[float]]:
     return await asyncio.gather(*(player(link, clip, seed) for seed, clip in enumerate(clips)))
 
 
+def loaded() -> Pair:
+    pair = load_pair(ModelChoice(predictor, vqvae))
+    place(pair.vqvae.network, pair.predictor.network, "auto", "32-true")
+    return pair
+
+
 def played() -> None:
-    server = PlayServer(pair, contexts(store, "", pair, 6, 4), PlayConfig())
+    model = ModelThread(loaded)
+    server = PlayServer(model, model.now(lambda pair: contexts(store, "", pair, 6, 4)), PlayConfig())
     serving = uvicorn.Server(uvicorn.Config(server.app(), port=0, log_level="warning", ws_per_message_deflate=False))
     thread = threading.Thread(target=serving.run)
     thread.start()

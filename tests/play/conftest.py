@@ -14,6 +14,7 @@ from starlette.testclient import TestClient, WebSocketTestSession
 from videovq.config import ModelChoice, PlayConfig
 from videovq.data.store import EpisodeStore
 from videovq.play.server import PlayServer
+from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
 from videovq.rollout.pair import Pair, load_pair
 
@@ -28,7 +29,7 @@ def pair(vqvae_run: Path, predictor_run: Path) -> Pair:
 @pytest.fixture
 def server(pair: Pair, episode_store: EpisodeStore) -> PlayServer:
     clips = contexts(str(episode_store.folder), "", pair, 6, 24)
-    return PlayServer(pair, clips, PlayConfig(players=3))
+    return PlayServer(ModelThread(lambda: pair), clips, PlayConfig(players=3))
 
 
 @pytest.fixture

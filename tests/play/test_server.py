@@ -18,6 +18,7 @@ from tests.play.conftest import Seat
 from tests.play.test_messages import refused
 from videovq.play import dream
 from videovq.play.server import BURST, IN_FLIGHT, MOST_UPLOAD, PlayServer
+from videovq.play.thread import ModelThread
 from videovq.rollout.engine import generate
 from videovq.types import RolloutRequest, Sampling
 
@@ -68,6 +69,23 @@ def test_players_at_once_share_batches_and_see_what_each_would_alone(client: Tes
                 seen.append(seat.frame().codes)
     for seen, (name, seed, sampling), run in zip(found, ways, runs, strict=True):
         assert np.array_equal(np.stack(seen), dreamt_alone(server, name, run, seed, sampling)[0])
+
+
+def test_guidance_is_offered_where_the_predictor_knows_missing_actions(server: PlayServer) -> None:
+    server.thread.close()
+    predictor = server.pair.predictor
+    pair = server.pair._replace(predictor=replace(predictor, config=replace(predictor.config, action_dropout=0.1)))
+    guided, name = (
+        PlayServer(ModelThread(lambda: pair), list(server.clips.values()), server.config),
+        next(iter(server.clips)),
+    )
+    with TestClient(guided.app()) as client, seated(client, guided) as socket:
+        seat = Seat(socket)
+        assert seat.hello["guidance"] is True
+        seat.start(name, seed=2, guidance=3)
+        frames = seat.act(1, 2, 1)
+    codes, _ = dreamt_alone(server, name, [1, 2, 1], 2, Sampling(guidance=3.0))
+    assert np.array_equal(np.stack([frame.codes for frame in frames]), codes)
 
 
 def test_a_branch_is_what_a_fresh_run_of_it_would_be(
@@ -205,7 +223,7 @@ def test_who_is_let_in(client: TestClient, server: PlayServer) -> None:
     assert server.players == {}, "players who left leave nothing behind"
 
 
-def test_nobody_gets_more_frames_than_he_acknowledges(client: TestClient, server: PlayServer) -> None:
+def test_nobody_is_sent_more_frames_than_they_acknowledge(client: TestClient, server: PlayServer) -> None:
     with seated(client, server) as socket:
         seat = Seat(socket)
         seat.start(next(iter(server.clips)))

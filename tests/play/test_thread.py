@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from videovq.types import Sampling
 
 @pytest.fixture
 def model(pair: Pair) -> Iterator[ModelThread]:
-    model = ModelThread(pair)
+    model = ModelThread(lambda: pair)
     yield model
     model.close()
 
@@ -39,6 +40,17 @@ def test_what_waits_is_computed_in_one_batch_and_errors_stay_with_their_jobs(mod
     assert waited is True and isinstance(failed, ZeroDivisionError)
     assert list(model.batches) == [{0, 1, 2}]
     assert [one.picture.shape for one in seen] == [(24, 24, 3)] * 3
+
+
+def test_it_raises_what_loading_raises_and_leaves_nobody_waiting_at_its_end(model: ModelThread) -> None:
+    def missing() -> Pair:
+        raise ValueError("no such run")
+
+    with pytest.raises(ValueError, match="no such run"):
+        ModelThread(missing)
+    model.close()
+    with pytest.raises(CancelledError):
+        model.now(lambda pair: pair)
 
 
 def test_players_of_the_last_batches_are_waited_for_but_not_long(model: ModelThread, pair: Pair) -> None:

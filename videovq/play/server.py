@@ -11,11 +11,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import torch
+from jaxtyping import UInt8
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -23,13 +25,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from torch import Tensor
 
 from videovq.checkpoints import fingerprint
 from videovq.config import PlayConfig
 from videovq.data.clip import Clip
 from videovq.data.resize import centre_resize
 from videovq.data.video import uploaded_frames
-from videovq.models.vqvae import VQVAE
 from videovq.play.dream import Dream, clip_sha256, png, uploaded_clip
 from videovq.play.messages import (
     MOST_FRAMES,
@@ -99,20 +101,25 @@ class Player:
 class PlayServer:
     """Serves one pair of networks.
 
+    Args:
+        thread: computes with them; ends with the application.
+        clips: scenes to start from.
+        config: limits, and what the page shows at first.
+
     Attributes:
         token: who has it may play; part of the page's link.
         players: those connected, by id.
     """
 
-    def __init__(self, pair: Pair, clips: Sequence[Clip], config: PlayConfig) -> None:
-        self.pair, self.config = pair, config
+    def __init__(self, thread: ModelThread, clips: Sequence[Clip], config: PlayConfig) -> None:
+        self.thread, self.config = thread, config
+        self.pair = pair = thread.pair
         self.clips = {clip.name: clip for clip in clips}
         self.token = secrets.token_urlsafe(16)
         self.players: dict[str, Player] = {}
         both = fingerprint(pair.predictor.config, pair.predictor.network) + pair.vqvae.fingerprint
         self.model = hashlib.sha256(both.encode()).hexdigest()
-        self.colours = code_colours(pair.vqvae.network)
-        self.thread = ModelThread(pair)
+        self.colours = thread.now(code_colours)
         self._render = asyncio.Semaphore(1)
 
     def app(self) -> Starlette:
@@ -307,9 +314,9 @@ class PlayServer:
 
     def _decoded(self, data: bytes) -> Clip:
         """What an upload shows, in the model's size; each frame is made small at once."""
-        side = self.pair.vqvae.frame_size[0]
-        frames = [centre_resize(one, side, "video") for one in uploaded_frames(data, MOST_DECODED, MOST_SIDE)]
-        return uploaded_clip(torch.cat(frames), self.pair, self.config.context_frames)
+        large = uploaded_frames(data, MOST_DECODED, MOST_SIDE)
+        frames = [self.thread.now(partial(_small, one)) for one in large]
+        return self.thread.now(lambda pair: uploaded_clip(torch.cat(frames), pair, self.config.context_frames))
 
     def _has_token(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(errors="replace"), self.token.encode())
@@ -334,13 +341,17 @@ def same_host(headers: Headers) -> bool:
 
 
 @torch.inference_mode()
-def code_colours(vqvae: VQVAE) -> bytes:
+def code_colours(pair: Pair) -> bytes:
     """Mean colour of every code where it is decoded among its like: red, green, blue of code 0, of code 1, ..."""
-    field = 5
+    vqvae, field = pair.vqvae.network, 5
     codes = torch.arange(vqvae.quantizer.codebook_size, device=vqvae.device)[:, None, None, None]
     edge = field // 2 * vqvae.stride
     middles = decode_codes(vqvae, codes.expand(-1, 1, field, field).contiguous())[:, 0, edge:-edge, edge:-edge]
     return bytes(middles.float().mean(dim=(1, 2)).round().byte().cpu().flatten().tolist())
+
+
+def _small(frame: UInt8[Tensor, "one h w c"], pair: Pair) -> UInt8[Tensor, "one size size c"]:
+    return centre_resize(frame, pair.vqvae.frame_size[0], "video")
 
 
 def _described(clip: Clip) -> dict[str, Any]:

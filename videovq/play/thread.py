@@ -1,4 +1,9 @@
-"""The one thread that computes with the networks."""
+"""The one thread that computes with the networks.
+
+Everything large that PyTorch does for ``videovq play`` happens in it, loading included: each further thread would
+bring an OpenMP pool of its own, and where pools have more threads than there are cores, GNU OpenMP lets them sleep
+between operations, which slows every step.
+"""
 
 from __future__ import annotations
 
@@ -60,17 +65,25 @@ class ModelThread:
     Before that it waits a little, a tenth of what the last batch took, for those who were in the last two batches:
     else four players would end up in two pairs that take turns. Nobody waits for anybody who stopped acting.
 
+    Args:
+        load: gives the networks; runs in the thread, and what it raises is raised here.
+
     Attributes:
         batches: who shared each of the last batches, the latest one last.
     """
 
-    def __init__(self, pair: Pair) -> None:
-        self.pair = pair
+    def __init__(self, load: Callable[[], Pair]) -> None:
         self.batches: deque[set[int]] = deque(maxlen=100)
         self._took = 0.0  # seconds, the last batch
+        self._ended = False
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
+        try:
+            self.pair: Pair = self._put(load).result()
+        except BaseException:
+            self.close()
+            raise
 
     async def step(self, player: int, walk: Walk, action: Shaped[Tensor, "a"], sampling: Sampling) -> Seen:
         """The next frame of a player's walk."""
@@ -78,17 +91,26 @@ class ModelThread:
 
     async def call(self, function: Callable[[Pair], R]) -> R:
         """What ``function`` makes of the networks."""
-        return await self._submit(function)
+        return await self._submit(lambda: function(self.pair))
+
+    def now(self, function: Callable[[Pair], R]) -> R:
+        """The same for those who can wait: other threads than an event loop's."""
+        return self._put(lambda: function(self.pair)).result()
 
     def close(self) -> None:
-        """Finish what waits, and end."""
+        """Finish what waits, and end; whatever comes later is cancelled."""
         self._waiting.put(None)
         self._thread.join()
 
     async def _submit(self, work: Any) -> Any:
+        return await asyncio.wrap_future(self._put(work))
+
+    def _put(self, work: Any) -> Future[Any]:
         job = Job(work)
         self._waiting.put(job)
-        return await asyncio.wrap_future(job.result)
+        if self._ended:
+            job.result.cancel()
+        return job.result
 
     def _run(self) -> None:
         while True:
@@ -96,17 +118,22 @@ class ModelThread:
             wanted = [job for job in jobs if job is not None and job.result.set_running_or_notify_cancel()]
             for job in wanted:
                 if not isinstance(job.work, Step):
-                    self._settle([job], lambda jobs: [jobs[0].work(self.pair)])
+                    self._settle([job], lambda jobs: [jobs[0].work()])
             steps = [job for job in wanted if isinstance(job.work, Step)]
             if steps:
                 self._settle(steps, self._together)
             if None in jobs:
-                return
+                break
+        self._ended = True
+        while not self._waiting.empty():
+            late = self._waiting.get()
+            if late is not None:
+                late.result.cancel()
 
     def _gathered(self) -> list[Job | None]:
         jobs = [self._waiting.get()]
         end = time.monotonic() + self._took / 10
-        expected = set().union(*list(self.batches)[-2:])
+        expected: set[int] = set().union(*list(self.batches)[-2:])
         while True:
             acting = {job.work.player for job in jobs if job is not None and isinstance(job.work, Step)}
             patience = end - time.monotonic() if acting and acting < expected else 0.0

@@ -120,7 +120,7 @@ class Choices:
         grid: rows and columns of a frame's codes.
     """
 
-    def __init__(self, blocks: Sequence[tuple[int, Float[Tensor, "m n k"], Sampling]], grid: tuple[int, int]) -> None:
+    def __init__(self, blocks: Sequence[tuple[int, Float[Tensor, "_ n k"], Sampling]], grid: tuple[int, int]) -> None:
         self.blocks = blocks
         rows = sum(block[0] for block in blocks)
         self.bits = torch.zeros(rows, grid[0] * grid[1], device=blocks[0][1].device)
@@ -144,14 +144,14 @@ def _advance(
 ) -> list[Drawn]:
     device = predictor.codebook.device
     noises, after = zip(*(_noise(predictor, walk) for walk in walks), strict=True)
-    blocks: list[tuple[int, Tensor, Sampling]] = []
+    blocks: list[tuple[int, list[Tensor], Sampling]] = []
     for walk, noise, sampling in zip(walks, noises, samplings, strict=True):
         if blocks and walk.rows == 1 and blocks[-1][2] == sampling:
             rows, before, _ = blocks.pop()
-            blocks.append((rows + 1, torch.cat([before, noise]), sampling))
+            blocks.append((rows + 1, [*before, noise], sampling))
         else:
-            blocks.append((walk.rows, noise, sampling))
-    choices = Choices(blocks, predictor.grid)
+            blocks.append((walk.rows, [noise], sampling))
+    choices = Choices([(rows, torch.cat(some), sampling) for rows, some, sampling in blocks], predictor.grid)
     taken = [_action_rows(walk, action.to(device)) for walk, action in zip(walks, actions, strict=True)]
     state = PredictorState.joined([walk.state for walk in walks])
     codes, state = predictor.draw(state, torch.cat(taken), choices, sampler)

@@ -129,6 +129,7 @@ async function arrived(packet) {
   }
   const now = performance.now();
   packet.action = asked?.action;
+  const stay = asked?.stay;  // an earlier frame was chosen meanwhile
   if (packet.frame) {
     spent = asked ? now - asked.at : spent;
     pace = before && now - before < 500 ? 0.8 * pace + 0.2 * (now - before) : spent;
@@ -136,7 +137,11 @@ async function arrived(packet) {
   }
   asked = null;
   frames.push(packet);
-  paint(bitmap, packet);
+  if (stay) {
+    bitmap.close();
+    strip.update(frames, shown);
+    $("moment").max = frames.length - 1;
+  } else paint(bitmap, packet);
   if (replay && replay.at === replay.actions.length) {
     say(packet.digest === replay.digest ? "Replayed: the same frames, code by code."
       : "Replayed, but it came out differently: other hardware, or company, rounds otherwise.", packet.digest !== replay.digest);
@@ -160,6 +165,7 @@ function paint(bitmap, packet) {
 function view(number) {
   run(false);
   replay = null;
+  if (asked) asked.stay = true;
   const packet = frames[number];
   if (packet) drawing = drawing.then(() => createImageBitmap(packet.picture)).then((bitmap) => paint(bitmap, packet));
 }
