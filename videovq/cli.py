@@ -37,6 +37,7 @@ COMMANDS = {
     "rollout": Command(
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
+    "play": Command("videovq.play.command", "play", config.PlayConfig, "walk through the learned world in the browser"),
     "evaluate vqvae": Command(
         "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
     ),

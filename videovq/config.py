@@ -582,6 +582,34 @@ class RolloutConfig(SamplingChoice, ModelChoice):
     """Enlargement of the pictures."""
 
 
+# ---------------------------------------------------------------- play
+
+
+@dataclass(frozen=True)
+class PlayConfig(SamplingChoice, ModelChoice):
+    """Walk through the learned world with the arrow keys, in the browser; nothing leaves this machine."""
+
+    store: str = ""
+    """Where scenes to start from come from: an EpisodeStore, or a video with its actions beside it; empty: the example
+    that ships with ``pretrained``, or ``stores/episodes``."""
+    context_frames: int = 6
+    """Frames of a scene that the predictor is given."""
+    host: str = "127.0.0.1"
+    """Address to listen on; ``0.0.0.0`` lets other machines in, if they have the link."""
+    port: int = 8642
+    """Port to listen on; 0: any that is free."""
+    rate: float = 0.0
+    """Frames a second that the page asks for at first; 0: as the episodes were recorded."""
+    players: int = 4
+    """Players at the same time; they share the predictor's batches."""
+    idle: float = 600.0
+    """Seconds without a sign of life after which a player's memory is freed."""
+    device: str = "auto"
+    """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
+    open: bool = True
+    """Open the page in the browser; ``--no-open`` only prints its link."""
+
+
 # ---------------------------------------------------------------- evaluate
 
 

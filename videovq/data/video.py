@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +64,41 @@ def video_pieces(path: str | Path, start: float | None = None) -> Iterator[UInt8
         yield torch.stack(frames)
     if not count:
         raise ValueError(f"{path}: holds no frames")
+
+
+def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor, "one h w c"]]:
+    """The first frames, one at a time, of a video that a stranger sent: decoded in memory, and by two demuxers only.
+
+    Args:
+        data: an MP4 or WebM file.
+        most: number of frames after which it stops.
+        side: height and width in pixels at most.
+
+    Raises:
+        ValueError: it is something else, is broken, or its pictures are too large.
+    """
+    kind = "mp4" if data[4:8] == b"ftyp" else "matroska" if data[:4] == b"\x1a\x45\xdf\xa3" else ""
+    if not kind:
+        raise ValueError("video: is neither MP4 nor WebM")
+    count = 0
+    try:
+        with av.open(BytesIO(data), format=kind) as container:
+            stream = _video_stream(container, "video")
+            _check_side(stream.width, stream.height, side)
+            stream.thread_type = "NONE"
+            for frame in islice(container.decode(stream), most):
+                _check_side(frame.width, frame.height, side)  # it may change on the way
+                yield torch.from_numpy(frame.to_ndarray(format="rgb24"))[None]
+                count += 1
+    except (av.FFmpegError, OSError) as error:
+        raise ValueError(f"video: cannot be decoded ({error})") from None
+    if not count:
+        raise ValueError("video: holds no frames")
+
+
+def _check_side(width: int, height: int, side: int) -> None:
+    if not (0 < width <= side and 0 < height <= side):
+        raise ValueError(f"video: its pictures are {width}x{height} pixels; {side} a side is the most")
 
 
 def frame_rate(path: str | Path) -> float:
