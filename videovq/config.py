@@ -540,6 +540,8 @@ class RolloutConfig(SamplingChoice, ModelChoice):
     context: str = ""
     """Where the context frames come from: an EpisodeStore, or a video file; empty: the example that ships with
     ``pretrained``, or ``stores/episodes``."""
+    from_video: str = ""
+    """A video file of yours, in place of ``context``."""
     episode: str = ""
     """Episode of the store (a wrong name lists them); empty: the first of ``split``."""
     split: Literal["train", "val", "test"] = "test"

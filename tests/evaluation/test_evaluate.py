@@ -54,6 +54,9 @@ def test_metrics(report: Path, predictor_run: Path, code_store: CodeStore) -> No
 
 def test_the_page_needs_nothing_else_and_a_browser_shows_it(report: Path, tmp_path: Path) -> None:
     page = (report / "report.html").read_text()
+    pictures = {path.stem: iio.imread(path) for path in report.glob("*.png")}
+    assert {"bits_per_code", "psnr", "ssim", "accuracy", "futures", "window-1", "window-6"} <= set(pictures)
+    assert all(picture.std() > 5 for picture in pictures.values())
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert page.count("data:image/gif;base64,") == 6
     for words in ("Likelihood", "PSNR (dB) by horizon", "the same way", "One context, many futures", "left"):

@@ -82,6 +82,12 @@ def test_a_users_video(config: RolloutConfig, tmp_path: Path) -> None:
     from_store = rollout(replace(config, episode="episode_000003")).codes
     config = replace(config, context=str(source / "clip.mp4"))
     assert np.array_equal(rollout(config).codes, from_store)
+    with pytest.raises(ValueError, match="from_video: takes the place of context"):
+        rollout(replace(config, from_video=config.context))
+    config = replace(config, from_video=config.context, context="")
+    assert np.array_equal(rollout(config).codes, from_store)
+    with pytest.raises(ValueError, match="nowhere.mp4"):
+        rollout(replace(config, from_video="nowhere.mp4"))
     (source / "clip.json").unlink()
     with pytest.raises(ValueError, match="context_actions"):
         rollout(config)

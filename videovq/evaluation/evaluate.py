@@ -21,8 +21,9 @@ from videovq.evaluation.motion import shift_by_action
 from videovq.evaluation.panels import counterfactual, panel, telling_windows
 from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
 from videovq.evaluation.prediction import CEILING, MEASURES, Measure, Prediction, prediction
-from videovq.evaluation.predictor_page import predictor_page
+from videovq.evaluation.predictor_page import curves, predictor_page
 from videovq.parsing import to_plain
+from videovq.pictures import write_png
 from videovq.rollout.engine import place
 from videovq.rollout.pair import Pair, load_pair, model_name, open_episodes
 from videovq.types import Sampling
@@ -41,7 +42,7 @@ class Evaluation:
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
-    """Measure, write ``metrics.json`` and ``report.html`` into ``config.out``, and print the table.
+    """Measure, write ``metrics.json``, ``report.html`` and its pictures into ``config.out``, and print the table.
 
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
@@ -79,9 +80,14 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     ]
     futures = counterfactual(*networks, store, protocol, predictor.action_spec, sampling, config.seed)
     card = predictor_run(config.predictor, config.pretrained).parent / "README.md"
-    text = predictor_page(metrics, shown, futures, card.read_text() if card.is_file() else "")
+    charts = curves(metrics)
+    text = predictor_page(metrics, charts, shown, futures, card.read_text() if card.is_file() else "")
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
+    strips = {f"window-{i + 1}": one.strip for i, one in enumerate(shown)}
+    for name, picture in {**charts, "futures": futures, **strips}.items():
+        if picture is not None:
+            write_png(out / f"{name}.png", picture)
     write_text(out / "report.html", text)
     write_json(out / "metrics.json", metrics)
     print(table(metrics))

@@ -32,13 +32,26 @@ def horizon_curves(lines: Sequence[tuple[str, dict[str, Any]]], label: str) -> n
     return drawn(chart)
 
 
+def curves(metrics: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Bits per code and every measure of quality against the horizon, by name."""
+    charts = {"bits_per_code": horizon_curves(list(metrics["bits_per_code"].items()), "bits per code")}
+    for measure in metrics["methods"]["prediction"]:
+        lines = [(name, found[measure]) for name, found in metrics["methods"].items() if measure in found]
+        charts[measure] = horizon_curves(lines, LABELS.get(measure, measure))
+    return charts
+
+
 def predictor_page(
-    metrics: dict[str, Any], panels: Sequence[Panel], counterfactual: np.ndarray | None, card: str
+    metrics: dict[str, Any],
+    charts: dict[str, np.ndarray],
+    panels: Sequence[Panel],
+    counterfactual: np.ndarray | None,
+    card: str,
 ) -> str:
     """The report of one predictor."""
     parts = [
-        *_likelihood(metrics),
-        *_quality(metrics),
+        *_likelihood(metrics, charts["bits_per_code"]),
+        *_quality(metrics, charts),
         *_obedience(metrics),
         *_pictures(panels, counterfactual),
     ]
@@ -48,7 +61,7 @@ def predictor_page(
     return page(f"{metrics['name']}: video prediction", parts)
 
 
-def _likelihood(metrics: dict[str, Any]) -> list[str]:
+def _likelihood(metrics: dict[str, Any], chart: np.ndarray) -> list[str]:
     settings, bits = metrics["settings"], metrics["bits_per_code"]
     return [
         paragraph(
@@ -67,16 +80,16 @@ def _likelihood(metrics: dict[str, Any]) -> list[str]:
             f"Exact. {metrics['bits_per_frame']:.0f} bits a frame; with a Gaussian for what the decoder misses, the"
             f" pixels cost at most {metrics['bits_per_dim_bound']:.3f} bits per dimension."
         ),
-        figure(horizon_curves(list(bits.items()), "bits per code"), "Bits per code by horizon"),
+        figure(chart, "Bits per code by horizon"),
     ]
 
 
-def _quality(metrics: dict[str, Any]) -> list[str]:
+def _quality(metrics: dict[str, Any], charts: dict[str, np.ndarray]) -> list[str]:
     parts = [heading("Quality by horizon")]
     for measure in metrics["methods"]["prediction"]:
         lines = [(name, found[measure]) for name, found in metrics["methods"].items() if measure in found]
         label = LABELS.get(measure, measure)
-        parts += [figure(horizon_curves(lines, label), f"{label} by horizon"), by_horizon(lines, _digits(measure))]
+        parts += [figure(charts[measure], f"{label} by horizon"), by_horizon(lines, _digits(measure))]
     return parts
 
 

@@ -178,8 +178,11 @@ def _row(values: Tensor) -> str:
 
 def _recording(config: RolloutConfig, pair: Pair) -> Clip:
     example = pretrained_example(config.pretrained) if config.pretrained else None
-    path = Path(config.context) if config.context else example or Path(DEFAULT_STORE)
-    if path.is_file():
+    if config.from_video and config.context:
+        raise ValueError("from_video: takes the place of context; give one of the two")
+    chosen = config.from_video or config.context
+    path = Path(chosen) if chosen else example or Path(DEFAULT_STORE)
+    if config.from_video or path.is_file():
         return read_clip(path, pair.vqvae.frame_size, pair.predictor.action_spec)
     store = open_episodes(path, pair)
     info = store.find(config.episode) if config.episode else store.split(config.split)[0]
