@@ -7,9 +7,9 @@ from pathlib import Path
 from videovq.checkpoints import pretrained_example
 from videovq.data.clip import Clip, read_clip
 from videovq.rollout.pair import Pair, open_episodes
-from videovq.rollout.write import DEFAULT_STORE
 from videovq.types import EpisodeInfo
 
+DEFAULT_STORE = "stores/episodes"
 SPLITS = ("test", "val", "train")  # the first that there is: scenes the model has not seen, if possible
 
 
@@ -27,13 +27,21 @@ def contexts(source: str, pretrained: str, pair: Pair, frames: int, most: int) -
     """
     if frames < 1:
         raise ValueError("context_frames: must be at least 1")
-    example = pretrained_example(pretrained) if pretrained else None
-    path = Path(source) if source else example or Path(DEFAULT_STORE)
-    found = _of_video(path, pair, frames) if path.is_file() else _of_store(path, pair, frames, most)
+    place = starting_place(source, pretrained)
+    video = Path(place).is_file()
+    found = _of_video(Path(place), pair, frames) if video else _of_store(place, pair, frames, most)
     if not found:
-        raise ValueError(f"{path}: has no {frames} frames in a row; choose fewer context_frames")
+        raise ValueError(f"{place}: has no {frames} frames in a row; choose fewer context_frames")
     some = min(len(found), most)
     return [found[i * len(found) // some] for i in range(some)]
+
+
+def starting_place(source: str, pretrained: str) -> str:
+    """Where context frames come from: what was asked for, else the example that ships with the model, else the usual
+    store.
+    """
+    example = pretrained_example(pretrained) if pretrained and not source else None
+    return source or str(example or DEFAULT_STORE)
 
 
 def _of_video(path: Path, pair: Pair, frames: int) -> list[Clip]:
@@ -47,8 +55,8 @@ def _of_video(path: Path, pair: Pair, frames: int) -> list[Clip]:
     return [_cut(clip, start, frames, f"{path.stem} {start}") for start in range(0, last + 1, frames)]
 
 
-def _of_store(path: Path, pair: Pair, frames: int, most: int) -> list[Clip]:
-    store = open_episodes(path, pair)
+def _of_store(folder: str, pair: Pair, frames: int, most: int) -> list[Clip]:
+    store = open_episodes(folder, pair)
     split = next(name for name in SPLITS if any(info.split == name for info in store.episodes))
     places = [(info, start) for info in store.split(split) if (start := _unbroken(info, frames)) is not None]
     some = min(len(places), most)
