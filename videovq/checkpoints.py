@@ -12,9 +12,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from videovq.config import TrainPredictorConfig, TrainVQVAEConfig, VQVAEConfig
+from videovq.config import TrainPredictorConfig, TrainPriorConfig, TrainVQVAEConfig, VQVAEConfig
 from videovq.data.store import write_tensors
 from videovq.models.build import build_predictor
+from videovq.models.frame_prior import FramePrior
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config, to_plain
@@ -157,6 +158,34 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"])
     _load(folder, network)
     return TrainedPredictor(network, config, spec, facts["fps"], facts["vqvae"])
+
+
+@dataclass(frozen=True)
+class TrainedPrior:
+    """A frame prior from its run.
+
+    Attributes:
+        levels: names of the levels it knows, in the order of their numbers.
+        vqvae: fingerprint of the VQ-VAE whose codes it models.
+    """
+
+    network: FramePrior
+    levels: list[str]
+    vqvae: str
+
+
+def load_prior(run: str | Path) -> TrainedPrior:
+    """Rebuild a frame prior from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "prior")
+    facts, config = _facts(folder), read_config(TrainPriorConfig, folder / "config.yaml")
+    codebook = load_file(folder / WEIGHTS)["codebook"]
+    network = FramePrior(config.model, tuple(facts["grid"]), codebook, len(facts["levels"]))
+    _load(folder, network)
+    return TrainedPrior(network, facts["levels"], facts["vqvae"])
 
 
 def fingerprint(config: Any, network: nn.Module) -> str:

@@ -34,6 +34,9 @@ COMMANDS = {
     "train predictor": Command(
         "videovq.training.predictor", "train", config.TrainPredictorConfig, "CodeStore -> predictor run"
     ),
+    "train prior": Command(
+        "videovq.training.prior", "train", config.TrainPriorConfig, "CodeStore -> a prior of single frames"
+    ),
     "rollout": Command(
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
@@ -43,6 +46,9 @@ COMMANDS = {
     ),
     "evaluate long": Command(
         "videovq.evaluation.long", "evaluate", config.EvaluateLongConfig, "do rollouts of hundreds of frames hold?"
+    ),
+    "evaluate prior": Command(
+        "videovq.evaluation.prior", "evaluate", config.EvaluatePriorConfig, "bits of single frames, and drawn ones"
     ),
     "evaluate": Command(
         "videovq.evaluation.evaluate", "evaluate", config.EvaluateConfig, "bits, quality by horizon, controls: a report"

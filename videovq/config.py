@@ -504,6 +504,41 @@ class TrainPredictorConfig:
     """Part of the windows that are trained without their actions; guidance in a rollout needs some."""
 
 
+@dataclass(frozen=True)
+class FramePriorConfig:
+    """Gated PixelCNN over the codes of single frames."""
+
+    width: int = 96
+    """Channels."""
+    embedding: int = 64
+    """Width of a code's vector at the input."""
+    decoder_layers: int = 10
+    """Gated layers."""
+    attention_every: int = 0
+    """A layer of causal attention after that many gated ones (VQ-VAE-2); 0: none."""
+    heads: int = 4
+    """Attention heads."""
+
+
+@dataclass(frozen=True)
+class TrainPriorConfig:
+    """Train a prior of single frames on a CodeStore."""
+
+    store: str = "stores/codes"
+    """Folder of the CodeStore."""
+    run: str = "runs/prior"
+    """Run folder; an interrupted run continues there."""
+    model: FramePriorConfig = field(default_factory=FramePriorConfig)
+    """The network."""
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
+    """Length, batch, precision, logging."""
+    level_dropout: float = 0.1
+    """Part of the frames that are learnt without their level, so that frames of any level can be drawn, and guidance
+    used."""
+
+
 # ---------------------------------------------------------------- rollout
 
 
@@ -613,6 +648,28 @@ class PlayConfig(SamplingChoice, ModelChoice):
 
 
 # ---------------------------------------------------------------- evaluate
+
+
+@dataclass(frozen=True)
+class EvaluatePriorConfig(SamplingChoice):
+    """Bits of a frame prior beside simple models, and frames that it draws."""
+
+    prior: str = "runs/prior"
+    """Run folder of the prior."""
+    vqvae: str = "runs/vqvae"
+    """Run folder of the VQ-VAE that wrote its codes."""
+    pretrained: str = ""
+    """Name of a model that ships with videovq, in place of ``vqvae``."""
+    store: str = "stores/codes"
+    """Folder of the CodeStore."""
+    split: Literal["train", "val", "test"] = "test"
+    """Split to measure on."""
+    samples: int = 8
+    """Frames drawn of each level."""
+    guidance: float = 1.0
+    """How strongly the level acts; 1: as the prior learnt it."""
+    out: str = "reports/prior"
+    """Folder of ``metrics.json`` and ``samples.png``."""
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,17 @@ class FrameBatch:
 
 
 @dataclass(frozen=True)
+class LevelBatch:
+    """Independent frames of codes, and the number of the level of each."""
+
+    codes: Int64[Tensor, "b y x"]
+    levels: Int64[Tensor, "b"]
+
+    def to(self, *args: Any, **kwargs: Any) -> LevelBatch:
+        return LevelBatch(self.codes.to(*args, **kwargs), self.levels.to(*args, **kwargs))
+
+
+@dataclass(frozen=True)
 class CodeBatch:
     """Windows of consecutive code grids with the action taken after each."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from videovq.data.pool import Pool
 from videovq.data.store import CodeStore, EpisodeStore, Store
 from videovq.data.windows import windows
-from videovq.types import CodeBatch, FrameBatch
+from videovq.types import CodeBatch, FrameBatch, LevelBatch
 
 Batch = TypeVar("Batch")
 
@@ -151,6 +151,46 @@ class CodeData(L.LightningDataModule):
         return make
 
 
+class LevelData(L.LightningDataModule):
+    """Single frames of codes with the number of their level: random ones of ``train``, every one of ``val``.
+
+    Attributes:
+        levels: the levels of ``train``, in the order of their numbers; others count as any level.
+    """
+
+    def __init__(self, store: CodeStore, batch_size: int, steps: int, seed: int) -> None:
+        super().__init__()
+        self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
+        self.levels = sorted({info.level for info in store.split("train")})
+        self.places = {split: _places(store, split) for split in ("train", "val")}
+
+    def train_dataloader(self) -> RandomBatches[LevelBatch]:
+        assert self.trainer is not None
+        ranks, places = (self.trainer.global_rank, self.trainer.world_size), self.places["train"]
+        pool = _pool(self.store, places[:, 0], self.batch_size, self.seed, *ranks)
+        make = self._batch("train")
+        return RandomBatches(len(places), make, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
+
+    def val_dataloader(self) -> Batches[LevelBatch]:
+        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size)
+
+    def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], LevelBatch]:
+        infos = self.store.split(split)
+        numbers = torch.tensor([number_of(self.levels, info.level) for info in infos])
+        levels = numbers.repeat_interleave(torch.tensor([info.length for info in infos]))
+
+        def make(chosen: Int64[Tensor, "b"]) -> LevelBatch:
+            rows = [self.store.shard(int(shard))["codes"][row] for shard, row in self.places[split][chosen]]
+            return LevelBatch(torch.stack(rows).long(), levels[chosen])
+
+        return make
+
+
+def number_of(levels: list[str], level: str) -> int:
+    """The number of a level; of one that is not among them, the number after the last."""
+    return levels.index(level) if level in levels else len(levels)
+
+
 def _pool(store: Store, shards: Int64[Tensor, "n"], batch: int, seed: int, rank: int, ranks: int) -> Pool | None:
     """None where every shard can be open, or the batch does not divide (which is refused elsewhere)."""
     size = store.place.open_files
@@ -159,7 +199,7 @@ def _pool(store: Store, shards: Int64[Tensor, "n"], batch: int, seed: int, rank:
     return Pool(shards, size, batch // ranks, seed, rank, ranks)
 
 
-def _places(store: EpisodeStore, split: str) -> Int64[Tensor, "n 2"]:
+def _places(store: Store, split: str) -> Int64[Tensor, "n 2"]:
     """(shard, row) of every frame of a split."""
     parts = []
     for info in store.split(split):

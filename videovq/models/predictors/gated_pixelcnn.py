@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import embedding, pad, relu
 
-from videovq.config import PixelCNNPredictorConfig
+from videovq.config import FramePriorConfig, PixelCNNPredictorConfig
 from videovq.models.predictors.contract import Choose, FrameDecoder
 
 REACH = 2  # rows above and columns to the left that a convolution sees, besides its own
@@ -58,7 +58,11 @@ class GatedPixelCNN(FrameDecoder):
     """See the module's docstring."""
 
     def __init__(
-        self, config: PixelCNNPredictorConfig, grid: tuple[int, int], codebook_size: int, code_dim: int
+        self,
+        config: PixelCNNPredictorConfig | FramePriorConfig,
+        grid: tuple[int, int],
+        codebook_size: int,
+        code_dim: int,
     ) -> None:
         super().__init__(config.width, codebook_size, code_dim)
         width = config.width
@@ -78,10 +82,10 @@ class GatedPixelCNN(FrameDecoder):
         x = self.look(rearrange(embedding(codes, table), "n y x e -> n e y x"))
         # Shifted by one row and by one column, so that plain causal convolutions never see the code itself.
         v, h = pad(x, (0, 0, 1, -1)), pad(x, (1, -1))
-        for layer in self._gated():
+        for i, layer in enumerate(self._gated()):
             for_v, for_h = layer.condition(context).chunk(2, dim=1)
             v, above = layer.vertical(pad(v, (REACH, REACH, REACH, 0)), for_v)
-            h = h + layer.horizontal(pad(h, (REACH, 0)), above, for_h)
+            h = self._between(i, h + layer.horizontal(pad(h, (REACH, 0)), above, for_h))
         return self._scores(rearrange(h, "n w y x -> n y x w"), codebook)
 
     def draw(
@@ -120,6 +124,10 @@ class GatedPixelCNN(FrameDecoder):
                 row = self.look(rearrange(embedding(codes[:, r : r + 1], table), "n y x e -> n e y x"))
                 v[0, :, :, r + 1 + REACH, REACH:-REACH] = row[:, :, 0]
         return codes
+
+    def _between(self, layer: int, h: Float[Tensor, "n w y x"]) -> Float[Tensor, "n w y x"]:
+        """What happens after a layer; nothing here."""
+        return h
 
     def _gated(self) -> Iterator[GatedLayer]:
         return (layer for layer in self.layers if isinstance(layer, GatedLayer))
