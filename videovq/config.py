@@ -521,6 +521,38 @@ class FramePriorConfig:
 
 
 @dataclass(frozen=True)
+class SecondStageConfig:
+    """A VQ-VAE on top of the first one's codes (van den Oord et al. 2017, section 4.2)."""
+
+    latents: int = 3
+    """Codes of a frame."""
+    code_dim: int = 64
+    """D, width of their vectors."""
+    quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(restart_below=0.1))
+    """How each vector becomes a code; every latent has a codebook of its own."""
+    decoder: FramePriorConfig = field(default_factory=lambda: FramePriorConfig(decoder_layers=8))
+    """The PixelCNN that decodes."""
+    hidden_part: float = 0.3
+    """Part of the earlier codes that the decoder is not shown in training, so that it needs the latents."""
+
+
+@dataclass(frozen=True)
+class TrainSecondStageConfig:
+    """Train a second-stage VQ-VAE on the single frames of a CodeStore."""
+
+    store: str = "stores/codes"
+    """Folder of the CodeStore."""
+    run: str = "runs/second_stage"
+    """Run folder; an interrupted run continues there."""
+    model: SecondStageConfig = field(default_factory=SecondStageConfig)
+    """The network."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
+    """Length, batch, precision, logging."""
+
+
+@dataclass(frozen=True)
 class TrainPriorConfig:
     """Train a prior of single frames on a CodeStore."""
 
