@@ -12,11 +12,18 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from videovq.config import TrainPredictorConfig, TrainPriorConfig, TrainVQVAEConfig, VQVAEConfig
+from videovq.config import (
+    TrainPredictorConfig,
+    TrainPriorConfig,
+    TrainSecondStageConfig,
+    TrainVQVAEConfig,
+    VQVAEConfig,
+)
 from videovq.data.store import write_tensors
 from videovq.models.build import build_predictor
 from videovq.models.frame_prior import FramePrior
 from videovq.models.predictors.predictor import Predictor
+from videovq.models.second_stage import SecondStage
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config, to_plain
 from videovq.types import ActionSpec
@@ -186,6 +193,27 @@ def load_prior(run: str | Path) -> TrainedPrior:
     network = FramePrior(config.model, tuple(facts["grid"]), codebook, len(facts["levels"]))
     _load(folder, network)
     return TrainedPrior(network, facts["levels"], facts["vqvae"])
+
+
+@dataclass(frozen=True)
+class TrainedSecondStage:
+    """A second-stage VQ-VAE from its run; ``vqvae``: fingerprint of the first stage."""
+
+    network: SecondStage
+    vqvae: str
+
+
+def load_second_stage(run: str | Path) -> TrainedSecondStage:
+    """Rebuild a second-stage VQ-VAE from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "second-stage")
+    facts, config = _facts(folder), read_config(TrainSecondStageConfig, folder / "config.yaml")
+    network = SecondStage(config.model, tuple(facts["grid"]), load_file(folder / WEIGHTS)["codebook"])
+    _load(folder, network)
+    return TrainedSecondStage(network, facts["vqvae"])
 
 
 def fingerprint(config: Any, network: nn.Module) -> str:

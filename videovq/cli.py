@@ -37,6 +37,9 @@ COMMANDS = {
     "train prior": Command(
         "videovq.training.prior", "train", config.TrainPriorConfig, "CodeStore -> a prior of single frames"
     ),
+    "train second-stage": Command(
+        "videovq.training.second_stage", "train", config.TrainSecondStageConfig, "CodeStore -> three codes a frame"
+    ),
     "rollout": Command(
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
@@ -46,6 +49,12 @@ COMMANDS = {
     ),
     "evaluate long": Command(
         "videovq.evaluation.long", "evaluate", config.EvaluateLongConfig, "do rollouts of hundreds of frames hold?"
+    ),
+    "evaluate second-stage": Command(
+        "videovq.evaluation.second_stage",
+        "evaluate",
+        config.EvaluateSecondStageConfig,
+        "are its codes used, and what becomes of frames",
     ),
     "evaluate prior": Command(
         "videovq.evaluation.prior", "evaluate", config.EvaluatePriorConfig, "bits of single frames, and drawn ones"

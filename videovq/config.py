@@ -683,6 +683,26 @@ class PlayConfig(SamplingChoice, ModelChoice):
 
 
 @dataclass(frozen=True)
+class EvaluateSecondStageConfig(SamplingChoice):
+    """Whether a second-stage VQ-VAE uses its codes, and frames that went through them."""
+
+    second_stage: str = "runs/second_stage"
+    """Run folder of the second stage."""
+    vqvae: str = "runs/vqvae"
+    """Run folder of the first-stage VQ-VAE."""
+    pretrained: str = ""
+    """Name of a model that ships with videovq, in place of ``vqvae``."""
+    store: str = "stores/codes"
+    """Folder of the CodeStore."""
+    split: Literal["train", "val", "test"] = "test"
+    """Split to measure on."""
+    shown: int = 8
+    """Frames reconstructed, and drawn in each of four rows."""
+    out: str = "reports/second_stage"
+    """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
+
+
+@dataclass(frozen=True)
 class EvaluatePriorConfig(SamplingChoice):
     """Bits of a frame prior beside simple models, and frames that it draws."""
 

@@ -112,7 +112,7 @@ class SecondStage(nn.Module):
         )
         self.place = nn.Parameter(torch.randn(width, *grid) * 0.02)
         self.decoder = GatedPixelCNN(config.decoder, grid, *codebook.shape)
-        self.prior = LatentPrior(config.latents, next(self._quantizers()).codebook_size)
+        self.prior = LatentPrior(config.latents, next(self.each_quantizer()).codebook_size)
 
     def forward(self, codes: Int64[Tensor, "b y x"]) -> SecondStageOutput:
         """Encode, quantize, and score the codes given the latents. In training the decoder's input lacks a part of the
@@ -120,7 +120,7 @@ class SecondStage(nn.Module):
         """
         table = self.codes(self.codebook)
         vectors = self._vectors(codes, table)
-        found = [q(part[:, :, None, None]) for q, part in zip(self._quantizers(), vectors, strict=True)]
+        found = [q(part[:, :, None, None]) for q, part in zip(self.each_quantizer(), vectors, strict=True)]
         latents = torch.cat([one.codes.flatten(1) for one in found], dim=1)
         seen = codes
         if self.training and self.hidden_part:
@@ -135,7 +135,7 @@ class SecondStage(nn.Module):
     def encode(self, codes: Int64[Tensor, "b y x"]) -> Int64[Tensor, "b latents"]:
         """The latents of grids of codes."""
         vectors = self._vectors(codes, self.codes(self.codebook))
-        parts = [q.encode(part[:, :, None, None]) for q, part in zip(self._quantizers(), vectors, strict=True)]
+        parts = [q.encode(part[:, :, None, None]) for q, part in zip(self.each_quantizer(), vectors, strict=True)]
         return torch.cat([part.flatten(1) for part in parts], dim=1)
 
     @torch.inference_mode()
@@ -165,7 +165,8 @@ class SecondStage(nn.Module):
             latents = torch.cat([latents, drawn], dim=1)
         return latents
 
-    def _quantizers(self) -> Iterator[Quantizer]:
+    def each_quantizer(self) -> Iterator[Quantizer]:
+        """The quantizer of every latent."""
         return (q for q in self.quantizers if isinstance(q, Quantizer))
 
     def _vectors(
@@ -175,7 +176,7 @@ class SecondStage(nn.Module):
         return encoded.chunk(self.latents, dim=1)
 
     def _look_up(self, latents: Int64[Tensor, "b latents"]) -> Float[Tensor, "b latents_d"]:
-        parts = [q.look_up(latents[:, i]) for i, q in enumerate(self._quantizers())]
+        parts = [q.look_up(latents[:, i]) for i, q in enumerate(self.each_quantizer())]
         return torch.cat(parts, dim=1)
 
     def _context(self, vectors: Float[Tensor, "b latents_d"]) -> Float[Tensor, "b w y x"]:

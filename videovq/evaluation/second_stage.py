@@ -1,0 +1,107 @@
+"""``videovq evaluate second-stage``: are the latents used, and what do frames look like that went through them?"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from videovq import __version__
+from videovq.checkpoints import load_second_stage, load_vqvae, vqvae_run
+from videovq.config import EvaluateSecondStageConfig
+from videovq.data.store import CodeStore, write_json
+from videovq.models.quantizers.contract import perplexity
+from videovq.models.sampling import gumbel
+from videovq.models.second_stage import SecondStage
+from videovq.models.vqvae import VQVAE
+from videovq.parsing import to_plain
+from videovq.pictures import labelled_rows, write_png
+from videovq.progress import progress
+from videovq.rollout.engine import decode_codes
+from videovq.types import Sampling
+
+BATCH = 32
+
+
+def evaluate(config: EvaluateSecondStageConfig) -> dict[str, Any]:
+    """Write ``metrics.json``, ``reconstructions.png`` and ``samples.png`` into ``config.out``, and print the bits.
+
+    Raises:
+        ValueError: runs and store do not belong together, or a setting cannot be used.
+    """
+    if config.shown < 1:
+        raise ValueError("shown: must be at least 1")
+    sampling = Sampling(config.temperature, config.top_k, config.top_p)
+    trained, store = load_second_stage(config.second_stage), CodeStore(config.store)
+    vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
+    if not trained.vqvae == vqvae.fingerprint == store.header.fingerprint:
+        raise ValueError("vqvae: second stage, VQ-VAE and store must be of the same codes")
+    network = trained.network
+    codes = torch.cat([store.read(info).codes for info in store.split(config.split)])
+    latents = torch.cat([network.encode(part) for part in codes.split(BATCH)])
+    other = latents[torch.randperm(len(latents), generator=torch.Generator().manual_seed(config.seed))]
+    with torch.inference_mode():
+        prior = float(network.prior.nll(latents).mean()) / math.log(2)
+    metrics: dict[str, Any] = {
+        "videovq": __version__,
+        "settings": to_plain(config),
+        "frames": len(codes),
+        "bits_per_frame_of_latents": network.latents * math.log2(next(network.each_quantizer()).codebook_size),
+        "perplexity": [perplexity(one.bincount().float()) for one in latents.unbind(1)],
+        "bits_per_latent": prior,
+        "bits_per_code": {
+            "with its latents": bits(network, codes, latents, "its own latents"),
+            "with another frame's": bits(network, codes, other, "another frame's"),
+        },
+    }
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = torch.linspace(0, len(codes) - 1, config.shown).long()
+    write_png(
+        out / "reconstructions.png", reconstructions(network, vqvae.network, codes[chosen], sampling, config.seed)
+    )
+    write_png(out / "samples.png", samples(network, vqvae.network, config.shown, sampling, config.seed))
+    write_json(out / "metrics.json", metrics)
+    for name, value in metrics["bits_per_code"].items():
+        print(f"{name:<24} {value:.3f} bits per code")
+    used = ", ".join(f"{one:.0f}" for one in metrics["perplexity"])
+    print(f"perplexity of the latents {used}; {prior:.2f} bits each by their prior\nwritten to {out}/")
+    return metrics
+
+
+def bits(network: SecondStage, codes: torch.Tensor, latents: torch.Tensor, what: str) -> float:
+    """Mean bits per code of grids, given latents."""
+    total = 0.0
+    with progress(len(codes), what, "frame") as bar:
+        for part, told in zip(codes.split(BATCH), latents.split(BATCH), strict=True):
+            total += float(network.score(part, told).sum())
+            bar.update(len(part))
+    return total / codes.numel() / math.log(2)
+
+
+def reconstructions(
+    network: SecondStage, vqvae: VQVAE, codes: torch.Tensor, sampling: Sampling, seed: int
+) -> np.ndarray:
+    """The first stage's reconstructions above two draws of the second's, uint8 ``h w c``."""
+    latents = network.encode(codes)
+    rows = [("first stage", codes)]
+    for i in range(2):
+        noise = gumbel((len(codes), *network.grid, len(network.codebook)), torch.Generator().manual_seed(seed + i))
+        rows.append((f"{network.latents} codes, draw {i + 1}", network.decode(latents, noise, sampling)))
+    pictures = [(name, list(decode_codes(vqvae, grid[:, None])[:, 0].numpy())) for name, grid in rows]
+    return labelled_rows([str(i + 1) for i in range(len(codes))], pictures, 1)
+
+
+def samples(network: SecondStage, vqvae: VQVAE, count: int, sampling: Sampling, seed: int) -> np.ndarray:
+    """Frames whose latents the prior drew, four rows, uint8 ``h w c``."""
+    rows = []
+    for row in range(4):
+        generator = torch.Generator().manual_seed(seed + row)
+        latents = network.draw_latents(count, generator)
+        noise = gumbel((count, *network.grid, len(network.codebook)), generator)
+        drawn = network.decode(latents, noise, sampling)
+        rows.append((f"{row + 1}", list(decode_codes(vqvae, drawn[:, None])[:, 0].numpy())))
+    return labelled_rows([str(i + 1) for i in range(count)], rows, 1)
