@@ -19,6 +19,8 @@ READERS = {  # in the order in which they are asked whether they know a folder: 
     "teco_minecraft": "teco:TecoMinecraftReader",
     "arrays": "arrays:ArraysReader",
     "videos": "videos:VideosReader",
+    "cifar10": "cifar10:CIFAR10Reader",
+    "images": "images:ImagesReader",
 }
 
 

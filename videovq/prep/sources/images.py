@@ -1,0 +1,61 @@
+"""Folders of pictures: PNG, JPEG, WebP, BMP or TIFF. Up to 100 of a folder make an episode, whose level is the folder.
+
+Pictures follow from no action, so every one is followed by a discontinuity: they serve what learns from single frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+
+from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_below, split_in_path
+from videovq.types import ActionSpec
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+TOGETHER = 100  # pictures in an episode
+
+
+class ImagesReader(Reader):
+    """See the module's docstring."""
+
+    alignment = "pictures without actions"
+    declarable = ()
+    index = ()
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        return any(path.suffix.lower() in ENDINGS for path in folder.rglob("*"))
+
+    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+        by_folder: dict[Path, list[Path]] = {}
+        for path in files_below(folder, (*ENDINGS, *(ending.upper() for ending in ENDINGS)), without):
+            by_folder.setdefault(path.parent, []).append(path)
+        found = {}
+        for parent, paths in sorted(by_folder.items()):
+            for number, at in enumerate(range(0, len(paths), TOGETHER)):
+                name = (parent.relative_to(folder) / f"{number:04d}").as_posix()
+                some = tuple(paths[at : at + TOGETHER])
+                found[name] = Place(some[0], some, str(number), parent.name, split_in_path(some[0], folder))
+        return found
+
+    def read(self, place: Place) -> RawEpisode:
+        count = len(place.files)
+        spec = ActionSpec("none")
+        return RawEpisode(
+            lambda: _pictures(place.files), spec.tensor([[]] * count, ""), spec, 1.0, tuple(range(count - 1))
+        )
+
+
+def _pictures(paths: Sequence[Path]) -> Iterator[UInt8[Tensor, "n h w c"]]:
+    for path in paths:
+        try:
+            with Image.open(path) as picture:
+                yield torch.from_numpy(np.array(picture.convert("RGB")))[None]
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(f"{path}: cannot be read as a picture ({error})") from None
