@@ -1,4 +1,4 @@
-"""CIFAR-10 as torchvision keeps it: the folder that holds ``cifar-10-batches-py``. 500 pictures of a class an episode."""
+"""CIFAR-10 as torchvision keeps it, in ``cifar-10-batches-py``; 500 pictures of a class are an episode."""
 
 from __future__ import annotations
 
