@@ -16,8 +16,11 @@ from videovq.types import Sampling
 vqvae, predictor = load_vqvae(sys.argv[1]), load_predictor(sys.argv[2])
 check_pair(vqvae, predictor)
 store, sampling = EpisodeStore(sys.argv[3]), Sampling(float(sys.argv[4]) if len(sys.argv) > 4 else 1.0)
-print(f"{'action held':<20} {'recorded':>9} {'predicted':>10} {'right way':>10}   (columns a frame; of 50 rollouts)")
+print("columns a frame, and how many of 50 rollouts, and of 50 recorded stretches, turn the right way")
+print(f"{'action held':<20} {'recorded':>9} {'predicted':>10} {'rollouts':>9} {'recorded':>9}")
 for name in sys.argv[5:] or ["look_left", "look_right"]:
     action = predictor.action_spec.parse(name, "ACTION")
     found = turn(vqvae.network, predictor.network, store, "test", action, sampling=sampling)
-    print(f"{name:<20} {found.recorded:>9.1f} {found.predicted:>10.1f} {found.right:>10.0%}")
+    print(
+        f"{name:<20} {found.recorded:>9.1f} {found.predicted:>10.1f} {found.right:>9.0%} {found.recorded_right:>9.0%}"
+    )

@@ -10,10 +10,11 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import vqvae_config
 from videovq import checkpoints
 from videovq.checkpoints import WEIGHTS, export, load_predictor, load_vqvae, pretrained_run
-from videovq.config import EncodeConfig, RolloutConfig, VQVAEConfig
+from videovq.config import EncodeConfig, ModelChoice, RolloutConfig, VQVAEConfig
+from videovq.data.clip import read_clip
 from videovq.data.store import EpisodeStore
 from videovq.frames import psnr, to_float, to_uint8
-from videovq.rollout.pair import check_pair
+from videovq.rollout.pair import check_pair, load_pair
 from videovq.rollout.write import rollout
 from videovq.training import vqvae
 from videovq.training.encode import encode
@@ -126,5 +127,28 @@ def test_what_ships_loads_offline_and_has_its_card(name: str) -> None:
     assert (again - frames).pow(2).mean() < 0.5 * frames.var(), "grey squares are still that"
 
 
-def test_dmlab_and_vizdoom_ship() -> None:
-    assert SHIPPED == ["dmlab", "vizdoom"]
+def test_what_ships() -> None:
+    assert SHIPPED == ["dmlab", "dmlab-small", "vizdoom"]
+
+
+@pytest.mark.parametrize("name", ["dmlab-small", "vizdoom"])
+def test_a_world_ships_with_its_predictor(name: str) -> None:
+    pair = load_pair(ModelChoice(pretrained=name))
+    files = [path for part in ("vqvae", "predictor") for path in pretrained_run(name, part).iterdir()]
+    assert sum(path.stat().st_size for path in files) < 25e6
+    assert pair.predictor.network.grid == (21, 21)
+    assert "videovq train predictor" in (checkpoints.PRETRAINED / name / "README.md").read_text()
+
+
+def test_a_rollout_straight_after_installation(tmp_path: Path) -> None:
+    config = RolloutConfig(pretrained="dmlab-small", temperature=0.0, out=str(tmp_path / "r"))
+    found = rollout(config)
+    assert found.frames is not None
+    example = read_clip(
+        checkpoints.PRETRAINED / "dmlab-small" / "example.mp4", (84, 84), load_pair(config).predictor.action_spec
+    )
+    ours, copied = (
+        psnr(frames, example.frames[6:16]).mean()
+        for frames in (found.frames[0], example.frames[5].expand(10, -1, -1, -1))
+    )
+    assert ours > copied + 1.5

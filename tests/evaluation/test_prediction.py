@@ -206,5 +206,6 @@ def test_turns(episode_store: EpisodeStore) -> None:
     knowing = turn(Colours(), Knowing(), episode_store, "train", LEFT, contexts=9, frames=3)
     assert (knowing.recorded, knowing.predicted, knowing.rollouts) == (4.0, 4.0, 9)
     assert knowing.right > 0.85
+    assert knowing.recorded_right > 0.85
     deaf = turn(Colours(), Knowing(deaf=True), episode_store, "train", LEFT, contexts=9, frames=3)
     assert deaf.right == 0

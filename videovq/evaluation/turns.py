@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from videovq.data.motion import brightness, horizontal_shift
 from videovq.data.store import EpisodeStore
@@ -27,12 +29,15 @@ class Turn:
             right.
         predicted: the same in the rollouts.
         right: part of the rollouts whose median shift has the recorded sign.
+        recorded_right: the same part of stretches of episodes in which the action was held as long: what can be
+            measured at all. Nan where there are none.
         rollouts: number of rollouts.
     """
 
     recorded: float
     predicted: float
     right: float
+    recorded_right: float
     rollouts: int
 
 
@@ -58,8 +63,29 @@ def turn(
     given = torch.stack([p.actions[: context - 1] for p in parts])
     held = torch.full((contexts, frames, 1), action)
     drawn = predict_codes(predictor, codes, given, held, sampling, [seed + i for i in range(contexts)])
-    grey = brightness(decode_codes(vqvae, torch.cat([codes[:, -1:], drawn], dim=1)))
-    shifts = horizontal_shift(grey[:, :-1], grey[:, 1:]).float().median(dim=1).values
+    shifts = _median_shift(decode_codes(vqvae, torch.cat([codes[:, -1:], drawn], dim=1)))
     recorded = shift_by_action(store, split)[action]
-    right = (shifts.sign() == math.copysign(1, recorded)).float().mean()
-    return Turn(recorded, float(shifts.median()), float(right), contexts)
+    sign = math.copysign(1, recorded)
+    stretches = _held(store, split, action, frames, contexts)
+    really = float((_median_shift(stretches).sign() == sign).float().mean()) if len(stretches) else math.nan
+    right = float((shifts.sign() == sign).float().mean())
+    return Turn(recorded, float(shifts.median()), right, really, contexts)
+
+
+def _median_shift(frames: UInt8[Tensor, "b t h w c"]) -> Float[Tensor, "b"]:
+    """Median sideways motion of each sequence, in columns a frame."""
+    grey = brightness(frames)
+    return horizontal_shift(grey[:, :-1], grey[:, 1:]).float().median(dim=1).values
+
+
+def _held(store: EpisodeStore, split: str, action: int, frames: int, most: int) -> UInt8[Tensor, "b t h w c"]:
+    """Stretches of episodes in which the action is held, spread over the split."""
+    found = []
+    for window in windows(store.split(split), frames + 1):
+        taken = store.read(window.episode, window.start, window.start + frames).actions
+        if (taken == action).all():
+            found.append(window)
+    chosen = [found[i] for i in torch.linspace(0, len(found) - 1, min(most, len(found))).long().tolist()]
+    parts = [store.read(w.episode, w.start, w.start + frames + 1).frames for w in chosen]
+    height, width = store.header.grid
+    return torch.stack(parts) if parts else torch.empty(0, frames + 1, height, width, 3, dtype=torch.uint8)
