@@ -94,7 +94,7 @@ def run_and_kill(words: list[str], until: Path) -> None:
 
 def vqvae_config(store: EpisodeStore, run: Path, steps: int = 300, **model: object) -> TrainVQVAEConfig:
     return TrainVQVAEConfig(
-        store=str(store.folder),
+        store=str(store),
         run=str(run),
         model=VQVAEConfig(
             **{"hidden": 16, "residual_hidden": 8, "code_dim": 8, "quantizer": EMAConfig(codebook_size=32), **model}
@@ -119,7 +119,7 @@ SMALL_PATCH = PatchPredictorConfig(
 
 def predictor_config(store: CodeStore, run: Path, steps: int = 40) -> TrainPredictorConfig:
     return TrainPredictorConfig(
-        store=str(store.folder),
+        store=str(store),
         run=str(run),
         model=SMALL_PATCH,
         optimizer=OptimizerConfig(learning_rate=3e-3, warmup_steps=2),
@@ -140,7 +140,7 @@ def vqvae_run(episode_store: EpisodeStore, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="session")
 def code_store(episode_store: EpisodeStore, vqvae_run: Path, tmp_path_factory: pytest.TempPathFactory) -> CodeStore:
     out = tmp_path_factory.mktemp("stores") / "codes"
-    return encode(EncodeConfig(store=str(episode_store.folder), vqvae=str(vqvae_run), out=str(out)))
+    return encode(EncodeConfig(store=str(episode_store), vqvae=str(vqvae_run), out=str(out)))
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def test_pretrained_is_found_by_name(exported: Path, episode_store: EpisodeStore
     assert pretrained_run("small") == exported
     with pytest.raises(ValueError, match="no vqvae called 'large'; choose from: small"):
         pretrained_run("large")
-    settings = EncodeConfig(store=str(episode_store.folder), pretrained="small", out=str(tmp_path / "codes"))
+    settings = EncodeConfig(store=str(episode_store), pretrained="small", out=str(tmp_path / "codes"))
     assert encode(settings).header.fingerprint == load_vqvae(exported).fingerprint
 
 
@@ -62,7 +62,7 @@ def test_a_predictor_ships_with_its_vqvae(
     export(vqvae_run, predictor_run, tmp_path / "shipped" / "both")
     export(vqvae_run, None, tmp_path / "shipped" / "alone")
     check_pair(load_vqvae(pretrained_run("both")), load_predictor(pretrained_run("both", "predictor")))
-    config = RolloutConfig(pretrained="both", context=str(episode_store.folder), out=str(tmp_path / "r"), frames=3)
+    config = RolloutConfig(pretrained="both", context=str(episode_store), out=str(tmp_path / "r"), frames=3)
     shipped = rollout(config)
     video = recordings / "episode_000009.mp4"
     for path in (video, video.with_suffix(".json")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -22,6 +23,9 @@ class Command(NamedTuple):
 COMMANDS = {
     "record": Command("videovq.prep.record", "record", config.RecordConfig, "record episodes from an environment"),
     "prep": Command("videovq.prep.prepare", "prepare", config.PrepConfig, "videos + actions -> EpisodeStore"),
+    "import tokens": Command(
+        "videovq.prep.tokens", "import_tokens", config.ImportTokensConfig, "a 1X token dump -> a CodeStore"
+    ),
     "inspect": Command("videovq.prep.inspect", "inspect", config.InspectConfig, "what is in a store, and what is odd"),
     "train vqvae": Command("videovq.training.vqvae", "train", config.TrainVQVAEConfig, "EpisodeStore -> VQ-VAE run"),
     "encode": Command(
@@ -33,6 +37,7 @@ COMMANDS = {
     "rollout": Command(
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
+    "play": Command("videovq.play.command", "play", config.PlayConfig, "walk through the learned world in the browser"),
     "evaluate vqvae": Command(
         "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
     ),
@@ -48,6 +53,9 @@ COMMANDS = {
     ),
     "demo": Command("videovq.demo", "demo", config.DemoConfig, "record ViZDoom and run every stage, small"),
 }
+
+
+UNABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # no room, no right to write
 
 
 def usage() -> str:
@@ -76,6 +84,11 @@ def main(arguments: list[str] | None = None) -> int:
         getattr(import_module(command.module), command.function)(settings)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+        print(f"error: {error}; run the same command again when that is mended, and it continues", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)

@@ -74,35 +74,107 @@ class RecordConfig:
 
 
 @dataclass(frozen=True)
+class DeclareConfig:
+    """What recordings leave open. Empty: as they say themselves, or as their format always has it."""
+
+    fps: float = 0.0
+    """Frames a second."""
+    action_names: list[str] = field(default_factory=list)
+    """What the numbers 0, 1, ... of a discrete action mean."""
+    action_sizes: list[int] = field(default_factory=list)
+    """Number of choices of each number in an action; one: discrete; several: multi-discrete."""
+    actions_at: Literal["", "after", "before"] = ""
+    """Which action is stored beside a frame: the one taken ``after`` it was seen, or the one taken ``before``, which
+    led to it."""
+    colours: Literal["", "rgb", "bgr"] = ""
+    """Order of the colour channels."""
+    frames_key: str = ""
+    """Name of the array of frames in files that hold several arrays."""
+    actions_key: str = ""
+    """Name of the array or column of actions; several columns: separated by commas."""
+
+
+@dataclass(frozen=True)
 class PrepConfig:
-    """Turn a folder of ``NAME.mp4`` + ``NAME.json`` episodes into an EpisodeStore."""
+    """Turn recorded episodes into an EpisodeStore."""
 
     source: str = "episodes"
-    """Folder searched, with its subfolders, for ``NAME.mp4`` beside ``NAME.json``."""
+    """Folder searched, with its subfolders, for episodes."""
     out: str = "stores/episodes"
     """Folder of the EpisodeStore."""
+    format: str = "auto"
+    """Format of the recordings (a wrong name lists them); ``auto``: recognised by looking."""
+    declare: DeclareConfig = DeclareConfig()
     frame_size: int = 84
-    """Height and width of the stored frames, in pixels: centre crop, then area resize."""
+    """Height and width of the stored frames, in pixels."""
+    fit: Literal["crop", "letterbox", "stretch"] = "crop"
+    """How other shapes become square before they are resized by area: ``crop`` keeps the centre, ``letterbox`` adds
+    black bars, ``stretch`` distorts."""
     frame_step: int = 1
     """Keep every n-th frame. Larger than 1 merges n actions into one: see ``merge_actions``."""
-    merge_actions: Literal["refuse", "stack"] = "refuse"
-    """What becomes of merged actions: ``stack`` keeps all n as one multi-discrete action; ``refuse`` stops."""
+    merge_actions: Literal["refuse", "stack", "majority", "sum"] = "refuse"
+    """What becomes of merged actions: ``stack`` keeps all n as one action of n parts; ``majority`` keeps the most
+    frequent (discrete); ``sum`` adds them up (continuous); ``refuse`` stops."""
+    rename_actions: dict[str, str] = field(default_factory=dict)
+    """Discrete actions to call something else; those that get the same name become one."""
+    discretise: int = 0
+    """Cut each number of a continuous action into that many steps, from two standard deviations below its mean to two
+    above; 0: no."""
+    levels: list[str] = field(default_factory=list)
+    """Keep episodes of these levels only; ``*`` stands for anything."""
+    episodes: int = 0
+    """Prepare that many of the episodes only, spread evenly over all; 0: every one."""
+    cut: bool = False
+    """Cut episodes at their discontinuities into several."""
+    shortest: int = 1
+    """Leave out episodes, or pieces of them, of fewer frames."""
+    split_by: Literal["episode", "level"] = "episode"
+    """What ``val`` and ``test`` are chosen from: ``level`` puts whole levels aside: places never seen."""
     validation_fraction: float = 0.05
-    """Part of the episodes that goes to the split ``val``, chosen by a hash of the episode's id."""
+    """Part of the episodes that goes to the split ``val``, chosen by a hash of the episode's id (or level)."""
     test_fraction: float = 0.05
     """Part that goes to ``test``, likewise. Not used when the recordings name their own test episodes."""
     shard_episodes: int = 8
     """Episodes in a shard, the unit of work and of resumption."""
+    engine: Literal["local", "ray"] = "local"
+    """What decodes: processes of this machine, or a Ray cluster; the shards are the same."""
     workers: int = 2
-    """Processes that decode at the same time."""
+    """Processes that decode at the same time; with ``ray`` at most that many, over the whole cluster."""
+    address: str = ""
+    """Address of a running Ray cluster; empty: the one of this machine's environment, or one started for the run."""
+
+
+@dataclass(frozen=True)
+class ImportTokensConfig:
+    """Turn a 1X World Model token dump into a CodeStore: frames that another tokenizer encoded."""
+
+    source: str = "train_v1.1"
+    """Folder with ``metadata.json``, ``video.bin``, ``segment_ids.bin`` and ``actions/``."""
+    out: str = "stores/tokens"
+    """Folder of the CodeStore."""
+    actions: str = "joint_pos,driving_command"
+    """Files of ``actions/`` that make an action, without their ending; empty: none."""
+    validation_fraction: float = 0.05
+    """Part of the recordings that goes to ``val``, chosen by a hash."""
+    test_fraction: float = 0.05
+    """Part that goes to ``test``, likewise."""
+    shard_episodes: int = 64
+    """Recordings in a shard."""
 
 
 @dataclass(frozen=True)
 class InspectConfig:
-    """Say what is in an EpisodeStore, what is odd about it, and whether its actions fit its frames."""
+    """Say what is in a store or in recordings, what is odd about it, and whether its actions fit its frames."""
 
     store: str = "stores/episodes"
     """Folder of the EpisodeStore."""
+    source: str = ""
+    """Folder of recordings to look at in place of a store."""
+    format: str = "auto"
+    """Format of the recordings, as for ``videovq prep``."""
+    declare: DeclareConfig = DeclareConfig()
+    episodes: int = 60
+    """Recordings to look at, spread evenly over all."""
     out: str = "reports/inspect"
     """Folder of ``findings.json`` and ``report.html``."""
 
@@ -510,6 +582,34 @@ class RolloutConfig(SamplingChoice, ModelChoice):
     """Write a WebM beside the MP4."""
     scale: int = 3
     """Enlargement of the pictures."""
+
+
+# ---------------------------------------------------------------- play
+
+
+@dataclass(frozen=True)
+class PlayConfig(SamplingChoice, ModelChoice):
+    """Walk through the learned world with the arrow keys, in the browser; nothing leaves this machine."""
+
+    store: str = ""
+    """Where scenes to start from come from: an EpisodeStore, or a video with its actions beside it; empty: the example
+    that ships with ``pretrained``, or ``stores/episodes``."""
+    context_frames: int = 6
+    """Frames of a scene that the predictor is given."""
+    host: str = "127.0.0.1"
+    """Address to listen on; ``0.0.0.0`` lets other machines in, if they have the link."""
+    port: int = 8642
+    """Port to listen on; 0: any that is free."""
+    rate: float = 0.0
+    """Frames a second that the page asks for at first; 0: as the episodes were recorded."""
+    players: int = 4
+    """Players at the same time; they share the predictor's batches."""
+    idle: float = 600.0
+    """Seconds without a sign of life after which a player's memory is freed."""
+    device: str = "auto"
+    """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
+    open: bool = True
+    """Open the page in the browser; ``--no-open`` only prints its link."""
 
 
 # ---------------------------------------------------------------- evaluate

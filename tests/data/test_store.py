@@ -43,10 +43,10 @@ def test_an_unknown_episode_or_split_is_named(episode_store: EpisodeStore) -> No
 
 def test_wrong_stores_are_refused(episode_store: EpisodeStore, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="episodes, not of codes"):
-        CodeStore(episode_store.folder)
+        CodeStore(episode_store.place.path)
     with pytest.raises(ValueError, match="no such store"):
         EpisodeStore(tmp_path / "nowhere")
-    copy = Path(shutil.copytree(episode_store.folder, tmp_path / "copy"))
+    copy = Path(shutil.copytree(episode_store.place.path, tmp_path / "copy"))
     header = json.loads((copy / "store.json").read_text())
     (copy / "store.json").write_text(json.dumps({**header, "format_version": 99}))
     with pytest.raises(ValueError, match="99"):

@@ -24,7 +24,7 @@ WORDS = ["--frames", "4", "--stride", "10", "--temperature", "0.5"]
 @pytest.fixture(scope="module")
 def report(episode_store: EpisodeStore, vqvae_run: Path, predictor_run: Path, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("reports") / "one"
-    words = ["--store", str(episode_store.folder), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
+    words = ["--store", str(episode_store), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
     assert main(["evaluate", *words, *WORDS, "--samples", "2", "--out", str(out)]) == 0
     return out
 
@@ -96,7 +96,7 @@ def test_video_distance_names_its_weights_and_number(
 ) -> None:
     weights = tmp_path / "i3d.pt"
     torch.jit.script(Features()).save(weights)
-    words = ["--store", str(episode_store.folder), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
+    words = ["--store", str(episode_store), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
     words += ["--fvd", str(weights), "--out", str(tmp_path / "out"), "--stride", "1"]
     assert main(["evaluate", *words]) == 2
     assert "50 windows are too few" in capsys.readouterr().err
@@ -148,7 +148,7 @@ def test_what_cannot_work_is_refused_and_writes_nothing(
     tmp_path: Path,
     capsys,
 ) -> None:
-    first = ["--store", str(episode_store.folder), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
+    first = ["--store", str(episode_store), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
     assert main(["evaluate", *first, "--out", str(tmp_path / "out"), *words]) == 2
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -18,7 +18,7 @@ from videovq.models.quantizers.contract import count, perplexity
 
 
 def test_the_report(episode_store: EpisodeStore, vqvae_run: Path, predictor_run: Path, tmp_path: Path, capsys) -> None:
-    words = ["--store", str(episode_store.folder), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
+    words = ["--store", str(episode_store), "--vqvae", str(vqvae_run), "--predictor", str(predictor_run)]
     words += [
         "--split",
         "train",

@@ -19,7 +19,7 @@ from videovq.frames import to_float
 @pytest.fixture(scope="module")
 def report(episode_store: EpisodeStore, vqvae_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("report")
-    words = ["evaluate", "vqvae", "--store", str(episode_store.folder), "--vqvae", str(vqvae_run)]
+    words = ["evaluate", "vqvae", "--store", str(episode_store), "--vqvae", str(vqvae_run)]
     assert main([*words, "--out", str(out / "first")]) == 0
     other = str(out / "first" / "report.json")
     assert main([*words, "--out", str(out / "second"), "--compare", f'["{other}"]', "--split", "val"]) == 0
@@ -80,7 +80,7 @@ def test_measures_need_no_training_statistics(episode_store: EpisodeStore, vqvae
 
 
 def test_show_codebook(episode_store: EpisodeStore, vqvae_run: Path, tmp_path: Path) -> None:
-    words = ["show", "codebook", "--store", str(episode_store.folder), "--vqvae", str(vqvae_run)]
+    words = ["show", "codebook", "--store", str(episode_store), "--vqvae", str(vqvae_run)]
     assert main([*words, "--out", str(tmp_path)]) == 0
     for name in ("codes", "map"):
         assert iio.imread(tmp_path / f"{name}.png").std() > 5
@@ -105,7 +105,7 @@ def test_show_codebook(episode_store: EpisodeStore, vqvae_run: Path, tmp_path: P
 def test_what_cannot_be_used_is_named(
     words: list[str], named: str, episode_store: EpisodeStore, vqvae_run: Path, tmp_path: Path, capsys
 ) -> None:
-    first = ["--store", str(episode_store.folder), "--vqvae", str(vqvae_run), "--out", str(tmp_path / "out")]
+    first = ["--store", str(episode_store), "--vqvae", str(vqvae_run), "--out", str(tmp_path / "out")]
     assert main(["evaluate", "vqvae", *first, *words]) == 2
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -115,3 +115,34 @@ def test_swapped_colours_are_suspected(tmp_path: Path) -> None:
         store = prepare(prep_config(tmp_path / name, tmp_path / f"{name}_store"))
         suspected = any("BGR" in one for one in examine(store)[0].warnings())
         assert suspected == (name == "bgr")
+
+
+def test_recordings_are_inspected_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "recordings"
+    source.mkdir()
+    for i in range(6):
+        frames, actions = world(i)
+        larger = np.repeat(np.repeat(frames, 2, axis=1), 2, axis=2)
+        wide = np.pad(larger, ((0, 0), (0, 0), (12, 12), (0, 0)))
+        write_episode(source, f"e{i}", wide, [0, *actions[:-1]])  # stored beside the frame they led to
+    (source / "broken.mp4").write_bytes(b"rubbish")
+    (source / "broken.json").write_text((source / "e0.json").read_text())
+    before = {path: path.read_bytes() for path in source.iterdir()}
+    assert main(["inspect", "--source", str(source), "--out", str(tmp_path / "report")]) == 0
+    shown = capsys.readouterr().out
+    assert "72x48 (6)" in shown and "1 step(s) too late" in shown and "WARNING: 1 recordings were skipped" in shown
+    found = json.loads((tmp_path / "report" / "findings.json").read_text())
+    assert found["store"]["folder"] == str(source) and found["store"]["recorded_sizes"] == {"72x48": 6}
+    assert {path: path.read_bytes() for path in source.iterdir()} == before
+    words = [
+        "inspect",
+        "--source",
+        str(source),
+        "--declare.actions_at",
+        "before",
+        "--episodes",
+        "4",
+    ]  # one of them is broken
+    assert main([*words, "--out", str(tmp_path / "told")]) == 0
+    shown = capsys.readouterr().out
+    assert "3 episodes" in shown and "too late" not in shown

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import SIZE, prep_config, run_and_kill, world, write_episode
-from videovq.config import PrepConfig
+from videovq.config import DeclareConfig, PrepConfig
 from videovq.data.store import EpisodeStore, read_shard_index
 from videovq.data.video import write_video
 from videovq.parsing import to_yaml
-from videovq.prep.prepare import assign_splits, prepare
+from videovq.prep.prepare import choose_splits, prepare
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -21,17 +21,17 @@ def test_splits_follow_the_recording_then_the_hash(episode_store: EpisodeStore) 
     assert {e.id for e in episode_store.split("test")} == {"episode_000008", "episode_000009"}
     assert len(episode_store.split("val")) >= 1
     for i in range(episode_store.header.shards):
-        assert len({e.split for e in read_shard_index(episode_store.folder, i)[0]}) == 1
+        assert len({e.split for e in read_shard_index(episode_store.place, i)[0]}) == 1
 
 
 def test_a_split_does_not_depend_on_the_other_episodes() -> None:
-    many = assign_splits({f"e{i}": "" for i in range(400)}, 0.1, 0.2)
-    some = assign_splits({f"e{i}": "" for i in range(0, 400, 2)}, 0.1, 0.2)
+    many = choose_splits({f"e{i}": "" for i in range(400)}, 0.1, 0.2)
+    some = choose_splits({f"e{i}": "" for i in range(0, 400, 2)}, 0.1, 0.2)
     assert all(many[id_] == split for id_, split in some.items())
     counts = [list(many.values()).count(s) for s in ("train", "val", "test")]
     assert abs(counts[1] - 40) < 20
     assert abs(counts[2] - 80) < 30
-    assert set(assign_splits({"a": "", "b": "", "c": ""}, 0.01, 0.01).values()) == {"train", "val", "test"}
+    assert set(choose_splits({"a": "", "b": "", "c": ""}, 0.01, 0.01).values()) == {"train", "val", "test"}
 
 
 def test_crop_and_resize(tmp_path: Path) -> None:
@@ -105,7 +105,15 @@ def test_discontinuities_are_kept(tmp_path: Path) -> None:
 
 def test_parallel_equals_sequential(recordings: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
     prepare(prep_config(recordings, tmp_path / "out", workers=2))
-    assert contents(tmp_path / "out") == contents(episode_store.folder)
+    assert contents(tmp_path / "out") == contents(episode_store.place.path)
+
+
+def test_ray_makes_the_same_shards(recordings: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    prepare(prep_config(recordings, tmp_path / "out", engine="ray", workers=2))
+    assert contents(tmp_path / "out") == contents(episode_store.place.path)
+    with pytest.raises(ValueError, match="no Ray cluster answers at '127.0.0.1:1'"):
+        prepare(prep_config(recordings, tmp_path / "other", engine="ray", address="127.0.0.1:1"))
 
 
 def test_killed_and_continued_equals_uninterrupted(recordings: Path, tmp_path: Path) -> None:
@@ -141,3 +149,77 @@ def test_another_preparation_in_the_folder_is_refused_and_kept(recordings: Path,
     with pytest.raises(ValueError, match="not empty"):
         prepare(prep_config(recordings, tmp_path / "mine"))
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+def test_levels_are_chosen_by_pattern(tmp_path: Path) -> None:
+    for name, level in (("a", "maze_1"), ("b", "maze_2"), ("c", "arena")):
+        write_episode(tmp_path, name, *world(0), level=level)
+    store = prepare(prep_config(tmp_path, tmp_path / "out", levels=["maze_*"], test_fraction=0, validation_fraction=0))
+    assert {(e.id, e.level) for e in store.episodes} == {("a", "maze_1"), ("b", "maze_2")}
+    with pytest.raises(ValueError, match="levels: no episode.*there are: arena, maze_1, maze_2"):
+        prepare(prep_config(tmp_path, tmp_path / "none", levels=["forest"]))
+
+
+def test_whole_levels_are_put_aside(tmp_path: Path) -> None:
+    for i in range(8):
+        write_episode(tmp_path, f"e{i}", *world(i, 4), level=f"maze_{i % 4}", split="test" if i == 0 else "train")
+    config = prep_config(tmp_path, tmp_path / "out", split_by="level", validation_fraction=0.25, test_fraction=0.25)
+    store = prepare(config)
+    splits = {e.level: e.split for e in store.episodes}
+    assert all(splits[e.level] == e.split for e in store.episodes), "no level in two splits"
+    assert set(splits.values()) == {"train", "val", "test"}
+
+
+def test_episodes_are_cut_at_their_breaks_and_short_pieces_left_out(tmp_path: Path) -> None:
+    frames, actions = world(0)
+    write_episode(tmp_path, "e", frames, actions, discontinuities=[5, 20, 39])
+    write_episode(tmp_path, "short", frames[:9], actions[:9])
+    store = prepare(prep_config(tmp_path, tmp_path / "out", cut=True, shortest=10))
+    assert {(e.id, e.length, e.discontinuities) for e in store.episodes} == {("e/001", 15, ()), ("e/002", 19, ())}
+    for name, span in (("e/001", slice(6, 21)), ("e/002", slice(21, 40))):
+        episode = store.read(store.find(name))
+        assert np.array_equal(episode.frames.numpy(), frames[span])
+        assert episode.actions.flatten().tolist() == actions[span]
+    assert "no 10 without a break" in read_shard_index(store.place, 0)[1][0]["reason"]
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "stretch"])
+def test_other_shapes_are_fitted_whole(fit: str, tmp_path: Path) -> None:
+    picture = np.zeros((3, 48, 96, 3), dtype=np.uint8)
+    picture[:, :, 48:] = 255
+    write_episode(tmp_path, "e", picture, [0] * 3)
+    store = prepare(prep_config(tmp_path, tmp_path / "out", fit=fit))
+    expected = np.zeros((24, 24), dtype=np.uint8)
+    expected[slice(6, 18) if fit == "letterbox" else slice(None), 12:] = 255
+    assert np.array_equal(store.read(store.find("e")).frames[0, :, :, 1].numpy(), expected)
+
+
+def test_continuous_actions_are_measured_where_they_are_trained_on(tmp_path: Path) -> None:
+    moves = np.random.default_rng(0).normal([1, -20], [3, 0.5], (3, 40, 2))
+    for split, values in zip(("train", "train/more", "test"), moves, strict=True):
+        (tmp_path / split).mkdir()
+        write_video(tmp_path / split / "e.mp4", world(0)[0], 15, "lossless")
+        np.save(tmp_path / split / "e.npy", values)
+    store = prepare(prep_config(tmp_path, tmp_path / "out", validation_fraction=0))
+    spec, trained = store.header.action_spec, moves[:2].reshape(-1, 2)
+    assert np.allclose(spec.mean, trained.mean(0), atol=1e-4)
+    assert np.allclose(spec.std, trained.std(0), atol=1e-4)
+    assert np.allclose(store.read(store.find("test/e")).actions, moves[2], atol=1e-4), "stored as they are"
+    cut = prepare(prep_config(tmp_path, tmp_path / "cut", validation_fraction=0, discretise=5))
+    assert cut.header.action_spec.sizes == (5, 5)
+    expected = np.clip(np.floor(((moves[2] - trained.mean(0)) / trained.std(0) + 2) / 4 * 5), 0, 4)
+    assert np.array_equal(cut.read(cut.find("test/e")).actions.numpy(), expected)
+
+
+def test_a_recording_without_a_meaning_is_prepared_once_it_is_declared(tmp_path: Path) -> None:
+    frames, actions = world(0)
+    np.savez(tmp_path / "e.npz", frames=frames, actions=np.array(actions))
+    with pytest.raises(ValueError, match="e.npz.*declare.action_names"):
+        prepare(prep_config(tmp_path, tmp_path / "out", declare=DeclareConfig(fps=15)))
+    said = DeclareConfig(fps=15, action_names=["stay", "left", "right"], actions_at="before")
+    config = prep_config(tmp_path, tmp_path / "out", declare=said, rename_actions={"right": "left"})
+    store = prepare(config)
+    assert store.header.action_spec.names == ("stay", "left")
+    assert "moved one frame back" in store.header.alignment
+    expected = [min(a, 1) for a in [*actions[1:], actions[-1]]]
+    assert store.read(store.find("e")).actions.flatten().tolist() == expected

@@ -24,7 +24,7 @@ def config(vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore, tm
     return RolloutConfig(
         predictor=str(predictor_run),
         vqvae=str(vqvae_run),
-        context=str(episode_store.folder),
+        context=str(episode_store),
         frames=5,
         out=str(tmp_path / "r"),
     )

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from videovq.data.store import CodeStore, EpisodeStore
+from videovq.data.pool import Pool
+from videovq.data.store import CodeStore, EpisodeStore, Store
 from videovq.data.windows import windows
 from videovq.types import CodeBatch, FrameBatch
 
@@ -28,6 +29,7 @@ class RandomBatches(Generic[Batch]):
         make: sample numbers -> batch.
         batch_size: samples in a step, over all ranks.
         parts: batches that a step's samples come in.
+        pool: draws the samples, where the store's shards cannot all be open at once.
     """
 
     def __init__(
@@ -40,13 +42,14 @@ class RandomBatches(Generic[Batch]):
         rank: int = 0,
         ranks: int = 1,
         parts: int = 1,
+        pool: Pool | None = None,
     ) -> None:
         if batch_size % (ranks * parts):
             raise ValueError(
                 f"training.batch_size: {batch_size} does not divide among {ranks} devices and {parts} accumulated parts"
             )
         self.samples, self.make, self.batch_size, self.steps, self.seed = samples, make, batch_size, steps, seed
-        self.rank, self.ranks, self.parts, self.step = rank, ranks, parts, 0
+        self.rank, self.ranks, self.parts, self.pool, self.step = rank, ranks, parts, pool, 0
 
     def __len__(self) -> int:
         return self.steps * self.parts
@@ -54,10 +57,15 @@ class RandomBatches(Generic[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         while self.step < self.steps:
             self.step += 1
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
-            chosen = torch.randint(self.samples, (self.batch_size,), generator=generator)
-            for part in chosen[self.rank :: self.ranks].chunk(self.parts):
+            for part in self._chosen().chunk(self.parts):
                 yield self.make(part)
+
+    def _chosen(self) -> Int64[Tensor, "b"]:
+        if self.pool is not None:
+            return self.pool.draw(self.step)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        chosen = torch.randint(self.samples, (self.batch_size,), generator=generator)
+        return chosen[self.rank :: self.ranks]
 
     def state_dict(self) -> dict[str, Any]:
         return {"step": self.step}
@@ -99,8 +107,10 @@ class FrameData(L.LightningDataModule):
     def train_dataloader(self) -> RandomBatches[FrameBatch]:
         assert self.trainer is not None
         ranks = self.trainer.global_rank, self.trainer.world_size
+        places = self.places["train"]
+        pool = _pool(self.store, places[:, 0], self.batch_size, self.seed, *ranks)
         return RandomBatches(
-            len(self.places["train"]), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks
+            len(places), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks, pool=pool
         )
 
     def val_dataloader(self) -> Batches[FrameBatch]:
@@ -123,8 +133,10 @@ class CodeData(L.LightningDataModule):
     def train_dataloader(self) -> RandomBatches[CodeBatch]:
         assert self.trainer is not None
         ranks = self.trainer.global_rank, self.trainer.world_size
+        found = self.windows["train"]
+        pool = _pool(self.store, torch.tensor([w.episode.shard for w in found]), self.batch_size, self.seed, *ranks)
         return RandomBatches(
-            len(self.windows["train"]), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks, self.parts
+            len(found), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks, self.parts, pool
         )
 
     def val_dataloader(self) -> Batches[CodeBatch]:
@@ -137,6 +149,14 @@ class CodeData(L.LightningDataModule):
             return CodeBatch(torch.stack([p.codes for p in parts]), torch.stack([p.actions for p in parts]))
 
         return make
+
+
+def _pool(store: Store, shards: Int64[Tensor, "n"], batch: int, seed: int, rank: int, ranks: int) -> Pool | None:
+    """None where every shard can be open, or the batch does not divide (which is refused elsewhere)."""
+    size = store.place.open_files
+    if store.header.shards <= size or batch % ranks:
+        return None
+    return Pool(shards, size, batch // ranks, seed, rank, ranks)
 
 
 def _places(store: EpisodeStore, split: str) -> Int64[Tensor, "n 2"]:

@@ -1,4 +1,4 @@
-"""EpisodeStore and CodeStore: directories of memory-mapped shards.
+"""EpisodeStore and CodeStore: directories of memory-mapped shards, here or on object storage.
 
 A store is ``store.json`` and shards ``shard-00000.safetensors`` (the tensors of its episodes, end to end) +
 ``shard-00000.json`` (the episodes in it). Shards are written first, each complete or absent, and ``store.json`` last:
@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from jaxtyping import Int64, Shaped, UInt8
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from videovq.data.folders import Folder, open_folder
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo
 
 FORMAT_VERSION = 1
+LOCK = ".lock"  # held by the process that writes the store
 SPLITS = ("train", "val", "test")
 
 
@@ -40,8 +44,12 @@ def write_json(path: Path, value: Any) -> None:
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file, complete or not at all."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(tensors, metadata))
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(save(tensors, metadata))
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # on a full disk, what was written of it
+        raise
 
 
 def read_json(path: Path) -> Any:
@@ -58,8 +66,10 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path}: not readable as JSON ({error})") from None
 
 
-def claim_folder(folder: Path, name: str, origin: Any, what: str) -> None:
-    """Make ``folder`` the place of one piece of work, or recognise an interrupted run of that very work.
+@contextmanager
+def claimed(place: Folder, name: str, origin: Any, what: str) -> Iterator[None]:
+    """Make a folder the place of one piece of work, or recognise an interrupted run of that very work; within the
+    context no other process can.
 
     Args:
         name: file in the folder that keeps ``origin``.
@@ -67,29 +77,45 @@ def claim_folder(folder: Path, name: str, origin: Any, what: str) -> None:
         what: what ``origin`` is made of, for the error message.
 
     Raises:
-        ValueError: the folder holds something else.
+        ValueError: the folder holds something else, or another process is writing there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
+    place.refresh()
+    _check_claim(place, name, origin, what)
+    place.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place.path / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"{place}: another process is writing there; wait for it, or choose another out") from None
+    try:
+        _check_claim(place, name, origin, what)
+        write_json(place.path / name, origin)
+        place.send(name)
+        yield
+    finally:
+        lock.release()
+
+
+def _check_claim(place: Folder, name: str, origin: Any, what: str) -> None:
+    path = place.path / name
     if path.exists():
         if read_json(path) != origin:
-            raise ValueError(f"{folder}: was made from other {what}; choose another out, or remove it")
-    elif any(file.name != f"{name}.partial" for file in folder.iterdir()):
-        raise ValueError(f"{folder}: is not empty and holds no {name}; choose another out")
-    write_json(path, origin)
+            raise ValueError(f"{place}: was made from other {what}; choose another out, or remove it")
+    elif place.path.exists() and any(file.name not in (f"{name}.partial", LOCK) for file in place.path.iterdir()):
+        raise ValueError(f"{place}: is not empty and holds no {name}; choose another out")
 
 
 def shard_name(index: int) -> str:
     return f"shard-{index:05d}"
 
 
-def shard_is_complete(folder: Path, index: int) -> bool:
+def shard_is_complete(place: Folder, index: int) -> bool:
     """Whether a shard was written to its end: its ``.json`` is written after its tensors."""
-    return (folder / f"{shard_name(index)}.json").is_file()
+    return (place.path / f"{shard_name(index)}.json").is_file()
 
 
 def write_shard(
-    folder: Path,
+    place: Folder,
     index: int,
     tensors: dict[str, Tensor],
     episodes: Iterable[EpisodeInfo],
@@ -102,14 +128,16 @@ def write_shard(
         episodes: their places in it.
         skipped: ``{"source", "reason"}`` of every episode that was left out.
     """
-    write_tensors(folder / f"{shard_name(index)}.safetensors", tensors)
+    name = shard_name(index)
+    write_tensors(place.path / f"{name}.safetensors", tensors)
     rows = [asdict(info) for info in episodes]
-    write_json(folder / f"{shard_name(index)}.json", {"episodes": rows, "skipped": list(skipped)})
+    write_json(place.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped)})
+    place.send(f"{name}.safetensors", f"{name}.json")
 
 
-def read_shard_index(folder: Path, index: int) -> tuple[list[EpisodeInfo], list[dict[str, str]]]:
+def read_shard_index(place: Folder, index: int) -> tuple[list[EpisodeInfo], list[dict[str, str]]]:
     """The episodes of a complete shard, and those that were left out of it."""
-    value = read_json(folder / f"{shard_name(index)}.json")
+    value = read_json(place.path / f"{shard_name(index)}.json")
     infos = [EpisodeInfo(**{**row, "discontinuities": tuple(row["discontinuities"])}) for row in value["episodes"]]
     return infos, value["skipped"]
 
@@ -140,26 +168,27 @@ class StoreHeader:
     fingerprint: str = ""
     format_version: int = FORMAT_VERSION
 
-    def write(self, folder: Path) -> None:
+    def write(self, place: Folder) -> None:
         value = {**asdict(self), "action_spec": self.action_spec.to_json(), "grid": list(self.grid)}
-        write_json(folder / "store.json", value)
+        write_json(place.path / "store.json", value)
+        place.send("store.json")
 
     @staticmethod
-    def read(folder: Path, kind: str) -> StoreHeader:
-        if not folder.is_dir():
+    def read(place: Folder, kind: str) -> StoreHeader:
+        if not place.path.is_dir():
             raise ValueError(
-                f"{folder}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one"
+                f"{place}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one"
             )
-        if not (folder / "store.json").is_file():
-            raise ValueError(f"{folder}: has no store.json; run the command that was writing it again, to its end")
-        value = read_json(folder / "store.json")
+        if not (place.path / "store.json").is_file():
+            raise ValueError(f"{place}: has no store.json; run the command that was writing it again, to its end")
+        value = read_json(place.path / "store.json")
         if value.get("format_version") != FORMAT_VERSION:
             raise ValueError(
-                f"{folder}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION};"
+                f"{place}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION};"
                 " use the version that wrote it, or make the store again"
             )
         if value.get("kind") != kind:
-            raise ValueError(f"{folder}: is a store of {value.get('kind')}, not of {kind}")
+            raise ValueError(f"{place}: is a store of {value.get('kind')}, not of {kind}")
         value["action_spec"] = ActionSpec.from_json(value["action_spec"])
         value["grid"] = tuple(value["grid"])
         return StoreHeader(**value)
@@ -172,12 +201,16 @@ class Store:
     field: str
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.header = StoreHeader.read(self.folder, self.kind)
+        self.place = open_folder(folder)
+        self.place.refresh()
+        self.header = StoreHeader.read(self.place, self.kind)
         self.episodes: list[EpisodeInfo] = []
         for index in range(self.header.shards):
-            self.episodes += read_shard_index(self.folder, index)[0]
+            self.episodes += read_shard_index(self.place, index)[0]
         self._shards: dict[int, dict[str, Tensor]] = {}
+
+    def __str__(self) -> str:
+        return str(self.place)
 
     @cached_property
     def by_id(self) -> dict[str, EpisodeInfo]:
@@ -191,18 +224,20 @@ class Store:
         """
         found = [info for info in self.episodes if info.split == name]
         if not found:
-            raise ValueError(f"{self.folder}: has no episode in split {name!r}; prepare more episodes")
+            raise ValueError(f"{self}: has no episode in split {name!r}; prepare more episodes")
         return found
 
     def find(self, episode_id: str) -> EpisodeInfo:
         if episode_id not in self.by_id:
-            raise ValueError(f"{self.folder}: no episode {episode_id!r}; it has: {', '.join(sorted(self.by_id))}")
+            raise ValueError(f"{self}: no episode {episode_id!r}; it has: {', '.join(sorted(self.by_id))}")
         return self.by_id[episode_id]
 
     def shard(self, index: int) -> dict[str, Tensor]:
         """The memory-mapped tensors of a shard: ``frames`` or ``codes``, and ``actions``."""
         if index not in self._shards:
-            self._shards[index] = load_file(self.folder / f"{shard_name(index)}.safetensors")
+            if len(self._shards) >= self.place.open_files:
+                del self._shards[next(iter(self._shards))]
+            self._shards[index] = load_file(self.place.fetch(f"{shard_name(index)}.safetensors"))
         return self._shards[index]
 
     def _slice(self, info: EpisodeInfo, start: int, stop: int | None) -> tuple[Tensor, Tensor]:
@@ -249,4 +284,4 @@ class CodeStore(Store):
     @cached_property
     def codebook(self) -> Shaped[Tensor, "k d"]:
         """The code vectors of the VQ-VAE that wrote the codes."""
-        return load_file(self.folder / "codebook.safetensors")["codebook"]
+        return load_file(self.place.fetch("codebook.safetensors"))["codebook"]

@@ -35,13 +35,13 @@ def evaluate(config: EvaluateVQVAEConfig) -> None:
     trained, store = load_vqvae(run), EpisodeStore(config.store)
     stride = trained.network.stride
     if any(side % stride for side in store.header.grid):
-        raise ValueError(f"{store.folder}: frames of {store.header.grid} do not divide into cells of {stride} pixels")
+        raise ValueError(f"{store}: frames of {store.header.grid} do not divide into cells of {stride} pixels")
     others = [read_report(Path(path)) for path in config.compare]
     found = reconstruction(trained.network, store, config.split)
     report = {
         "name": config.pretrained or run.name,
         "split": config.split,
-        "store": str(store.folder),
+        "store": str(store),
         "videovq": __version__,
         "fingerprint": trained.fingerprint,
         **found.report(),

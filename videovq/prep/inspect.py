@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from contextlib import redirect_stdout
+from dataclasses import asdict, dataclass, replace
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,11 +19,14 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq import __version__
-from videovq.config import InspectConfig
+from videovq.config import InspectConfig, PrepConfig
 from videovq.data.motion import brightness, horizontal_shift
 from videovq.data.store import SPLITS, EpisodeStore, read_shard_index, write_json, write_text
 from videovq.prep.alignment import Alignment, alignment
 from videovq.prep.inspect_page import action_table, inspect_page
+from videovq.prep.prepare import make_plan, prepare, readable
+from videovq.prep.sources.formats import index_of
+from videovq.prep.staging import open_source
 from videovq.progress import progress
 
 FLAT = 1.0  # grey levels: a frame that varies less is of one colour
@@ -35,7 +41,7 @@ class Findings:
     """What was found, as JSON values.
 
     Attributes:
-        store: folder, frames a second, frame size, and the stated alignment.
+        store: folder, frames a second, frame size, the stated alignment, and the picture sizes of recordings.
         splits: episodes and frames of every split.
         durations: length of every episode, in frames.
         actions: how often each choice of each component occurs, or mean and range of real numbers.
@@ -89,8 +95,49 @@ def inspect(config: InspectConfig) -> dict[str, Any]:
     Raises:
         ValueError: there is no usable store.
     """
-    store = EpisodeStore(config.store)
+    if not config.source:
+        return describe(EpisodeStore(config.store), {}, Path(config.out))
+    with TemporaryDirectory(prefix="videovq-inspect-") as scratch:
+        settings = PrepConfig(
+            config.source, f"{scratch}/store", config.format, config.declare, episodes=config.episodes
+        )
+        sizes = recorded_sizes(settings)
+        smallest = min(int(side) for size in sizes for side in size.split("x"))
+        with redirect_stdout(StringIO()):  # its report; what it skips stands in the findings
+            store = prepare(replace(settings, frame_size=min(settings.frame_size, smallest)))
+        return describe(store, sizes, Path(config.out), config.source)
+
+
+def recorded_sizes(config: PrepConfig) -> dict[str, int]:
+    """How many recordings have which picture size (``640x360``: width, height).
+
+    Raises:
+        ValueError: no recording has frames that can be read.
+    """
+    found: Counter[str] = Counter()
+    with open_source(config.source, index_of(config.format)) as source:
+        plan = make_plan(config, source)
+        places = {id_: place for shard in plan.shards for id_, place in shard.places.items()}
+        for _, raw in readable(plan.reader, source, places):
+            try:
+                height, width = next(raw.frames()).shape[1:3]
+            except (ValueError, StopIteration):
+                continue
+            found[f"{width}x{height}"] += 1
+    if not found:
+        raise ValueError(f"{config.source}: no recording has frames that can be read")
+    return dict(found)
+
+
+def describe(store: EpisodeStore, sizes: dict[str, int], out: Path, name: str = "") -> dict[str, Any]:
+    """Examine a store and write down what is in it.
+
+    Args:
+        sizes: picture sizes of the recordings, where these are inspected.
+        name: what to call the store; empty: its folder.
+    """
     found, fitting = examine(store)
+    found = replace(found, store={**found.store, "folder": name or found.store["folder"], "recorded_sizes": sizes})
     value = {
         **asdict(found),
         "warnings": found.warnings(),
@@ -102,7 +149,6 @@ def inspect(config: InspectConfig) -> dict[str, Any]:
         },
         "videovq": __version__,
     }
-    out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "report.html", inspect_page(value, contact_sheet(store), store.header.action_spec))
     write_json(out / "findings.json", value)
@@ -141,7 +187,7 @@ def examine(store: EpisodeStore) -> tuple[Findings, Alignment]:
     total, spec = sum(lengths), store.header.action_spec
     found = Findings(
         store={
-            "folder": str(store.folder),
+            "folder": str(store),
             "fps": store.header.fps,
             "frame_size": list(store.header.grid),
             "alignment": store.header.alignment,
@@ -161,7 +207,7 @@ def examine(store: EpisodeStore) -> tuple[Findings, Alignment]:
         leaked={split: twice[split] for split in SPLITS if split != "train"},
         discontinuities=sum(len(breaks) for breaks in cuts),
         colours={name: (value / total).tolist() for name, value in colours.items()},
-        skipped=[row for i in range(store.header.shards) for row in read_shard_index(store.folder, i)[1]],
+        skipped=[row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]],
     )
     return found, alignment(motions, actions, cuts, spec, store.header.grid[1] // BELIEVED)
 
@@ -185,6 +231,8 @@ def text(found: dict[str, Any]) -> str:
         f"  length {int(durations.min())} to {int(durations.max())} frames, median {int(durations.median())};"
         f" {found['discontinuities']} breaks within episodes",
     ]
+    if store["recorded_sizes"]:
+        lines.append("  recorded as " + ", ".join(f"{size} ({n})" for size, n in store["recorded_sizes"].items()))
     lines += [
         f"  {split:<6}{one['episodes']:>6} episodes {one['frames']:>8} frames" for split, one in found["splits"].items()
     ]

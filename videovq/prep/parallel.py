@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,8 +23,7 @@ def run_all(work: Callable[[Item], None], items: Sequence[Item], workers: int) -
     """
     if workers == 1 or len(items) <= 1:
         for item in items:
-            with single_thread():
-                work(item)
+            _in_single_thread(work, item)
             yield
         return
     workers = min(workers, len(items))
@@ -39,6 +39,42 @@ def run_all(work: Callable[[Item], None], items: Sequence[Item], workers: int) -
                 yield
 
 
+def run_on_ray(work: Callable[[Item], None], items: Sequence[Item], workers: int, address: str) -> Iterator[None]:
+    """The same on a Ray cluster, whose machines must all see the folders that ``work`` reads and writes.
+
+    Args:
+        address: of the cluster; empty: the one that the environment names, or one of this machine for the time being.
+
+    Raises:
+        ValueError: Ray is not installed, or no cluster answers.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ValueError("engine: ray is not installed; pip install 'videovq[ray]'") from None
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and not host.startswith("ray:"):
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()  # Ray itself would try for minutes
+        except (OSError, OverflowError) as error:
+            raise ValueError(f"address: no Ray cluster answers at {address!r} ({error})") from None
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(address=address or None, num_cpus=None if address else workers, log_to_driver=False)
+    one: Any = ray.remote(num_cpus=1)(_in_single_thread)
+    try:
+        waiting = iter(items)
+        running = [one.remote(work, item) for item in islice(waiting, workers)]
+        while running:
+            done, running = ray.wait(running)
+            ray.get(done)
+            running += [one.remote(work, item) for item in islice(waiting, 1)]
+            yield
+    finally:
+        if ours:
+            ray.shutdown()
+
+
 @contextmanager
 def single_thread() -> Iterator[None]:
     """Let torch use one thread: resizing a frame is too small a task to share, many times slower on a busy machine."""
@@ -48,6 +84,11 @@ def single_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _in_single_thread(work: Callable[[Item], None], item: Item) -> None:
+    with single_thread():
+        work(item)
 
 
 def _start_worker() -> None:

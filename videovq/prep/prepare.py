@@ -1,10 +1,12 @@
-"""``videovq prep``: a folder of recorded episodes -> an EpisodeStore."""
+"""``videovq prep``: recorded episodes of any known format -> an EpisodeStore."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,55 +16,72 @@ from torch import Tensor
 
 from videovq import __version__
 from videovq.config import PrepConfig
-from videovq.data.resize import centre_resize
+from videovq.data.folders import Folder, open_folder
+from videovq.data.resize import resize
 from videovq.data.store import (
     SPLITS,
     EpisodeStore,
     StoreHeader,
-    claim_folder,
+    claimed,
     read_shard_index,
     shard_is_complete,
     write_shard,
 )
-from videovq.data.video import read_video
-from videovq.prep.parallel import run_all
-from videovq.prep.sources.videos import ALIGNMENT, Sidecar, find_videos, read_sidecar
+from videovq.parsing import to_plain
+from videovq.prep.parallel import run_all, run_on_ray
+from videovq.prep.sources.contract import Place, RawEpisode, Reader
+from videovq.prep.sources.formats import index_of, open_reader
+from videovq.prep.staging import Source, open_source
+from videovq.prep.transform import discretise, measured, merge, rename
 from videovq.progress import progress
 from videovq.types import ActionSpec, EpisodeInfo
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One unit of work: the episodes (id -> path without ending) that go into a shard."""
+    """One unit of work: the episodes (id -> where it is) that go into a shard."""
 
     index: int
     split: str
-    stems: dict[str, Path]
+    places: dict[str, Place]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What prep is going to do; a continued run must find the same plan."""
+    """What prep is going to do; a continued run must find the same plan.
+
+    Attributes:
+        recorded: the actions that every episode must have.
+        measured: the same, with mean and deviation where the recordings do not say them.
+    """
 
     shards: list[Shard]
-    action_spec: ActionSpec
+    source: Source
+    reader: Reader
+    recorded: ActionSpec
+    measured: ActionSpec
     fps: float
-    frame_size: int
-    frame_step: int
-    merge_actions: str
+    config: PrepConfig
 
     def fingerprint(self) -> dict[str, Any]:
         """Everything that decides the store's content, to compare with an interrupted run."""
         sizes = [
-            {id_: sum(p.stat().st_size for p in _files(stem) if p.is_file()) for id_, stem in shard.stems.items()}
+            {id_: sum(p.stat().st_size for p in place.files if p.is_file()) for id_, place in shard.places.items()}
             for shard in self.shards
         ]
-        settings = {k: getattr(self, k) for k in ("fps", "frame_size", "frame_step", "merge_actions")}
-        return {**settings, "action_spec": self.action_spec.to_json(), "shards": sizes}
+        elsewhere = ("source", "out", "workers", "engine", "address")
+        settings = {name: value for name, value in to_plain(self.config).items() if name not in elsewhere}
+        spec = self.measured.to_json()
+        return {**settings, "reader": type(self.reader).__name__, "fps": self.fps, "action_spec": spec, "shards": sizes}
+
+    @cached_property
+    def stored(self) -> ActionSpec:
+        """The actions as they are stored."""
+        return transformed(self, torch.empty((0, self.measured.width), dtype=self.measured.dtype))[0]
 
 
 def prepare(config: PrepConfig) -> EpisodeStore:
-    """Decode, crop, resize and split every episode of ``config.source`` into ``config.out``.
+    """Decode, fit, resize and split every episode of ``config.source`` into ``config.out``.
 
     Shards that an interrupted run completed are kept. An episode that cannot be used is skipped with a line that
     says why; the report counts them.
@@ -71,35 +90,53 @@ def prepare(config: PrepConfig) -> EpisodeStore:
         ValueError: a setting cannot work, ``out`` holds another preparation, or no episode is usable.
     """
     _check(config)
-    plan = make_plan(config)
-    out = Path(config.out)
-    claim_folder(out, "plan.json", plan.fingerprint(), "episodes or settings")
-
-    todo = [shard for shard in plan.shards if not shard_is_complete(out, shard.index)]
-    with progress(len(plan.shards), "prep", "shard", done=len(plan.shards) - len(todo)) as bar:
-        for _ in run_all(partial(write_episodes, plan, out), todo, config.workers):
-            bar.update()
-
-    if not any(read_shard_index(out, shard.index)[0] for shard in plan.shards):
-        first = read_shard_index(out, 0)[1][0]["reason"]
-        raise ValueError(f"{config.source}: no usable episode; the first was skipped because: {first}")
-    spec, fps = _stored_actions(plan), plan.fps / plan.frame_step
-    StoreHeader(
-        kind="episodes",
-        grid=(config.frame_size, config.frame_size),
-        fps=fps,
-        action_spec=spec,
-        alignment=ALIGNMENT,
-        shards=len(plan.shards),
-        provenance={"videovq": __version__, "reader": "videos", "frame_step": config.frame_step},
-    ).write(out)
-    store = EpisodeStore(out)
+    with open_source(config.source, index_of(config.format)) as source:
+        plan = make_plan(config, source)
+        out = open_folder(config.out)
+        with claimed(out, "plan.json", plan.fingerprint(), "episodes or settings"):
+            write_store(plan, out)
+    store = EpisodeStore(config.out)
     print(report(store))
     return store
 
 
+def write_store(plan: Plan, out: Folder) -> None:
+    """Write every shard that is not there yet, and the header.
+
+    Raises:
+        ValueError: no episode is usable.
+    """
+    todo = [shard for shard in plan.shards if not shard_is_complete(out, shard.index)]
+    with progress(len(plan.shards), "prep", "shard", done=len(plan.shards) - len(todo)) as bar:
+        for _ in engine(plan.config)(partial(write_episodes, plan, out), todo, plan.config.workers):
+            bar.update()
+
+    if not any(read_shard_index(out, shard.index)[0] for shard in plan.shards):
+        first = read_shard_index(out, 0)[1][0]["reason"]
+        raise ValueError(f"{plan.config.source}: no usable episode; the first was skipped because: {first}")
+    StoreHeader(
+        kind="episodes",
+        grid=(plan.config.frame_size, plan.config.frame_size),
+        fps=plan.fps / plan.config.frame_step,
+        action_spec=plan.stored,
+        alignment=plan.reader.alignment,
+        shards=len(plan.shards),
+        provenance={
+            "videovq": __version__,
+            "reader": type(plan.reader).__name__,
+            "frame_step": plan.config.frame_step,
+            "fit": plan.config.fit,
+        },
+    ).write(out)
+
+
+def engine(config: PrepConfig) -> Callable[[Callable[[Shard], None], Sequence[Shard], int], Iterator[None]]:
+    """What runs the work: see :func:`videovq.prep.parallel.run_all`."""
+    return run_all if config.engine == "local" else partial(run_on_ray, address=config.address)
+
+
 def _check(config: PrepConfig) -> None:
-    for name in ("frame_size", "frame_step", "shard_episodes", "workers"):
+    for name in ("frame_size", "frame_step", "shard_episodes", "workers", "shortest"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name}: must be at least 1")
     if min(config.validation_fraction, config.test_fraction) < 0:
@@ -108,44 +145,82 @@ def _check(config: PrepConfig) -> None:
         raise ValueError("validation_fraction + test_fraction: must leave something to train on")
 
 
-def make_plan(config: PrepConfig) -> Plan:
-    """Find the episodes, their splits and shards; reads no video."""
-    stems = find_videos(Path(config.source), without=Path(config.out))
-    declared: dict[str, str] = {}
-    first: Sidecar | None = None
-    for id_, stem in stems.items():
-        try:
-            sidecar = read_sidecar(stem.with_suffix(".json"))
-        except ValueError:
-            continue  # skipped, with its reason, when its shard is written
-        declared[id_] = sidecar.split
-        first = first or sidecar
+def make_plan(config: PrepConfig, source: Source) -> Plan:
+    """Find the episodes, their splits and shards; reads no frames.
+
+    Raises:
+        ValueError: there are none, the first that can be read cannot be transformed as ``config`` wants, or none can be
+            read.
+    """
+    reader = open_reader(config.format, config.declare, source.path)
+    places = reader.find(source.path, without=Path(config.out))
+    wanted = {id_: p for id_, p in places.items() if any(fnmatchcase(p.level, one) for one in config.levels or ["*"])}
+    if not wanted:
+        found = ", ".join(sorted({p.level for p in places.values()})[:20])
+        raise ValueError(f"levels: no episode is of such a level; there are: {found}")
+    if 0 < config.episodes < len(wanted):
+        chosen = torch.linspace(0, len(wanted) - 1, config.episodes).long().tolist()
+        wanted = {id_: wanted[id_] for id_ in [list(wanted)[i] for i in chosen]}
+    episodes = readable(reader, source, wanted)
+    id_, first = next(episodes, ("", None))
     if first is None:
-        read_sidecar(next(iter(stems.values())).with_suffix(".json"))  # says what is wrong with it
+        place = next(iter(wanted.values()))
+        with source.staged(place.files):
+            reader.read(place)  # says what is wrong with it
         raise AssertionError("unreachable")
-    if config.frame_step > 1 and config.merge_actions == "refuse" and first.action_spec.kind != "none":
-        raise ValueError(
-            f"frame_step: {config.frame_step} merges {config.frame_step} actions into one;"
-            " set merge_actions to stack to keep them all, or frame_step to 1"
-        )
-    splits = assign_splits(declared, config.validation_fraction, config.test_fraction)
+    spec = first.action_spec
+    splits = assign_splits(wanted, config)
+    if spec.kind == "continuous" and set(spec.std) == {1.0} and not any(spec.mean):  # nobody measured them
+        same = [first.actions] if splits[id_] == "train" else []
+        same += [raw.actions for id_, raw in episodes if raw.action_spec == spec and splits[id_] == "train"]
+        spec = measured(spec, torch.cat(same or [first.actions]))
     shards: list[Shard] = []
     for split in SPLITS:
-        ids = [id_ for id_ in stems if splits.get(id_, "train") == split]
+        ids = [id_ for id_ in wanted if splits[id_] == split]
         for at in range(0, len(ids), config.shard_episodes):
-            chunk = {id_: stems[id_] for id_ in ids[at : at + config.shard_episodes]}
+            chunk = {id_: wanted[id_] for id_ in ids[at : at + config.shard_episodes]}
             shards.append(Shard(len(shards), split, chunk))
-    return Plan(shards, first.action_spec, first.fps, config.frame_size, config.frame_step, config.merge_actions)
+    plan = Plan(shards, source, reader, first.action_spec, spec, first.fps, config)
+    plan.stored  # noqa: B018  refuses what cannot be done to such actions, before anything is written
+    return plan
 
 
-def assign_splits(declared: dict[str, str], validation: float, test: float) -> dict[str, str]:
-    """Split of every episode: its own word for ``test`` and ``val``, else by a hash of its id.
+def readable(reader: Reader, source: Source, places: dict[str, Place]) -> Iterator[tuple[str, RawEpisode]]:
+    """The episodes that can be read; the others are skipped, with their reason, when their shard is written."""
+    for id_, place in places.items():
+        with source.staged(place.files):
+            try:
+                raw = reader.read(place)
+            except ValueError:
+                continue
+            yield id_, raw
+
+
+def transformed(plan: Plan, actions: Shaped[Tensor, "t a"]) -> tuple[ActionSpec, Shaped[Tensor, "n b"]]:
+    """Actions as they are stored, and what they mean."""
+    spec, found = rename(plan.measured, actions, plan.config.rename_actions)
+    spec, found = discretise(spec, found, plan.config.discretise)
+    return merge(spec, found, plan.config.frame_step, plan.config.merge_actions)
+
+
+def assign_splits(places: dict[str, Place], config: PrepConfig) -> dict[str, str]:
+    """Split of every episode: its own word for ``test`` and ``val``, else by a hash of its id (or level).
 
     The hash puts an episode into the same split whatever else is prepared with it. Only where that leaves a wanted
-    split empty, the episode of the split's nearest hash goes there.
+    split empty, the episode (or level) of the nearest hash goes there.
+    """
+    if config.split_by == "level":
+        levels = choose_splits({p.level: "" for p in places.values()}, config.validation_fraction, config.test_fraction)
+        return {id_: levels[place.level] for id_, place in places.items()}
+    declared = {id_: place.split for id_, place in places.items()}
+    return choose_splits(declared, config.validation_fraction, config.test_fraction)
+
+
+def choose_splits(declared: dict[str, str], validation: float, test: float) -> dict[str, str]:
+    """See :func:`assign_splits`.
 
     Args:
-        declared: episode id -> what its recording says, ``""`` where it says nothing.
+        declared: name -> the split that its recording says, ``""`` where it says nothing.
     """
 
     def place(id_: str) -> float:
@@ -167,74 +242,116 @@ def assign_splits(declared: dict[str, str], validation: float, test: float) -> d
     return splits
 
 
-def write_episodes(plan: Plan, out: Path, shard: Shard) -> None:
+def write_episodes(plan: Plan, out: Folder, shard: Shard) -> None:
     """Decode the episodes of a shard and write it."""
+    with plan.source.staged({file for place in shard.places.values() for file in place.files}):
+        write_shard(out, shard.index, *decode_shard(plan, shard))
+
+
+def decode_shard(plan: Plan, shard: Shard) -> tuple[dict[str, Tensor], list[EpisodeInfo], list[dict[str, str]]]:
+    """The tensors of a shard, the episodes in it, and those that could not be used."""
     infos: list[EpisodeInfo] = []
     frames: list[Tensor] = []
     actions: list[Tensor] = []
     skipped: list[dict[str, str]] = []
     start = 0
-    for id_, stem in shard.stems.items():
+    for id_, place in shard.places.items():
         try:
-            info, episode_frames, episode_actions = read_episode(plan, id_, stem)
+            whole, episode_frames, episode_actions = read_episode(plan, id_, place)
+            spans = pieces(whole, plan.config)
         except ValueError as error:
             skipped.append({"source": id_, "reason": str(error)})
             print(f"skipped {id_}: {error}", flush=True)
             continue
-        infos.append(replace(info, split=shard.split, shard=shard.index, start=start))
-        frames.append(episode_frames)
-        actions.append(episode_actions)
-        start += info.length
-    spec = _stored_actions(plan)
-    none = torch.empty((0, plan.frame_size, plan.frame_size, 3), dtype=torch.uint8)
+        for info, span in spans:
+            infos.append(replace(info, split=shard.split, shard=shard.index, start=start))
+            frames.append(episode_frames[span])
+            actions.append(episode_actions[span])
+            start += info.length
+    size = plan.config.frame_size
+    none = torch.empty((0, size, size, 3), dtype=torch.uint8)
     tensors = {
         "frames": torch.cat(frames or [none]),
-        "actions": torch.cat(actions or [torch.empty((0, spec.width), dtype=spec.dtype)]),
+        "actions": torch.cat(actions or [torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)]),
     }
-    write_shard(out, shard.index, tensors, infos, skipped)
+    return tensors, infos, skipped
 
 
 def read_episode(
-    plan: Plan, id_: str, stem: Path
+    plan: Plan, id_: str, place: Place
 ) -> tuple[EpisodeInfo, UInt8[Tensor, "t h w c"], Shaped[Tensor, "t a"]]:
     """Read one episode as it will be stored.
 
     Raises:
         ValueError: why it cannot be used.
     """
-    video, json_path = _files(stem)
-    sidecar = read_sidecar(json_path)
-    if sidecar.action_spec != plan.action_spec:
-        raise ValueError(f"{json_path}: its actions differ from the other episodes'")
-    if sidecar.fps != plan.fps:
-        raise ValueError(f"{json_path}: {sidecar.fps} frames/s, but the other episodes have {plan.fps}")
-    actions = sidecar.action_spec.tensor(sidecar.actions, str(json_path))
-    source = read_video(video)
-    if len(source) != len(actions):
-        raise ValueError(f"{json_path}: {len(actions)} actions, but {video.name} has {len(source)} frames")
-    if len(source) < plan.frame_step:
-        raise ValueError(f"{video}: has {len(source)} frame(s), fewer than frame_step {plan.frame_step}")
-    frames = centre_resize(source[:: plan.frame_step][: len(source) // plan.frame_step], plan.frame_size, str(video))
-    length = len(frames)
-    stacked = actions[: length * plan.frame_step].reshape(length, -1)
-    cuts = sorted({t // plan.frame_step for t in sidecar.discontinuities if 0 <= t < length * plan.frame_step})
+    config, raw = plan.config, plan.reader.read(place)
+    if raw.action_spec != plan.recorded:
+        raise ValueError(f"{place.files[-1]}: its actions differ from the other episodes'")
+    if raw.fps != plan.fps:
+        raise ValueError(f"{place.files[-1]}: {raw.fps} frames/s, but the other episodes have {plan.fps}")
+    count, kept = 0, []
+    for piece in raw.frames():
+        chosen = piece[-count % config.frame_step :: config.frame_step]
+        count += len(piece)
+        if len(chosen):
+            kept.append(resize(chosen, config.frame_size, config.fit, str(place.path)))
+    if count != len(raw.actions):
+        raise ValueError(f"{place.files[-1]}: {len(raw.actions)} actions, but {place.path.name} has {count} frames")
+    if count < config.frame_step:
+        raise ValueError(f"{place.path}: has {count} frame(s), fewer than frame_step {config.frame_step}")
+    length = count // config.frame_step
+    actions = transformed(plan, raw.actions)[1]
+    whole = length * config.frame_step
+    cuts = sorted({t // config.frame_step for t in raw.discontinuities if 0 <= t < whole})
     info = EpisodeInfo(
         id=id_,
         split="",
         shard=0,
         start=0,
         length=length,
-        level=sidecar.level,
-        source=f"{id_}.mp4",
-        sha256=hashlib.sha256(video.read_bytes()).hexdigest(),
+        level=place.level,
+        source=id_ + (place.path.suffix if not place.key else ""),
+        sha256=digest(place.path),
         discontinuities=tuple(cuts),
     )
-    return info, frames, stacked
+    return info, torch.cat(kept)[:length], actions
+
+
+def pieces(info: EpisodeInfo, config: PrepConfig) -> list[tuple[EpisodeInfo, slice]]:
+    """The parts of an episode that are stored as episodes: all of it, or what lies between discontinuities.
+
+    Raises:
+        ValueError: none is long enough.
+    """
+    ends = [*(t + 1 for t in info.discontinuities if t + 1 < info.length), info.length] if config.cut else [info.length]
+    firsts = [0, *ends[:-1]]
+    found = []
+    for number, (first, end) in enumerate(zip(firsts, ends, strict=True)):
+        if end - first >= config.shortest:
+            name = f"{info.id}/{number:03d}" if config.cut else info.id
+            cuts = () if config.cut else info.discontinuities
+            found.append((replace(info, id=name, length=end - first, discontinuities=cuts), slice(first, end)))
+    if not found:
+        raise ValueError(f"{info.source}: has {info.length} frames and no {config.shortest} without a break in a row")
+    return found
+
+
+@lru_cache(maxsize=4)
+def digest(path: Path) -> str:
+    """sha256 of a file; many episodes may lie in one."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def report(store: EpisodeStore) -> str:
     """Episodes, frames, action histogram and skipped files of a store, as text."""
-    lines = [f"{store.folder}: {len(store.episodes)} episodes, {sum(e.length for e in store.episodes)} frames"]
+    lines = [f"{store}: {len(store.episodes)} episodes, {sum(e.length for e in store.episodes)} frames"]
+    reader = str(store.header.provenance.get("reader", "")).removesuffix("Reader")
+    lines.append(f"  read as {reader}: {store.header.alignment}")
     for split in SPLITS:
         chosen = [info for info in store.episodes if info.split == split]
         lines.append(f"  {split:<6}{len(chosen):>6} episodes {sum(e.length for e in chosen):>8} frames")
@@ -247,20 +364,7 @@ def report(store: EpisodeStore) -> str:
         for i, count in enumerate(counts.tolist()):
             name = spec.names[i] if spec.names else str(i)
             lines.append(f"  action {i:>2} {name:<24}{count:>8} ({100 * count / max(1, int(counts.sum())):.1f}%)")
-    skipped = [row for i in range(store.header.shards) for row in read_shard_index(store.folder, i)[1]]
+    skipped = [row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]]
     lines.append(f"  skipped {len(skipped)} episode(s)")
     lines += [f"    {row['source']}: {row['reason']}" for row in skipped]
     return "\n".join(lines)
-
-
-def _files(stem: Path) -> tuple[Path, Path]:
-    return stem.with_suffix(".mp4"), stem.with_suffix(".json")
-
-
-def _stored_actions(plan: Plan) -> ActionSpec:
-    spec = plan.action_spec
-    if plan.frame_step == 1 or spec.kind == "none":
-        return spec
-    if spec.kind == "continuous":
-        return replace(spec, mean=spec.mean * plan.frame_step, std=spec.std * plan.frame_step)
-    return ActionSpec("multi_discrete", spec.sizes * plan.frame_step)

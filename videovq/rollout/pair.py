@@ -53,9 +53,9 @@ def open_episodes(folder: str | Path, pair: Pair) -> EpisodeStore:
     """
     store = EpisodeStore(folder)
     if store.header.action_spec != pair.predictor.action_spec:
-        raise ValueError(f"{store.folder}: its actions differ from those the predictor was trained on")
+        raise ValueError(f"{store}: its actions differ from those the predictor was trained on")
     if store.header.grid != pair.vqvae.frame_size:
         raise ValueError(
-            f"{store.folder}: its frames are {store.header.grid}, but the VQ-VAE was trained on {pair.vqvae.frame_size}"
+            f"{store}: its frames are {store.header.grid}, but the VQ-VAE was trained on {pair.vqvae.frame_size}"
         )
     return store

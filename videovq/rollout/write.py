@@ -12,19 +12,17 @@ import torch
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
-from videovq.checkpoints import pretrained_example
 from videovq.config import RolloutConfig
 from videovq.data.clip import Clip, read_clip
 from videovq.data.store import read_json
 from videovq.frames import psnr
 from videovq.pictures import write_png
 from videovq.rollout.compiled import compile_predictor
+from videovq.rollout.contexts import starting_place
 from videovq.rollout.engine import generate, place
 from videovq.rollout.pair import Pair, load_pair, open_episodes
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
-
-DEFAULT_STORE = "stores/episodes"
 
 
 def rollout(config: RolloutConfig) -> Rollout:
@@ -177,14 +175,12 @@ def _row(values: Tensor) -> str:
 
 
 def _recording(config: RolloutConfig, pair: Pair) -> Clip:
-    example = pretrained_example(config.pretrained) if config.pretrained else None
     if config.from_video and config.context:
         raise ValueError("from_video: takes the place of context; give one of the two")
-    chosen = config.from_video or config.context
-    path = Path(chosen) if chosen else example or Path(DEFAULT_STORE)
-    if config.from_video or path.is_file():
-        return read_clip(path, pair.vqvae.frame_size, pair.predictor.action_spec)
-    store = open_episodes(path, pair)
+    source = starting_place(config.from_video or config.context, config.pretrained)
+    if config.from_video or Path(source).is_file():
+        return read_clip(Path(source), pair.vqvae.frame_size, pair.predictor.action_spec)
+    store = open_episodes(source, pair)
     info = store.find(config.episode) if config.episode else store.split(config.split)[0]
     episode = store.read(info)
     return Clip(episode.frames, episode.actions, info.id)

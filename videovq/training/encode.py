@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,10 +13,11 @@ from torch import Tensor
 from videovq import __version__
 from videovq.checkpoints import TrainedVQVAE, load_vqvae, vqvae_run
 from videovq.config import EncodeConfig
+from videovq.data.folders import Folder, open_folder
 from videovq.data.store import (
     CodeStore,
     EpisodeStore,
-    claim_folder,
+    claimed,
     read_shard_index,
     shard_is_complete,
     write_shard,
@@ -40,11 +40,11 @@ def encode(config: EncodeConfig) -> CodeStore:
     trained = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     if trained.frame_size != store.header.grid:
         raise ValueError(
-            f"{config.vqvae}: was trained on frames of {trained.frame_size}, but {store.folder} has {store.header.grid}"
+            f"{config.vqvae}: was trained on frames of {trained.frame_size}, but {store} has {store.header.grid}"
         )
     if config.batch_size < 1:
         raise ValueError("batch_size: must be at least 1")
-    out = Path(config.out)
+    out = open_folder(config.out)
     origin: dict[str, Any] = {
         "vqvae": trained.fingerprint,
         "episodes": [[e.id, e.split, e.shard, e.start, e.length, e.sha256] for e in store.episodes],
@@ -53,8 +53,18 @@ def encode(config: EncodeConfig) -> CodeStore:
     swap = swapped(store.header.action_spec) if config.mirror else None
     if swap is not None:
         origin["mirror"] = True
-    claim_folder(out, "origin.json", origin, "episodes or settings, or by another VQ-VAE")
+    with claimed(out, "origin.json", origin, "episodes or settings, or by another VQ-VAE"):
+        _encode(store, trained, out, config.batch_size, swap)
+    found = CodeStore(config.out)
+    rows, columns = found.header.grid
+    total = sum(info.length for info in found.episodes)
+    print(f"{out}: {len(found.episodes)} episodes, {total} frames as {rows}x{columns} codes")
+    return found
 
+
+def _encode(
+    store: EpisodeStore, trained: TrainedVQVAE, out: Folder, batch_size: int, swap: Int64[Tensor, "k"] | None
+) -> None:
     keep_freed_memory()
     network = trained.network.to(memory_format=torch.channels_last)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -63,22 +73,17 @@ def encode(config: EncodeConfig) -> CodeStore:
     sizes = [sum(info.length for info in store.episodes if info.shard == i) for i in range(store.header.shards)]
     with progress(sum(sizes), "encode", "frame", done=sum(n for i, n in enumerate(sizes) if i not in todo)) as bar:
         for index in todo:
-            tensors, (infos, _) = store.shard(index), read_shard_index(store.folder, index)
+            tensors, (infos, _) = store.shard(index), read_shard_index(store.place, index)
             frames, actions = tensors["frames"], tensors["actions"].clone()
-            codes = encode_frames(network, frames, config.batch_size)
+            codes = encode_frames(network, frames, batch_size)
             if swap is not None and infos and infos[0].split == "train":
-                codes = torch.cat([codes, encode_frames(network, frames.flip(2), config.batch_size)])
+                codes = torch.cat([codes, encode_frames(network, frames.flip(2), batch_size)])
                 actions = torch.cat([actions, swap[actions]])
                 infos += [replace(e, id=f"{e.id}~mirrored", start=e.start + len(frames)) for e in infos]
             write_shard(out, index, {"codes": codes, "actions": actions}, infos)
             bar.update(len(frames))
-    if not (out / "store.json").exists():
+    if not (out.path / "store.json").exists():
         _finish(out, store, trained)
-    found = CodeStore(out)
-    rows, columns = found.header.grid
-    total = sum(info.length for info in found.episodes)
-    print(f"{out}: {len(found.episodes)} episodes, {total} frames as {rows}x{columns} codes")
-    return found
 
 
 @torch.inference_mode()
@@ -103,9 +108,10 @@ def swapped(spec: ActionSpec) -> Int64[Tensor, "k"]:
     return torch.tensor([spec.names.index(twin) for twin in twins])
 
 
-def _finish(out: Path, store: EpisodeStore, trained: TrainedVQVAE) -> None:
+def _finish(out: Folder, store: EpisodeStore, trained: TrainedVQVAE) -> None:
     quantizer = trained.network.quantizer
-    write_tensors(out / "codebook.safetensors", {"codebook": quantizer.code_vectors().float().cpu().contiguous()})
+    write_tensors(out.path / "codebook.safetensors", {"codebook": quantizer.code_vectors().float().cpu().contiguous()})
+    out.send("codebook.safetensors")
     stride = trained.network.stride
     replace(
         store.header,

@@ -64,7 +64,7 @@ def check(config: TrainVQVAEConfig, store: EpisodeStore) -> None:
     if any(side % stride for side in store.header.grid):
         raise ValueError(
             f"model.downsamplings: {config.model.downsamplings} needs a frame size divisible by {stride},"
-            f" but {store.folder} has {store.header.grid[0]}"
+            f" but {store} has {store.header.grid[0]}"
         )
     loss, default = config.loss, LossConfig()
     for name, switch in (

@@ -10,6 +10,7 @@ Shapes: ``u v`` = rows and columns of patches (7, 7).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -34,6 +35,21 @@ class Memory(NamedTuple):
         """The same memory for several rollouts in place of each."""
         layers = [(k.repeat_interleave(times, dim=0), v.repeat_interleave(times, dim=0)) for k, v in self.layers]
         return Memory(layers)
+
+    def rows(self, which: list[int]) -> Memory:
+        """A copy of the memory of some rollouts of the batch."""
+        return Memory([(k[which], v[which]) for k, v in self.layers])
+
+    @property
+    def frames(self) -> int:
+        """Frames that are remembered."""
+        return self.layers[0][0].shape[2] if self.layers else 0
+
+    @staticmethod
+    def joined(memories: Sequence[Memory]) -> Memory:
+        """The memories of several rollouts, of equally many frames each, in one batch."""
+        layers = zip(*(memory.layers for memory in memories), strict=True)
+        return Memory([(torch.cat([k for k, _ in one]), torch.cat([v for _, v in one])) for one in layers])
 
 
 class LookupContext(ContextNetwork):

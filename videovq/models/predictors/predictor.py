@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from torch.nn.functional import cross_entropy, embedding, mse_loss
 
 from videovq.config import PredictorConfig
 from videovq.models.embeddings import ActionEmbedding, CodeEmbedding
-from videovq.models.predictors.contract import ContextNetwork, FrameDecoder
+from videovq.models.predictors.contract import Choose, ContextNetwork, FrameDecoder
 from videovq.models.sampling import choose, predictive, uncached
 from videovq.types import ActionSpec, PredictorOutput, Sampling
 
@@ -30,6 +31,22 @@ class PredictorState:
         """The same state for several rollouts in place of each."""
         codes, actions = (z.repeat_interleave(times, dim=0) for z in (self.codes, self.actions))
         return PredictorState(codes, actions, self.memory.repeat(times) if self.memory else None)
+
+    def rows(self, which: list[int]) -> PredictorState:
+        """A copy of some rollouts of the batch."""
+        return PredictorState(self.codes[which], self.actions[which], self.memory.rows(which) if self.memory else None)
+
+    @property
+    def remembered(self) -> int:
+        """Frames in the memory; only states with equally many can be joined."""
+        return self.memory.frames if self.memory else 0
+
+    @staticmethod
+    def joined(states: Sequence[PredictorState]) -> PredictorState:
+        """The rollouts of several states in one batch."""
+        codes, actions = torch.cat([s.codes for s in states]), torch.cat([s.actions for s in states])
+        memories = [s.memory for s in states]
+        return PredictorState(codes, actions, memories[0].joined(memories) if memories[0] else None)
 
 
 class Predictor(nn.Module):
@@ -123,13 +140,19 @@ class Predictor(nn.Module):
             noise: Gumbel noise draws from the model (see videovq.models.sampling), and zeros take the most likely code.
             sampling: what is done to the scores before the noise is added, and by which passes.
         """
+        return self.draw(state, action, partial(choose, noise.flatten(1, 2), sampling), sampling.sampler)
+
+    def draw(
+        self, state: PredictorState, action: Shaped[Tensor, "b a"], choose: Choose, sampler: str = "cached"
+    ) -> tuple[Int64[Tensor, "b y x"], PredictorState]:
+        """The next frame, with codes that ``choose`` picks by their scores; ``sampler``: see Sampling."""
         table = self.codes(self.codebook)
         past_actions = torch.cat([state.actions, self.actions(action[:, None])], dim=1)
         context, memory = self._read(state.codes, past_actions, state.memory, None, table)
         draw = self.decoder.draw
-        if sampling.sampler != "cached":
-            draw = partial(predictive if sampling.sampler == "predictive" else uncached, self.decoder)
-        codes = draw(context, table, self.codebook, partial(choose, noise.flatten(1, 2), sampling))
+        if sampler != "cached":
+            draw = partial(predictive if sampler == "predictive" else uncached, self.decoder)
+        codes = draw(context, table, self.codebook, choose)
         past = torch.cat([state.codes[:, 1:], codes[:, None]], dim=1)
         return codes, PredictorState(past, past_actions[:, 1:], memory)
 

@@ -1,1 +1,1 @@
-"""Environments that can be recorded, one a file."""
+"""Formats of recorded episodes, one a file."""

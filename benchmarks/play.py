@@ -1,0 +1,110 @@
+"""Speed of playing: frames a second over a WebSocket, and steps a second of the Gymnasium environments.
+
+    python benchmarks/play.py VQVAE_RUN PREDICTOR_RUN EPISODE_STORE [SECONDS]
+
+Every player acts as soon as the last frame has come, SECONDS (60) long, at temperature 1; server and players share the
+machine.
+"""
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import uvicorn
+from websockets.asyncio.client import connect
+
+import videovq.gym
+from videovq.config import ModelChoice, PlayConfig
+from videovq.play.server import PlayServer
+from videovq.play.thread import ModelThread
+from videovq.rollout.contexts import contexts
+from videovq.rollout.engine import place
+from videovq.rollout.pair import Pair, load_pair
+
+vqvae, predictor, store = sys.argv[1:4]
+SECONDS = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
+
+
+def resident() -> float:
+    """MiB of memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+async def player(link: str, clip: str, seed: int) -> list[float]:
+    """Seconds for each frame, from the action to its picture's arrival, once the window is full."""
+    async with connect(link, max_size=None) as socket:
+        choices = json.loads(await socket.recv())["actions"]["sizes"][0]
+        sampling = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+        await socket.send(
+            json.dumps({"type": "start", "clip": clip, "seed": seed, "guidance": 1, "sampling": sampling})
+        )
+        await socket.recv()
+        await socket.recv()
+        await socket.send(json.dumps({"type": "acknowledge", "frame": 0}))
+        actions, seconds, begun = np.random.default_rng(seed), [], time.perf_counter()
+        while time.perf_counter() - begun < SECONDS:
+            start = time.perf_counter()
+            await socket.send(json.dumps({"type": "act", "action": [int(actions.integers(choices))]}))
+            await socket.recv()
+            seconds.append(time.perf_counter() - start)
+            await socket.send(json.dumps({"type": "acknowledge", "frame": len(seconds)}))
+        return seconds[16:]
+
+
+async def together(link: str, clips: list[str]) -> list[list[float]]:
+    return await asyncio.gather(*(player(link, clip, seed) for seed, clip in enumerate(clips)))
+
+
+def loaded() -> Pair:
+    pair = load_pair(ModelChoice(predictor, vqvae))
+    place(pair.vqvae.network, pair.predictor.network, "auto", "32-true")
+    return pair
+
+
+def played() -> None:
+    model = ModelThread(loaded)
+    server = PlayServer(model, model.now(lambda pair: contexts(store, "", pair, 6, 4)), PlayConfig())
+    serving = uvicorn.Server(uvicorn.Config(server.app(), port=0, log_level="warning", ws_per_message_deflate=False))
+    thread = threading.Thread(target=serving.run)
+    thread.start()
+    while not serving.started:
+        time.sleep(0.05)
+    port = serving.servers[0].sockets[0].getsockname()[1]
+    names = list(server.clips)
+    print("players  frames/s each  median ms  95th percentile ms  steps a batch  memory MiB")
+    for number in (1, 4):
+        server.thread.batches.clear()
+        found = asyncio.run(together(f"ws://127.0.0.1:{port}/play?token={server.token}", (names * 4)[:number]))
+        each = np.concatenate(found)
+        rate = np.mean([len(seconds) / sum(seconds) for seconds in found])
+        shared = np.mean([len(batch) for batch in server.thread.batches])
+        middle, worst = np.percentile(each, [50, 95]) * 1000
+        print(f"{number:7} {rate:14.1f} {middle:10.1f} {worst:19.1f} {shared:14.1f} {resident():11.0f}", flush=True)
+    serving.should_exit = True
+    thread.join()
+
+
+def stepped() -> None:
+    print("environments  steps/s (of all together)")
+    for number in (1, 8, 32):
+        dreams = gymnasium.make_vec(
+            videovq.gym.ID, num_envs=number, vqvae=vqvae, predictor=predictor, context=store, steps=10**9
+        )
+        dreams.reset(seed=0)
+        dreams.action_space.seed(0)
+        for _ in range(2):
+            dreams.step(dreams.action_space.sample())
+        steps, begun = 0, time.perf_counter()
+        while time.perf_counter() - begun < SECONDS / 6:
+            dreams.step(dreams.action_space.sample())
+            steps += number
+        print(f"{number:12} {steps / (time.perf_counter() - begun):24.1f}", flush=True)
+
+
+played()
+stepped()

@@ -1,0 +1,94 @@
+"""What preparing and loading cost, in one run.
+
+    python benchmarks/prep.py EPISODES CODE_STORE [TRAINING_STEP_SECONDS]
+
+EPISODES: a folder of 84x84 recordings (NAME.mp4 + NAME.json). Prep: frames a second as a fraction of bare PyAV decoding
+of the same files with the same number of processes; peak memory of a worker for a quarter of the episodes and for all.
+Loading: windows of 16 frames of codes from CODE_STORE on one core, as multiples of real time, and as part of a
+training step of 8 windows (by default one second, about what the small preset takes on two cores).
+"""
+
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import av
+import torch
+
+from videovq.config import PrepConfig
+from videovq.data.folders import open_folder
+from videovq.data.store import CodeStore
+from videovq.data.windows import windows
+from videovq.prep.parallel import run_all
+from videovq.prep.prepare import make_plan, write_episodes, write_store
+from videovq.prep.staging import open_source
+
+WORKERS, WINDOW, BATCH = 2, 16, 8
+
+
+def decode(path: Path) -> int:
+    """Number of frames of a video, decoded to RGB and thrown away."""
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "NONE"
+        return sum(1 for frame in container.decode(video=0) if frame.to_ndarray(format="rgb24") is not None)
+
+
+def bare(paths: list[Path], pool: ProcessPoolExecutor) -> tuple[int, float]:
+    """Frames, and seconds to decode them."""
+    start = time.perf_counter()
+    return sum(pool.map(decode, paths)), time.perf_counter() - start
+
+
+def peak_of_a_worker(source: str, episodes: int) -> float:
+    """MiB at the most in a process that prepares that many episodes."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open_source(source, ()) as opened:
+            plan = make_plan(PrepConfig(source, f"{folder}/store", episodes=episodes), opened)
+        Path(f"{folder}/store").mkdir()
+        for _ in run_all(partial(write_episodes, plan, open_folder(f"{folder}/store")), plan.shards, 1):
+            pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    source, step = sys.argv[1], float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
+    paths = sorted(Path(source).rglob("*.mp4"))
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
+        list(pool.map(decode, paths[:WORKERS]))  # the processes have started
+        frames, decoding = bare(paths, pool)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(f"{folder}/store").mkdir()
+        start = time.perf_counter()
+        with open_source(source, ()) as opened:
+            plan = make_plan(PrepConfig(source, f"{folder}/store", workers=WORKERS), opened)
+            write_store(plan, open_folder(f"{folder}/store"))
+        preparing = time.perf_counter() - start
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*")) / frames
+    print(f"bare decoding: {frames / decoding:.0f} frames/s with {WORKERS} processes")
+    print(f"prep: {frames / preparing:.0f} frames/s, {decoding / preparing:.2f} of that; {size:.0f} bytes a frame")
+    for part in (len(paths) // 4, len(paths)):
+        with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+            peak = pool.submit(peak_of_a_worker, source, part).result()
+        print(f"a worker that prepares {part} episodes takes {peak:.0f} MiB at most")
+
+    store = CodeStore(sys.argv[2])
+    found = windows(store.split("train"), WINDOW, 1)
+    torch.set_num_threads(1)
+    chosen = torch.randint(len(found), (2000,), generator=torch.Generator().manual_seed(0)).tolist()
+    start = time.perf_counter()
+    for at in range(0, len(chosen), BATCH):
+        parts = [
+            store.read(w.episode, w.start, w.start + w.length) for w in (found[i] for i in chosen[at : at + BATCH])
+        ]
+        torch.stack([p.codes for p in parts])
+    loading = (time.perf_counter() - start) / len(chosen)
+    print(
+        f"loading: {1 / loading:.0f} windows/s on one core, {WINDOW / store.header.fps / loading:.0f} times real time;"
+        f" {BATCH * loading / step:.4f} of a training step of {step:g} s"
+    )

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.prep.sources.recordings import pictures, read_all, same, write_hdf5
+
+ACTIONS = {"fps": 10.0, "action_sizes": [3]}
+
+
+def test_an_episode_a_file_is_read_in_pieces(tmp_path: Path) -> None:
+    (tmp_path / "maze" / "test").mkdir(parents=True)
+    frames, actions = pictures(70), np.arange(70) % 3
+    write_hdf5(tmp_path / "maze" / "one.h5", {"": {"frames": frames, "actions": actions}})
+    write_hdf5(tmp_path / "maze" / "test" / "two.hdf5", {"": {"frames": frames[::-1], "actions": actions}})
+    _, found = read_all("auto", tmp_path, **ACTIONS)
+    assert [(id_, place.level, place.split) for id_, (place, _) in found.items()] == [
+        ("maze/one", "maze", ""), ("maze/test/two", "test", "test"),
+    ]  # fmt: skip
+    place, one = found["maze/one"]
+    assert same(one, frames, actions)
+    assert same(found["maze/test/two"][1], frames[::-1], actions)
+    assert [len(piece) for piece in one.frames()] == [64, 6], "never the whole episode at once"
+    assert one.fps == 10
+    assert place.files == (tmp_path / "maze" / "one.h5",)
+
+
+def test_several_episodes_a_file_are_its_groups(tmp_path: Path) -> None:
+    frames = [pictures(3, seed) for seed in (1, 2)]
+    episodes = {
+        f"data/demo_{i}": {"obs/camera": f[..., ::-1], "act": np.array([0, 1, 2])} for i, f in enumerate(frames)
+    }
+    write_hdf5(tmp_path / "kitchen.hdf5", episodes)
+    reader, found = read_all(
+        "hdf5", tmp_path, frames_key="obs/camera", actions_key="act", colours="bgr", actions_at="before", **ACTIONS
+    )
+    assert list(found) == ["kitchen/data/demo_0", "kitchen/data/demo_1"]
+    for (place, raw), expected in zip(found.values(), frames, strict=True):
+        assert same(raw, expected, [1, 2, 2]), "moved one frame back, the last repeated"
+        assert place.level == "kitchen"
+    assert "led to" in reader.alignment
+
+
+@pytest.mark.parametrize(
+    ("datasets", "reason"),
+    [
+        ({"frames": pictures(3)}, "no dataset 'actions', only frames"),
+        ({"actions": np.zeros(3)}, "no dataset 'frames', only actions"),
+        ({"frames": pictures(3).astype(np.float32), "actions": np.zeros(3)}, "frames.*float32"),
+        ({"frames": pictures(3)[0], "actions": np.zeros(3)}, r"frames.*\(8, 16, 3\)"),
+        ({"frames": pictures(0), "actions": np.zeros(0)}, r"actions of shape \(0,\)"),
+        ({"frames": pictures(3), "actions": np.array([b"left"] * 3)}, "actions are not rows"),
+        ({"other": np.zeros(3)}, "no dataset 'actions', only other"),
+        (None, "cannot be read.*truncated"),
+    ],
+)
+def test_broken_files_are_found_and_refused_by_name(
+    datasets: dict[str, np.ndarray] | None, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.h5"
+    write_hdf5(path, {"": datasets or {"frames": pictures(3), "actions": np.zeros(3)}})
+    if datasets is None:
+        path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=f"broken.h5: .*{reason}"):
+        _, found = read_all("hdf5", tmp_path, **ACTIONS)
+        list(found["broken"][1].frames())

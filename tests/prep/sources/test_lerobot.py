@@ -1,0 +1,121 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+import torch
+
+from tests.conftest import prep_config
+from tests.prep.sources.test_rlu import png
+from videovq.config import DeclareConfig
+from videovq.prep.prepare import prepare
+from videovq.prep.sources.contract import Reader
+from videovq.prep.sources.formats import open_reader
+from videovq.prep.sources.lerobot import LeRobotReader
+
+# What make_lerobot.py wrote.
+LENGTHS, TASKS = (9, 11, 10), ("push the block", "open the drawer", "push the block")
+ACTIONS = [np.array([[e + t / 8, -t] for t in range(n)], dtype=np.float32) for e, n in enumerate(LENGTHS)]
+VERSIONS = ("lerobot_v30", "lerobot_v21")
+TOP = DeclareConfig(frames_key="observation.images.top")
+
+
+def reader(folder: Path, declared: DeclareConfig = TOP) -> Reader:
+    found = open_reader("auto", declared, folder)
+    assert isinstance(found, LeRobotReader)
+    return found
+
+
+@pytest.fixture(params=VERSIONS)
+def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(Path(__file__).parent / request.param, tmp_path / "source" / "set"))
+
+
+def change(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_episodes_that_lerobot_wrote(dataset: Path) -> None:
+    every = reader(dataset.parent)
+    places = every.find(dataset.parent, dataset / "out")
+    assert list(places) == [f"set/episode_{i:06d}" for i in range(3)]
+    assert tuple(place.level for place in places.values()) == TASKS
+    for episode, place in enumerate(places.values()):
+        raw = every.read(place)
+        pictures = torch.cat(list(raw.frames())).float()
+        assert pictures.shape == (LENGTHS[episode], 64, 64, 3)
+        quarters = pictures.unfold(1, 32, 32).unfold(2, 32, 32).mean(dim=(-1, -2))  # t, down, across, colour
+        for t, (above, below) in enumerate(quarters.tolist()):
+            assert np.allclose(above, [[200, 0, 0], [0, 0, 200]], atol=12)
+            assert np.allclose(below, [[20 + 20 * t] * 3, [60 * (episode + 1)] * 3], atol=8), (episode, t)
+        assert np.array_equal(raw.actions.numpy(), ACTIONS[episode])
+        assert raw.fps == 10
+        whole = np.concatenate(ACTIONS).astype(np.float64)
+        assert np.allclose(raw.action_spec.mean, whole.mean(axis=0), atol=1e-6)
+        assert np.allclose(raw.action_spec.std, whole.std(axis=0), atol=1e-6)
+
+
+def test_a_store_and_its_splits(dataset: Path, tmp_path: Path) -> None:
+    change(dataset / "meta/info.json", splits={"train": "0:2", "test": "2:3"})
+    store = prepare(prep_config(dataset.parent, tmp_path / "out", declare=TOP))
+    assert [(e.id, e.length) for e in store.split("test")] == [("set/episode_000002", 10)]
+    episode = store.read(store.find("set/episode_000001"))
+    assert np.array_equal(episode.actions.numpy(), ACTIONS[1])
+
+
+def test_what_must_be_declared(dataset: Path) -> None:
+    with pytest.raises(ValueError, match=r"frames_key.*images.top, observation.images.wrist"):
+        reader(dataset, DeclareConfig()).find(dataset, dataset / "out")
+    place = next(iter(reader(dataset).find(dataset, dataset / "out").values()))
+    named = DeclareConfig(frames_key=TOP.frames_key, actions_key="move")
+    with pytest.raises(ValueError, match=r"info.json: no 'move'.*action, timestamp.*actions_key"):
+        reader(dataset, named).read(place)
+    blue = DeclareConfig(frames_key=TOP.frames_key, colours="bgr")
+    pieces = zip(reader(dataset, blue).read(place).frames(), reader(dataset).read(place).frames(), strict=True)
+    assert all(torch.equal(turned, piece.flip(-1)) for turned, piece in pieces)
+    before = DeclareConfig(frames_key=TOP.frames_key, actions_at="before")
+    assert np.array_equal(reader(dataset, before).read(place).actions.numpy(), ACTIONS[0][[*range(1, 9), 8]])
+
+
+def test_broken_datasets(dataset: Path) -> None:
+    places = reader(dataset).find(dataset, dataset / "out")
+    last = places["episode_000002"]
+    data = last.files[-1].read_bytes()
+    rows = pyarrow.parquet.read_table(last.files[-1])
+    pyarrow.parquet.write_table(rows.filter([True] * (len(rows) - 1) + [False]), last.files[-1])
+    with pytest.raises(ValueError, match=rf"{last.files[-1].name}: episode 2 should have the frames 0 to 9"):
+        reader(dataset).read(last)
+    last.files[-1].write_bytes(data[: len(data) // 2])
+    with pytest.raises(ValueError, match=last.files[-1].name):
+        reader(dataset).read(last)
+    last.files[-1].write_bytes(data)
+    raw = reader(dataset).read(last)
+    last.path.write_bytes(last.path.read_bytes()[:700])
+    with pytest.raises(ValueError, match=last.path.name):
+        list(raw.frames())
+    change(dataset / "meta/info.json", codebase_version="v1.6")
+    with pytest.raises(ValueError, match=r"info.json: LeRobot v1.6 is not read"):
+        reader(dataset).find(dataset, dataset / "out")
+
+
+def test_pictures_in_parquet_and_actions_with_names(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(Path(__file__).parent / "lerobot_v21", tmp_path / "set"))
+    info = json.loads((folder / "meta/info.json").read_text())
+    features = {"picture": {"dtype": "image"}, "action": {"dtype": "int64"}}
+    change(folder / "meta/info.json", features={**features, "frame_index": info["features"]["frame_index"]})
+    pictures = np.random.default_rng(0).integers(0, 256, (9, 24, 24, 3), dtype=np.uint8)
+    columns = {
+        "episode_index": [0] * 9,
+        "frame_index": list(range(9)),
+        "action": [t % 2 for t in range(9)],
+        "picture": [{"bytes": png(one), "path": None} for one in pictures],
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), folder / "data/chunk-000/episode_000000.parquet")
+    named = reader(folder, DeclareConfig(action_names=["stay", "go"]))
+    raw = named.read(named.find(folder, folder / "out")["episode_000000"])
+    assert np.array_equal(torch.cat(list(raw.frames())).numpy(), pictures)
+    assert raw.actions.flatten().tolist() == columns["action"]
+    assert raw.action_spec.names == ("stay", "go")

@@ -1,0 +1,135 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from tests.prep.sources.recordings import encode, frames_of, pictures, read_all, same
+from videovq.prep.sources.contract import AFTER, BEFORE
+
+FRAMES, ACTIONS = pictures(4), [2, 0, 1, 1]
+NAMES = {"action_names": ["stay", "left", "right"]}
+
+
+def write_sidecar(stem: Path, ending: str, name: str = "action", actions: Any = ACTIONS) -> None:
+    path = stem.with_name(stem.name + ending)
+    rows = actions if ending in (".npz", ".npy") else [{name: action, "reward": 0.5} for action in actions]
+    if ending == ".jsonl":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    elif ending == ".npz":
+        np.savez(path, **{name: np.array(actions)})
+    elif ending == ".npy":
+        np.save(path, np.array(actions))
+    elif ending == ".csv":
+        path.write_text(f"reward,{name}\n" + "".join(f"0.5,{row[name]}\n" for row in rows))
+    else:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".npz", ".npy", ".csv", ".parquet"])
+def test_actions_of_every_kind_of_file_lie_beside_their_frames(ending: str, tmp_path: Path) -> None:
+    folder = tmp_path / "val" / "maze"
+    folder.mkdir(parents=True)
+    encode(folder / "run.v1.mp4", FRAMES)
+    write_sidecar(folder / "run.v1", ending, "actions" if ending == ".npz" else "action")
+    reader, found = read_all("auto", tmp_path, **NAMES)
+    ((id_, (place, raw)),) = found.items()
+    assert (id_, place.level, place.split) == ("val/maze/run.v1", "maze", "val")
+    assert same(raw, FRAMES, ACTIONS)
+    assert raw.action_spec.names == ("stay", "left", "right")
+    assert (raw.fps, reader.alignment) == (10, AFTER)
+    write_sidecar(folder / "run.v1", ending, "keys")
+    reader, found = read_all("videos", tmp_path, actions_key="keys", actions_at="before", fps=20.0, **NAMES)
+    assert same(found[id_][1], FRAMES, [0, 1, 1, 1]), "each moved one frame back, the last repeated"
+    assert (found[id_][1].fps, reader.alignment) == (20, BEFORE)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl"])
+def test_an_action_may_be_several_numbers(ending: str, tmp_path: Path) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    actions = np.array([[0, 0.5], [1, -2.5], [0, 0], [1, 1]])
+    if ending == ".csv":
+        (tmp_path / "e.csv").write_text("turn,speed\n" + "".join(f"{a},{b}\n" for a, b in actions))
+    elif ending == ".parquet":
+        columns = {"turn": actions[:, 0], "speed": actions[:, 1]}
+        pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "e.parquet")
+    else:
+        write_sidecar(tmp_path / "e", ending, "both", actions.tolist())
+    raw = read_all("auto", tmp_path, actions_key="both" if ending == ".jsonl" else "turn, speed")[1]["e"][1]
+    assert same(raw, FRAMES, actions)
+    assert raw.action_spec.kind == "continuous"
+
+
+def test_json_may_be_moved_back_too(tmp_path: Path) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    legend = {"0": "stay", "1": "left", "2": "right"}
+    (tmp_path / "e.json").write_text(json.dumps({"actions": ACTIONS, "fps": 12, "action_legend": legend, "level": "m"}))
+    place, raw = read_all("auto", tmp_path, actions_at="before")[1]["e"]
+    assert same(raw, FRAMES, [0, 1, 1, 1])
+    assert (raw.fps, place.level) == (12, "m")
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "pixels", "options"),
+    [
+        (".mkv", "libx264rgb", "rgb24", {}),
+        (".MP4", "libx264rgb", "rgb24", {}),
+        (".webm", "libvpx-vp9", "gbrp", {"lossless": "1"}),
+        (".avi", "ffv1", "bgr0", {"level": "3"}),
+    ],
+)
+def test_other_containers_and_codecs(
+    ending: str, codec: str, pixels: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    encode(tmp_path / f"e{ending}", FRAMES, codec, pixels, **options)
+    write_sidecar(tmp_path / "e", ".csv")
+    assert same(read_all("auto", tmp_path, **NAMES)[1]["e"][1], FRAMES, ACTIONS)
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_a_variable_frame_rate_drops_and_repeats_nothing(ending: str, tmp_path: Path) -> None:
+    frames, actions = pictures(7), [0, 1, 2, 0, 1, 2, 0]
+    encode(tmp_path / f"e{ending}", frames, at=[0, 20, 40, 1500, 1510, 1990, 4000])
+    write_sidecar(tmp_path / "e", ".csv", actions=actions)
+    assert same(read_all("auto", tmp_path, fps=10.0, **NAMES)[1]["e"][1], frames, actions)
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "content", "reason"),
+    [
+        (".csv", "reward\n0.5\n", "no column 'action', only reward"),
+        (".csv", "action\n1\nleft\n", "not a number"),
+        (".csv", "", "not readable as CSV"),
+        (".jsonl", '{"button": 1}\n', "no 'action'"),
+        (".jsonl", '{"action": 1', "not readable as JSON lines"),
+        (".npz", "rubbish", "cannot be read"),
+        (".parquet", "rubbish", "cannot be read"),
+        (".csv", "action\n1\n2\n", "does not say what its actions mean"),
+    ],
+)
+def test_broken_sidecars_are_refused_by_name(sidecar: str, content: str, reason: str, tmp_path: Path) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    (tmp_path / f"e{sidecar}").write_text(content)
+    with pytest.raises(ValueError, match=rf"e\{sidecar}: .*{reason}"):
+        read_all("auto", tmp_path)
+
+
+def test_a_missing_column_of_a_parquet_and_a_truncated_video_are_refused_by_name(tmp_path: Path) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    write_sidecar(tmp_path / "e", ".parquet")
+    with pytest.raises(ValueError, match="e.parquet: .*no column 'keys', only action, reward"):
+        read_all("videos", tmp_path, actions_key="keys", **NAMES)
+    whole = (tmp_path / "e.mp4").read_bytes()
+    (tmp_path / "e.mp4").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="e.mp4"):
+        frames_of(read_all("videos", tmp_path, fps=10.0, **NAMES)[1]["e"][1])
+
+
+def test_videos_hold_rgb_whatever_is_said(tmp_path: Path) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    write_sidecar(tmp_path / "e", ".csv")
+    with pytest.raises(ValueError, match="declare.colours: has no effect on videos"):
+        read_all("auto", tmp_path, colours="bgr", **NAMES)

@@ -1,0 +1,103 @@
+"""What goes wrong around prep: nothing that was written is lost, the message says what to do, and a continued run ends
+as an uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import prep_config, world, write_episode
+from videovq.cli import main
+from videovq.config import PrepConfig
+from videovq.data.folders import open_folder
+from videovq.data.store import claimed
+from videovq.parsing import to_yaml
+from videovq.prep.prepare import make_plan, prepare, write_store
+from videovq.prep.staging import open_source
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
+
+
+def command(config: PrepConfig, tmp_path: Path) -> list[str]:
+    (tmp_path / "settings.yaml").write_text(to_yaml(config))
+    return ["prep", "--config", str(tmp_path / "settings.yaml")]
+
+
+def test_a_full_disk(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = prep_config(recordings, tmp_path / "out")
+    prepare(prep_config(recordings, tmp_path / "whole"))
+    write, room = Path.write_bytes, [2 * (tmp_path / "whole" / "shard-00000.safetensors").stat().st_size]
+
+    def until_full(path: Path, data: bytes) -> int:
+        room[0] -= len(data)
+        if room[0] < 0:
+            write(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write(path, data)
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", until_full)
+        assert main(command(config, tmp_path)) == 2
+    shown = capsys.readouterr().err
+    assert "No space left on device" in shown and "run the same command again" in shown
+    kept = contents(tmp_path / "out")
+    assert "shard-00000.json" in kept and not any(name.endswith(".partial") for name in kept)
+    assert main(command(config, tmp_path)) == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_two_preps_cannot_write_one_folder(recordings: Path, tmp_path: Path) -> None:
+    config = prep_config(recordings, tmp_path / "out")
+    with open_source(config.source, ()) as source:
+        origin = make_plan(config, source).fingerprint()
+    with (
+        claimed(open_folder(tmp_path / "out"), "plan.json", origin, "episodes or settings"),
+        pytest.raises(ValueError, match="another process is writing there"),
+    ):
+        prepare(config)
+    assert len(prepare(config).episodes) == 10, "the claim ends with the work"
+
+
+def test_recordings_that_vanish_are_skipped_and_reported(recordings: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(recordings, tmp_path / "source"))
+    with open_source(str(source), ()) as opened:
+        plan = make_plan(prep_config(source, tmp_path / "out"), opened)
+    (tmp_path / "out").mkdir()
+    (source / "episode_000003.mp4").unlink()
+    write_store(plan, open_folder(tmp_path / "out"))
+    rows = [json.loads(p.read_text())["skipped"] for p in (tmp_path / "out").glob("shard-*.json")]
+    assert [row["source"] for some in rows for row in some] == ["episode_000003"]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_actions_that_are_no_numbers(number: float, tmp_path: Path) -> None:
+    for i in range(3):
+        frames, actions = world(i)
+        np.savez(tmp_path / f"e{i}.npz", frames=frames, actions=np.array(actions) + 0.5)
+    frames, actions = world(9)
+    np.savez(tmp_path / "z.npz", frames=frames, actions=np.array([number, *actions[1:]]))
+    np.savez(tmp_path / "none.npz", frames=frames[:0], actions=np.zeros(0) + 0.5)
+    config = prep_config(tmp_path, tmp_path / "out")
+    store = prepare(PrepConfig(**{**vars(config), "declare": type(config.declare)(fps=15)}))
+    assert sorted(e.id for e in store.episodes) == ["e0", "e1", "e2"]
+    assert np.isfinite(store.header.action_spec.mean).all()
+
+
+def test_two_recordings_of_one_name_are_refused(tmp_path: Path) -> None:
+    frames, actions = world(0)
+    write_episode(tmp_path, "e", frames, actions)
+    shutil.copy(tmp_path / "e.mp4", tmp_path / "e.mkv")
+    with pytest.raises(ValueError, match=r"e\.mkv: e\.mp4 lies beside it.*rename one"):
+        prepare(prep_config(tmp_path, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,104 @@
+"""The learned world as a Gymnasium environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+
+import videovq.gym
+from videovq.config import ModelChoice
+from videovq.data.store import EpisodeStore
+from videovq.rollout.contexts import contexts
+from videovq.rollout.engine import generate
+from videovq.rollout.pair import load_pair
+from videovq.types import ActionSpec, RolloutRequest
+
+
+@pytest.fixture
+def world(vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore) -> dict[str, Any]:
+    return {"vqvae": vqvae_run, "predictor": predictor_run, "context": str(episode_store), "device": "cpu"}
+
+
+@pytest.mark.parametrize("observations", ["pixels", "codes"])
+@pytest.mark.filterwarnings("error")
+def test_gymnasium_finds_nothing_to_complain_about(world: dict[str, Any], observations: str) -> None:
+    environment = gymnasium.make(videovq.gym.ID, **world, observations=observations, render_mode="rgb_array")
+    check_env(environment.unwrapped, skip_render_check=True)
+    environment.reset(seed=0)
+    assert environment.render().shape == (24, 24, 3)
+
+
+def test_an_episode_is_a_rollout_with_the_same_seed(world: dict[str, Any]) -> None:
+    environment = gymnasium.make(videovq.gym.ID, **world, steps=4, temperature=0.7, top_k=9)
+    first, info = environment.reset(seed=5)
+    seen = [environment.step(action) for action in (1, 2, 2, 0)]
+    assert [(reward, terminated, truncated) for _, reward, terminated, truncated, _ in seen] == [
+        (0.0, False, False), (0.0, False, False), (0.0, False, False), (0.0, False, True)
+    ]  # fmt: skip
+    pair = load_pair(ModelChoice(str(world["predictor"]), str(world["vqvae"])))
+    clip = {c.name: c for c in contexts(str(world["context"]), "", pair, 6, 1024)}[info["scene"]]
+    generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence(5)))
+    generator.integers(2)
+    sampling = environment.unwrapped.world.sampling
+    actions = torch.tensor([[1], [2], [2], [0]])
+    request = RolloutRequest(clip.frames, clip.actions, actions, 1, sampling, int(generator.integers(2**63)))
+    rollout = generate(pair.vqvae.network, pair.predictor.network, request)
+    assert rollout.frames is not None
+    assert np.array_equal(first, clip.frames[-1].numpy())
+    assert np.array_equal(np.stack([one[0] for one in seen]), rollout.frames[0].numpy())
+
+
+@pytest.mark.parametrize("observations", ["pixels", "codes"])
+def test_a_vector_of_environments_is_that_many_environments(world: dict[str, Any], observations: str) -> None:
+    """Through the end of an episode and the restart that follows, and a second episode without a seed."""
+    settings = {**world, "observations": observations, "steps": 3}
+    together = gymnasium.make_vec(videovq.gym.ID, num_envs=3, **settings)
+    assert isinstance(together.unwrapped, videovq.gym.DreamVectorEnv)
+    apart = gymnasium.make_vec(videovq.gym.ID, num_envs=3, vectorization_mode="sync", **settings)
+    assert together.observation_space == apart.observation_space and together.action_space == apart.action_space
+    (one, info), (other, info_) = together.reset(seed=1), apart.reset(seed=1)
+    assert np.array_equal(one, other) and list(info["scene"]) == list(info_["scene"])
+    together.action_space.seed(0)
+    for _ in range(6):
+        actions = together.action_space.sample()
+        for mine, theirs in zip(together.step(actions)[:4], apart.step(actions)[:4], strict=True):
+            assert np.array_equal(mine, theirs) and mine.dtype == theirs.dtype
+
+
+def test_mistakes_are_named(world: dict[str, Any]) -> None:
+    for wrong, named in (
+        ({"steps": 0}, "steps"),
+        ({"top_p": 2.0}, "top_p"),
+        ({"temperature": -1.0}, "temp"),
+    ):
+        with pytest.raises(ValueError, match=named):
+            videovq.gym.DreamEnv(**{**world, **wrong})
+    environment = videovq.gym.DreamEnv(**world)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        environment.step(0)
+    environment.reset(seed=0)
+    with pytest.raises(ValueError, match="action: an action is not a number"):
+        environment.step("up")
+
+
+@pytest.mark.parametrize(
+    ("spec", "space"),
+    [
+        (ActionSpec("none"), gymnasium.spaces.Discrete(1)),
+        (ActionSpec("multi_discrete", (3, 2)), gymnasium.spaces.MultiDiscrete([3, 2])),
+        (ActionSpec("continuous", mean=(0.0, 1.0), std=(1.0, 2.0)),
+         gymnasium.spaces.Box(np.float32([-3, -5]), np.float32([3, 7]))),
+    ],
+)  # fmt: skip
+def test_actions_of_every_kind(world: dict[str, Any], spec: ActionSpec, space: gymnasium.Space[Any]) -> None:
+    found = videovq.gym.World(**world)
+    trained = found.pair.predictor
+    found.pair = found.pair._replace(predictor=type(trained)(trained.network, trained.config, spec, 10.0, ""))
+    assert found.action_space == space
+    assert found._action(space.sample()).shape == (spec.width,)

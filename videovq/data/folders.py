@@ -1,0 +1,156 @@
+"""Folders of this machine, and those that fsspec reaches (``s3://``, ``gs://``, ...), seen through a local mirror.
+
+A mirror holds the small files of a remote folder, and as many of the large ones as its limit allows: those used last.
+Mirrors lie in ``$VIDEOVQ_CACHE`` (else ``~/.cache/videovq``); ``$VIDEOVQ_CACHE_GB`` (else 20) limits each of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+SMALL = ".json"
+VERSION = ("size", "ETag", "etag", "md5Hash", "LastModified", "mtime", "created", "updated")
+
+
+class Folder:
+    """A folder of this machine.
+
+    Attributes:
+        path: where its files are, or where they can be written.
+        open_files: how many large files a reader may keep open.
+    """
+
+    open_files = sys.maxsize
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def refresh(self) -> None:
+        """Bring the small files up to date."""
+
+    def fetch(self, name: str) -> Path:
+        """Where a file can be read."""
+        return self.path / name
+
+    def send(self, *names: str) -> None:
+        """Put files that were written into ``path`` where others see them, in this order."""
+
+
+class RemoteFolder(Folder):
+    """A folder that fsspec reaches.
+
+    Args:
+        url: such as ``s3://bucket/folder``.
+
+    Raises:
+        ValueError: there is no such protocol, or its package is not installed.
+    """
+
+    open_files = 16  # an open file keeps its room on the disk, also when the mirror drops it
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        cache = Path(os.environ.get("VIDEOVQ_CACHE", "~/.cache/videovq")).expanduser()
+        self.limit = float(os.environ.get("VIDEOVQ_CACHE_GB", "20")) * 2**30
+        super().__init__(cache / hashlib.sha256(self.url.encode()).hexdigest()[:24])
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.root = str(self._system._strip_protocol(self.url)).rstrip("/")
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __getstate__(self) -> dict[str, Any]:  # connections do not travel to other processes
+        return {key: value for key, value in vars(self).items() if key != "_system"}
+
+    @cached_property
+    def _system(self) -> Any:
+        import fsspec
+
+        try:
+            system = fsspec.core.url_to_fs(self.url)[0]
+        except (ImportError, ValueError) as error:
+            raise ValueError(f"{self.url}: cannot be reached ({error})") from None
+        if hasattr(system, "auto_mkdir"):
+            system.auto_mkdir = True  # object stores need no folders, file systems do
+        return system
+
+    def files(self) -> dict[str, dict[str, Any]]:
+        """What the remote side says of every file, by its path below the folder, in order."""
+        self._system.invalidate_cache()
+        with suppress(FileNotFoundError):
+            found = self._system.find(self.root, detail=True)
+            return {path[len(self.root) + 1 :]: facts for path, facts in sorted(found.items())}
+        return {}
+
+    def get(self, targets: dict[str, Path]) -> None:
+        """Bring files here, each complete or not at all.
+
+        Args:
+            targets: name of a remote file -> where it goes.
+
+        Raises:
+            ValueError: one is not there.
+        """
+        partial = {name: path.with_name(f"{path.name}.{os.getpid()}.partial") for name, path in targets.items()}
+        try:
+            self._system.get([f"{self.root}/{name}" for name in partial], [str(path) for path in partial.values()])
+        except FileNotFoundError as error:
+            raise ValueError(f"{self.url}: {error} is not there") from None
+        for name, path in partial.items():
+            os.replace(path, targets[name])
+
+    def refresh(self) -> None:
+        names = [name for name in self.files() if name.endswith(SMALL)]
+        for path in self.path.glob(f"*{SMALL}"):
+            if path.name not in names:
+                path.unlink()
+        self.get({name: self.path / name for name in names})
+
+    def fetch(self, name: str) -> Path:
+        try:
+            facts = self._system.info(f"{self.root}/{name}")
+        except FileNotFoundError:
+            raise ValueError(f"{self.url}: {name} is not there") from None
+        version = hashlib.sha256(repr([facts.get(key) for key in VERSION]).encode()).hexdigest()[:16]
+        target = self.path / f"{name}@{version}"
+        if target.exists():
+            os.utime(target)
+        else:
+            for older in self.path.glob(f"{name}@*"):
+                older.unlink(missing_ok=True)
+            self.get({name: target})
+            self._make_room(target)
+        return target
+
+    def send(self, *names: str) -> None:
+        for name in names:
+            self._system.put_file(str(self.path / name), f"{self.root}/{name}")
+            if not name.endswith(SMALL):
+                (self.path / name).unlink()  # a mirror of all that is written could be too large for this machine
+
+    def _make_room(self, newest: Path) -> None:
+        """Drop the files that were used longest ago; one that is mapped stays readable until it is let go."""
+        facts = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self.path.glob("*@*"))
+        total = sum(size for _, size, _ in facts)
+        for _, size, path in facts:
+            if total > self.limit and path != newest:
+                path.unlink(missing_ok=True)
+                total -= size
+
+
+def open_folder(name: str | Path) -> Folder:
+    """A folder by its path or URL.
+
+    Raises:
+        ValueError: a URL that cannot be reached.
+    """
+    return RemoteFolder(str(name)) if "://" in str(name) else Folder(Path(name))

@@ -1,0 +1,259 @@
+"""The learned world as a Gymnasium environment, ``videovq/Dream-v0``, alone or as a vector of many.
+
+Import this module, then ``gymnasium.make("videovq/Dream-v0", pretrained=...)`` or ``gymnasium.make_vec``. The predictor
+knows no rewards and no ends: the reward is always 0.0, nothing terminates, and an episode is truncated after ``steps``
+steps. Wrap it to judge observations yourself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int64, Shaped, UInt8
+from torch import Tensor
+
+from videovq.config import ModelChoice
+from videovq.data.clip import Clip
+from videovq.frames import to_float
+from videovq.rollout.contexts import contexts
+from videovq.rollout.engine import decode_codes, place
+from videovq.rollout.pair import load_pair
+from videovq.rollout.walks import Walk, advance, begin
+from videovq.types import ActionSpec, Sampling
+
+try:
+    import gymnasium
+    from gymnasium import spaces
+    from gymnasium.utils import seeding
+    from gymnasium.vector import AutoresetMode, VectorEnv
+    from gymnasium.vector.utils import batch_space
+except ImportError as error:
+    raise ImportError('videovq.gym: needs gymnasium 1.1 or newer; run: pip install "videovq[gym]"') from error
+
+ID = "videovq/Dream-v0"
+SCENES = 1024  # to start from, at most
+
+
+class World:
+    """What both environments share: the networks, the scenes, and how codes are drawn.
+
+    Args:
+        vqvae, predictor: run folders.
+        pretrained: name of a model that ships with videovq, in place of them.
+        context: an EpisodeStore, or a video with its actions beside it, in which episodes start; empty: the example
+            that ships with ``pretrained``, or ``stores/episodes``.
+        observations: ``pixels``: RGB frames, uint8 ``h w 3``; ``codes``: code grids, int64 ``y x``.
+        context_frames: frames that the predictor is given; the first observation is the last of them.
+        temperature, top_k, top_p: how codes are drawn; see :class:`videovq.types.Sampling`.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Raises:
+        ValueError: a run or the context cannot be used, or a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        vqvae: str | Path = "",
+        predictor: str | Path = "",
+        pretrained: str = "",
+        context: str | Path = "",
+        observations: Literal["pixels", "codes"] = "pixels",
+        context_frames: int = 6,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        device: str = "auto",
+    ) -> None:
+        if observations not in ("pixels", "codes"):
+            raise ValueError(f"observations: {observations!r}; choose pixels or codes")
+        choice = ModelChoice(str(predictor), str(vqvae) or ModelChoice.vqvae, pretrained)
+        self.pair = load_pair(choice)
+        place(self.pair.vqvae.network, self.pair.predictor.network, device, "32-true")
+        self.clips = contexts(str(context), pretrained, self.pair, context_frames, SCENES)
+        self.observations = observations
+        self.sampling = Sampling(temperature, top_k, top_p)
+
+    @property
+    def observation_space(self) -> spaces.Space[Any]:
+        if self.observations == "pixels":
+            return spaces.Box(0, 255, (*self.pair.vqvae.frame_size, 3), np.uint8)
+        network = self.pair.predictor.network
+        return spaces.MultiDiscrete(np.full(network.grid, len(network.codebook)))
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Numbers as in the episodes; real ones within three standard deviations of their mean."""
+        spec = self.pair.predictor.action_spec
+        if spec.kind == "multi_discrete":
+            return spaces.MultiDiscrete(np.array(spec.sizes))
+        if spec.kind == "continuous":
+            mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
+            return spaces.Box(mean - 3 * std, mean + 3 * std, dtype=np.float32)
+        return spaces.Discrete(spec.sizes[0] if spec.sizes else 1)
+
+    @torch.inference_mode()
+    def begin(self, generators: Sequence[np.random.Generator]) -> tuple[list[Walk], np.ndarray, list[str]]:
+        """A scene for each generator, and noise.
+
+        Returns:
+            The walks, what is seen, and the names of the scenes.
+        """
+        chosen = [self.clips[int(generator.integers(len(self.clips)))] for generator in generators]
+        seeds = [int(generator.integers(2**63)) for generator in generators]
+        vqvae, network = self.pair.vqvae.network, self.pair.predictor.network
+        # One by one: what an episode is must not depend on how many begin together.
+        codes = [vqvae.encode(to_float(clip.frames).to(vqvae.device)) for clip in chosen]
+        walks = [
+            begin(network, one[None], clip.actions[None].to(vqvae.device), [seed])[0]
+            for one, clip, seed in zip(codes, chosen, seeds, strict=True)
+        ]
+        return walks, self._first(chosen, codes), [clip.name for clip in chosen]
+
+    def step(self, walks: Sequence[Walk], actions: Sequence[Any]) -> tuple[list[Walk], np.ndarray]:
+        """The walks after an action each, and what is seen then."""
+        tensors = [self._action(action) for action in actions]
+        drawn = advance(self.pair.predictor.network, walks, tensors, [self.sampling] * len(walks))
+        codes = torch.stack([one.codes for one in drawn])
+        seen = codes if self.observations == "codes" else decode_codes(self.pair.vqvae.network, codes[:, None])[:, 0]
+        return [one.walk for one in drawn], seen.cpu().numpy()
+
+    def pictures(self, observed: np.ndarray) -> UInt8[np.ndarray, "b h w c"]:
+        """RGB of observations."""
+        if self.observations == "pixels":
+            return observed
+        vqvae = self.pair.vqvae.network
+        return decode_codes(vqvae, torch.from_numpy(observed).to(vqvae.device)[:, None])[:, 0].cpu().numpy()
+
+    def _first(self, clips: Sequence[Clip], codes: Sequence[Int64[Tensor, "t y x"]]) -> np.ndarray:
+        if self.observations == "codes":
+            return torch.stack([one[-1] for one in codes]).cpu().numpy()
+        return torch.stack([clip.frames[-1] for clip in clips]).numpy()
+
+    def _action(self, action: Any) -> Shaped[Tensor, "a"]:
+        spec: ActionSpec = self.pair.predictor.action_spec
+        return spec.tensor([np.asarray(action).reshape(-1).tolist()], "action")[0]
+
+
+class DreamEnv(gymnasium.Env[np.ndarray, Any]):
+    """One dream. ``info`` names the scene it began in.
+
+    Args:
+        steps: length of an episode.
+        render_mode: ``rgb_array``, or None.
+        world: settings of :class:`World`.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
+
+    def __init__(self, *, steps: int = 300, render_mode: str | None = None, **world: Any) -> None:
+        if steps < 1:
+            raise ValueError("steps: must be at least 1")
+        self.world = World(**world)
+        self.steps = steps
+        self.metadata = {**self.metadata, "render_fps": self.world.pair.predictor.fps}
+        self.render_mode = render_mode
+        self.observation_space = self.world.observation_space
+        self.action_space = self.world.action_space
+        self._walk: Walk | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin in a scene that the seed chooses; ``options`` are not used."""
+        super().reset(seed=seed)
+        (self._walk,), seen, (name,) = self.world.begin([self.np_random])
+        self._seen, self._name, self._step = seen[0], name, 0
+        return self._seen.copy(), {"scene": name}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """One frame further; the reward is 0.0."""
+        if self._walk is None:
+            raise gymnasium.error.ResetNeeded("reset comes before the first step")
+        (self._walk,), seen = self.world.step([self._walk], [action])
+        self._seen = seen[0]
+        self._step += 1
+        return self._seen.copy(), 0.0, False, self._step >= self.steps, {"scene": self._name}
+
+    def render(self) -> Any:
+        """The last observation as RGB, uint8 ``h w 3``, if ``render_mode`` asked for it."""
+        if self.render_mode != "rgb_array":
+            return None
+        if self._walk is None:
+            raise gymnasium.error.ResetNeeded("reset comes before the first picture")
+        return self.world.pictures(self._seen[None])[0].copy()
+
+
+class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """Many dreams, computed in one batch; each is that of a :class:`DreamEnv` with its seed.
+
+    They are equally long: all are truncated at once, and the next step begins them anew, whatever the actions
+    (``AutoresetMode.NEXT_STEP``).
+
+    Args:
+        num_envs: how many.
+        steps: length of an episode.
+        world: settings of :class:`World`.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(self, num_envs: int, *, steps: int = 300, render_mode: str | None = None, **world: Any) -> None:
+        if steps < 1 or num_envs < 1:
+            raise ValueError("steps and num_envs: must be at least 1")
+        self.world = World(**world)
+        self.num_envs, self.steps, self.render_mode = num_envs, steps, render_mode
+        self.metadata = {**self.metadata, "render_fps": self.world.pair.predictor.fps}
+        self.single_observation_space = self.world.observation_space
+        self.single_action_space = self.world.action_space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._generators: list[np.random.Generator] = []
+        self._walks: list[Walk] = []
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin all of them; a number seeds them one after the other, and without one they go on with their noise."""
+        if options and "reset_mask" in options:
+            raise ValueError("options.reset_mask: these environments begin and end together")
+        seeds = [seed] * self.num_envs if seed is None else seed
+        seeds = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else list(seeds)
+        if len(seeds) != self.num_envs:
+            raise ValueError(f"seed: {len(seeds)} for {self.num_envs} environments")
+        before: Sequence[np.random.Generator | None] = self._generators or [None] * self.num_envs
+        self._generators = [
+            old if old is not None and one is None else seeding.np_random(one)[0]
+            for old, one in zip(before, seeds, strict=True)
+        ]
+        self._walks, self._seen, self._names = self.world.begin(self._generators)
+        self._step = 0
+        return self._seen.copy(), self._info()
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One frame further in each."""
+        if not self._walks:
+            raise gymnasium.error.ResetNeeded("reset comes before the first step")
+        if self._step >= self.steps:
+            seen, info = self.reset()
+        else:
+            self._walks, self._seen = self.world.step(self._walks, list(actions))
+            self._step += 1
+            seen, info = self._seen.copy(), self._info()
+        never, over = np.zeros(self.num_envs, bool), np.full(self.num_envs, self._step >= self.steps)
+        return seen, np.zeros(self.num_envs), never, over, info
+
+    def render(self) -> Any:
+        """The last observations as RGB, if ``render_mode`` asked for them."""
+        return tuple(self.world.pictures(self._seen)) if self.render_mode == "rgb_array" else None
+
+    def _info(self) -> dict[str, Any]:
+        return {"scene": np.array(self._names, object), "_scene": np.ones(self.num_envs, bool)}
+
+
+if ID not in gymnasium.registry:
+    gymnasium.register(ID, "videovq.gym:DreamEnv", vector_entry_point="videovq.gym:DreamVectorEnv")

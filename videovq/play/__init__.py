@@ -1,0 +1,1 @@
+"""Playing in the learned world: a page in the browser, and the server behind it."""

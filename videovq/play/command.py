@@ -1,0 +1,77 @@
+"""``videovq play``: load the networks, find scenes, serve the page."""
+
+from __future__ import annotations
+
+import socket
+import webbrowser
+from contextlib import closing
+from functools import partial
+from importlib.util import find_spec
+
+from videovq.config import PlayConfig
+from videovq.play.thread import ModelThread
+from videovq.rollout.contexts import contexts
+from videovq.rollout.engine import place
+from videovq.rollout.pair import Pair, load_pair
+from videovq.types import Sampling
+
+NEEDED = ("starlette", "uvicorn", "websockets")
+SCENES = 24
+
+
+def play(config: PlayConfig) -> None:
+    """Serve the page until interrupted or terminated.
+
+    Raises:
+        ValueError: a setting, a run or the store cannot be used, or a package is missing.
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ValueError(f'play: needs {", ".join(missing)}; run: pip install "videovq[play]"')
+    if config.players < 1 or config.rate < 0 or config.idle <= 0 or not 0 <= config.seed < 2**53:
+        raise ValueError("players must be at least 1, rate 0 or more, idle above 0, seed 0 or more")
+    Sampling(config.temperature, config.top_k, config.top_p)
+
+    import uvicorn
+
+    from videovq.play.server import MOST_TEXT, PlayServer
+
+    with closing(_listen(config.host, config.port)) as listener, closing(ModelThread(partial(_load, config))) as thread:
+        clips = thread.now(lambda pair: contexts(config.store, config.pretrained, pair, config.context_frames, SCENES))
+        server = PlayServer(thread, clips, config)
+        host = "localhost" if config.host in ("0.0.0.0", "::") else config.host
+        link = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/?token={server.token}"
+        print(f"{len(clips)} scene(s); play at {link}\nCtrl-C ends it", flush=True)
+        if config.open:
+            webbrowser.open(link)
+        settings = uvicorn.Config(
+            server.app(),
+            log_level="warning",
+            ws_max_size=MOST_TEXT,
+            ws_per_message_deflate=False,  # pictures are compressed already
+            ws_max_queue=8,
+            limit_concurrency=64,
+            timeout_graceful_shutdown=5,
+            server_header=False,
+        )
+        try:
+            uvicorn.Server(settings).run(sockets=[listener])
+        except KeyboardInterrupt:
+            print("ended")
+
+
+def _load(config: PlayConfig) -> Pair:
+    pair = load_pair(config)
+    place(pair.vqvae.network, pair.predictor.network, config.device, "32-true")
+    return pair
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port < 65536:
+        raise ValueError("port: must be within 0 to 65535")
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise ValueError(f"port: cannot listen on {host}:{port} ({error}); choose another port or host") from None
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,236 @@
+"""What a player's page may say: JSON objects, checked field by field before anything else sees them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from videovq.types import ActionSpec, Sampling
+
+MOST_FRAMES = 3000  # of one dream
+FORMAT = "videovq replay 1"
+LARGEST = 2**53 - 1  # whole numbers that JavaScript can hold
+Action = tuple[int | float, ...]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """All that is needed to dream the same dream again.
+
+    Attributes:
+        model: fingerprint of both networks.
+        clip: name of the scene it starts from.
+        clip_sha256: fingerprint of the scene's frames and actions.
+        samplings: from which step on codes were drawn how; the first entry is for step 0.
+        digest: running fingerprint of all codes, to tell whether they came out the same.
+    """
+
+    model: str
+    clip: str
+    clip_sha256: str
+    seed: int
+    samplings: tuple[tuple[int, Sampling], ...]
+    actions: tuple[Action, ...]
+    digest: str
+
+    @property
+    def guidance(self) -> float:
+        return self.samplings[0][1].guidance
+
+    def to_json(self) -> dict[str, Any]:
+        changes = [{"from": step, **_settings(sampling)} for step, sampling in self.samplings]
+        return {
+            "format": FORMAT,
+            "model": self.model,
+            "clip": self.clip,
+            "clip_sha256": self.clip_sha256,
+            "seed": self.seed,
+            "guidance": self.guidance,
+            "sampling": changes,
+            "actions": [list(action) for action in self.actions],
+            "digest": self.digest,
+        }
+
+    @staticmethod
+    def from_json(value: Any, spec: ActionSpec) -> Replay:
+        """Rebuild a replay from what a stranger may have written.
+
+        Raises:
+            ValueError: it is no replay, or its actions are not the model's.
+        """
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
+            raise ValueError(f"replay: is not in the format {FORMAT!r}")
+        kinds = {
+            "format": str, "model": str, "clip": str, "clip_sha256": str, "seed": int, "guidance": float,
+            "sampling": list, "actions": list, "digest": str,
+        }  # fmt: skip
+        fields = _fields(value, kinds, "replay")
+        if len(fields["actions"]) > MOST_FRAMES or not 1 <= len(fields["sampling"]) <= MOST_FRAMES:
+            raise ValueError(f"replay: has more than {MOST_FRAMES} steps, or no sampling")
+        samplings: list[tuple[int, Sampling]] = []
+        for change in fields["sampling"]:
+            where = f"replay.sampling[{len(samplings)}]"
+            given = _fields(change, {"from": int, **SETTINGS}, where)
+            step = given.pop("from")
+            if (step <= samplings[-1][0]) if samplings else (step != 0):
+                raise ValueError(f"{where}.from: steps must start at 0 and increase")
+            samplings.append((step, _sampling(given, fields["guidance"], where)))
+        return Replay(
+            fields["model"], fields["clip"], fields["clip_sha256"], _seed(fields["seed"], "replay.seed"),
+            tuple(samplings), tuple(_action(a, spec, "replay.actions") for a in fields["actions"]), fields["digest"],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Start:
+    """Begin a dream from a scene."""
+
+    clip: str
+    seed: int
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class Act:
+    """Take an action; a frame comes back."""
+
+    action: Action
+
+
+@dataclass(frozen=True)
+class Adjust:
+    """Draw differently from now on; guidance stays as it was chosen at the start."""
+
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class Acknowledge:
+    """A frame has been shown."""
+
+    frame: int
+
+
+@dataclass(frozen=True)
+class Rewind:
+    """Go back to a frame; the later ones are forgotten."""
+
+    frame: int
+
+
+@dataclass(frozen=True)
+class Save:
+    """Ask for the replay of the dream."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Begin the dream of a replay; the page takes its actions."""
+
+    replay: Replay
+
+
+Message = Start | Act | Adjust | Acknowledge | Rewind | Save | Load
+
+SETTINGS: dict[str, type] = {"temperature": float, "top_k": int, "top_p": float}
+FIELDS: dict[str, dict[str, type]] = {
+    "start": {"clip": str, "seed": int, "guidance": float, "sampling": dict},
+    "act": {"action": list},
+    "adjust": {"sampling": dict},
+    "acknowledge": {"frame": int},
+    "rewind": {"frame": int},
+    "save": {},
+    "load": {"replay": dict},
+}
+WORDS = {int: "a whole number", float: "a number", str: "a short text", list: "a list", dict: "an object"}
+
+
+def parse_message(text: str, spec: ActionSpec) -> Message:
+    """A checked message.
+
+    Raises:
+        ValueError: it is not JSON, not a known message, or a field is missing, unknown, of the wrong type or out of
+            range; one line that says which.
+    """
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise ValueError("message: is not JSON") from None
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(kind, str) or kind not in FIELDS:
+        raise ValueError(f"message: needs a `type`, one of {', '.join(FIELDS)}")
+    fields = _fields({name: field for name, field in value.items() if name != "type"}, FIELDS[kind], kind)
+    if kind == "start":
+        sampling = _fields(fields["sampling"], SETTINGS, "start.sampling")
+        return Start(
+            fields["clip"], _seed(fields["seed"], "start.seed"), _sampling(sampling, fields["guidance"], "start")
+        )
+    if kind == "act":
+        return Act(_action(fields["action"], spec, "act.action"))
+    if kind == "adjust":
+        return Adjust(_sampling(_fields(fields["sampling"], SETTINGS, "adjust.sampling"), 1.0, "adjust"))
+    if kind == "acknowledge":
+        return Acknowledge(fields["frame"])
+    if kind == "rewind":
+        return Rewind(fields["frame"])
+    return Save() if kind == "save" else Load(Replay.from_json(fields["replay"], spec))
+
+
+def _fields(value: Any, kinds: dict[str, type], where: str) -> dict[str, Any]:
+    """The fields of an object: all of them, no others, each of its type."""
+    if not isinstance(value, dict):
+        raise ValueError(f"{where}: must be an object")
+    if value.keys() != kinds.keys():
+        raise ValueError(f"{where}: needs exactly the fields: {', '.join(kinds) or 'none'}")
+    for name, kind in kinds.items():
+        field = value[name]
+        if kind in (int, float):
+            fits = _is_number(field) and (kind is float or isinstance(field, int))
+        else:
+            fits = isinstance(field, kind) and not (isinstance(field, str) and len(field) > 300)
+        if not fits:
+            raise ValueError(f"{where}.{name}: must be {WORDS[kind]}")
+    return dict(value)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)  # NaN and Infinity are not JSON
+
+
+def _seed(value: int, where: str) -> int:
+    if value < 0:
+        raise ValueError(f"{where}: must be 0 or more")
+    return value
+
+
+def _action(value: Any, spec: ActionSpec, where: str) -> Action:
+    if (
+        not isinstance(value, list)
+        or len(value) != spec.width
+        or not all(_is_number(v) and abs(v) < 1e6 for v in value)
+    ):
+        raise ValueError(f"{where}: must be a list of {spec.width} number(s)")
+    return tuple(spec.tensor([value], where)[0].tolist())
+
+
+def _sampling(settings: dict[str, Any], guidance: float, where: str) -> Sampling:
+    if not (settings["temperature"] == 0 or 0.01 <= settings["temperature"] <= 10):
+        raise ValueError(f"{where}: temperature: must be 0, or 0.01 to 10")
+    if guidance > 20:
+        raise ValueError(f"{where}: guidance: must be 20 at most")
+    try:
+        return Sampling(float(settings["temperature"]), settings["top_k"], float(settings["top_p"]), float(guidance))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _settings(sampling: Sampling) -> dict[str, Any]:
+    return {name: value for name, value in asdict(sampling).items() if name in SETTINGS}

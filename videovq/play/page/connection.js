@@ -1,0 +1,60 @@
+// The WebSocket: JSON both ways, frames as binary packets.
+
+const decoder = new TextDecoder();
+
+/** Connect; calls `on.message(object)`, `on.frame(packet)` and `on.closed(text)`. */
+export function connect(token, on) {
+  const url = new URL("play", location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  url.search = new URLSearchParams({ token });
+  const socket = new WebSocket(url);
+  socket.binaryType = "arraybuffer";
+  let why = "The connection is closed.";
+  socket.onmessage = ({ data }) => {
+    if (typeof data !== "string") return on.frame(packet(data));
+    const message = JSON.parse(data);
+    if (message.type === "full" || message.type === "idle") why = message.why;
+    on.message(message);
+  };
+  socket.onclose = () => on.closed(why);
+  return { send: (message) => socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message)) };
+}
+
+/** Length of the header (4 bytes), header, PNG, codes (2 bytes each), entropies (1 byte each). */
+function packet(buffer) {
+  const length = new DataView(buffer).getUint32(0);
+  const header = JSON.parse(decoder.decode(new Uint8Array(buffer, 4, length)));
+  const rest = buffer.slice(4 + length + header.png);
+  const cells = rest.byteLength / 3;
+  return {
+    ...header,
+    picture: new Blob([new Uint8Array(buffer, 4 + length, header.png)], { type: "image/png" }),
+    codes: new Uint16Array(rest, 0, cells),
+    bits: new Uint8Array(rest, 2 * cells),
+  };
+}
+
+/** Send a file; returns what the server says of it. */
+export async function upload(token, player, file) {
+  const url = `upload?${new URLSearchParams({ token, player })}`;
+  const answer = await fetch(url, { method: "POST", body: file });
+  const said = await answer.json();
+  if (!answer.ok) throw new Error(said.why);
+  return said;
+}
+
+/** The dream as a file. */
+export async function recording(token, player, ending) {
+  const answer = await fetch(`recording/${player}.${ending}?${new URLSearchParams({ token })}`);
+  if (!answer.ok) throw new Error((await answer.json()).why);
+  return answer.blob();
+}
+
+/** Hand a file to the player. */
+export function download(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

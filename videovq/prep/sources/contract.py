@@ -1,0 +1,192 @@
+"""What every reader of recorded episodes offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped, UInt8
+from torch import Tensor
+
+from videovq.config import DeclareConfig
+from videovq.types import ActionSpec
+
+AFTER = "action t is taken after frame t and leads to frame t + 1"
+BEFORE = "action t led to frame t; moved one frame back, the last one repeated"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an episode is, and what is known of it before it is read.
+
+    Attributes:
+        path: of its file, or of the first of them.
+        key: which of the episodes in the file, where it holds several.
+        level: name of the level, or whatever tells kinds of episodes apart.
+        split: ``train``, ``val`` or ``test`` where the recording says so, else empty.
+        files: everything that it is read from.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    key: str = ""
+    level: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class RawEpisode:
+    """An episode as it was recorded, its actions already beside the frame that they were taken after.
+
+    Attributes:
+        frames: opens the frames: RGB, in pieces of any length, so that no episode need fit into memory.
+        actions: one a frame.
+        fps: frames a second.
+        discontinuities: every t where frame t + 1 does not follow from action t.
+    """
+
+    frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]]
+    actions: Shaped[Tensor, "t a"]
+    action_spec: ActionSpec
+    fps: float
+    discontinuities: tuple[int, ...] = ()
+
+
+class Reader(ABC):
+    """A format of recorded episodes. Readers travel to other processes, so they keep plain values only.
+
+    Args:
+        declared: what the user says of the recordings.
+    """
+
+    alignment: str = AFTER
+    """How actions and frames lie in the source, and what is done about it."""
+
+    index: tuple[str, ...] = (".json", ".jsonl", ".csv", ".parquet")
+    """Endings of the files that ``recognises`` and ``find`` look into."""
+
+    declarable: tuple[str, ...] = tuple(DeclareConfig.__dataclass_fields__)
+    """What the user may say of such recordings; anything else would have no effect."""
+
+    def __init__(self, declared: DeclareConfig) -> None:
+        self.declared = declared
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, folder: Path) -> bool:
+        """Whether a folder looks like this format; opens a file or two at most."""
+
+    @abstractmethod
+    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+        """Every episode below a folder: id -> place, in order. An id is a path below the folder, without an ending.
+
+        An episode that is broken is found all the same: reading it says why.
+
+        Args:
+            without: a folder that is left out, where it lies within the other.
+
+        Raises:
+            ValueError: the folder holds none.
+        """
+
+    @abstractmethod
+    def read(self, place: Place) -> RawEpisode:
+        """Read one episode, all but its frames.
+
+        Raises:
+            ValueError: what is wrong with it.
+        """
+
+
+def optional(module: str, extra: str) -> Any:
+    """A module that only some formats need.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        raise ValueError(f"format: needs {module.split('.')[0]}; pip install 'videovq[{extra}]'") from None
+
+
+def files_below(folder: Path, endings: tuple[str, ...], without: Path) -> list[Path]:
+    """Every file with one of the endings, in order.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = (path for ending in endings for path in folder.rglob(f"*{ending}"))
+    paths = sorted(path for path in found if without not in path.parents)
+    if not paths:
+        raise ValueError(f"{folder}: holds no file that ends in {' or '.join(endings)}")
+    return paths
+
+
+def identity(path: Path, folder: Path) -> str:
+    """The id of an episode that has a file of its own: its path below the folder, without the ending."""
+    return path.relative_to(folder).with_suffix("").as_posix()
+
+
+def split_in_path(path: Path, folder: Path) -> str:
+    """The split that a folder on the way to a file names; empty: none does."""
+    words = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+    return next((words[part] for part in path.relative_to(folder).parts[:-1] if part in words), "")
+
+
+def moved_back(actions: Shaped[Tensor, "t a"]) -> Shaped[Tensor, "t a"]:
+    """Actions stored beside the frame that they led to, put beside the frame they were taken after.
+
+    What was taken after the last frame is unknown, and leads to no frame: it repeats the one before.
+    """
+    return actions[[*range(1, len(actions)), len(actions) - 1]] if len(actions) else actions
+
+
+def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Shaped[Tensor, "t a"], ActionSpec]:
+    """Actions of recordings that hold their numbers only: what they mean is declared, or they are continuous.
+
+    The spec of a continuous action is left unmeasured (mean 0, standard deviation 1): ``prep`` measures it.
+
+    Args:
+        values: one number an action, or several.
+
+    Raises:
+        ValueError: whole numbers whose meaning nobody declared, or values that do not fit what was declared.
+    """
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"{where}: actions are not rows of as many numbers each") from None
+    if array.ndim not in (1, 2) or array.shape[-1] == 0:
+        raise ValueError(f"{where}: actions of shape {array.shape}; one row a frame is needed")
+    rows = array[:, None] if array.ndim == 1 else array
+    if declared.action_names:
+        spec = ActionSpec("discrete", (len(declared.action_names),), tuple(declared.action_names))
+    elif declared.action_sizes:
+        spec = ActionSpec(
+            "discrete" if len(declared.action_sizes) == 1 else "multi_discrete", tuple(declared.action_sizes)
+        )
+    elif np.isfinite(rows).all() and (rows == rows.round()).all():
+        raise ValueError(
+            f"{where}: does not say what its actions mean; give declare.action_names '[noop,left,...]' or"
+            " declare.action_sizes '[9]'"
+        )
+    else:
+        spec = ActionSpec("continuous", mean=(0.0,) * rows.shape[1], std=(1.0,) * rows.shape[1])
+    return spec.tensor(rows.tolist(), where), spec
+
+
+def declared_fps(declared: DeclareConfig, where: str) -> float:
+    """Frames a second of recordings that do not say so themselves.
+
+    Raises:
+        ValueError: the user did not say so either.
+    """
+    if declared.fps <= 0:
+        raise ValueError(f"{where}: does not say how many frames a second it has; give declare.fps")
+    return declared.fps

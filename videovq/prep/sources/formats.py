@@ -1,0 +1,68 @@
+"""The formats that ``videovq prep`` reads, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from videovq.config import DeclareConfig
+from videovq.prep.sources.contract import Reader
+
+READERS = {  # in the order in which they are asked whether they know a folder: the most particular first
+    "lerobot": "lerobot:LeRobotReader",
+    "minari": "minari:MinariReader",
+    "rlu": "rlu:RLUReader",
+    "csgo": "csgo:CSGOReader",
+    "hdf5": "hdf5:HDF5Reader",
+    "vpt": "vpt:VPTReader",
+    "teco_dmlab": "teco:TecoDMLabReader",
+    "teco_minecraft": "teco:TecoMinecraftReader",
+    "arrays": "arrays:ArraysReader",
+    "videos": "videos:VideosReader",
+}
+
+
+def open_reader(name: str, declared: DeclareConfig, folder: Path) -> Reader:
+    """The reader of a format.
+
+    Args:
+        name: of the format; ``auto``: the first that recognises the folder.
+
+    Raises:
+        ValueError: there is no such folder, or no format recognises it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder; give the folder of your episodes")
+    names = list(READERS) if name == "auto" else [name]
+    for candidate in names:
+        kind = reader_class(candidate)
+        if name != "auto" or kind.recognises(folder):
+            for field in DeclareConfig.__dataclass_fields__:
+                if getattr(declared, field) and field not in kind.declarable:
+                    raise ValueError(f"declare.{field}: has no effect on {candidate} recordings; leave it out")
+            return kind(declared)
+    raise ValueError(
+        f"{folder}: no format recognises what is in it; choose `format` from: {', '.join(READERS)}"
+        " (data_prep/README.md says what each reads)"
+    )
+
+
+def index_of(name: str) -> tuple[str, ...]:
+    """Endings of the files that must be whole for a format's episodes to be found.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    return Reader.index if name == "auto" else reader_class(name).index
+
+
+def reader_class(name: str) -> type[Reader]:
+    """The class of a format's reader, imported only now: some need packages that others do not.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    if name not in READERS:
+        raise ValueError(f"format: no {name!r}; choose from: auto, {', '.join(READERS)}")
+    module, kind = READERS[name].split(":")
+    return getattr(import_module(f"videovq.prep.sources.{module}"), kind)

@@ -1,0 +1,153 @@
+"""What LeRobot datasets say of themselves in ``meta/``: v2 has a file an episode, v3 has many episodes in a file.
+
+Sources: src/lerobot/datasets/lerobot_dataset.py and utils.py in huggingface/lerobot, releases 0.3.3 and 0.4.4.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from videovq.data.store import read_json
+from videovq.prep.sources.parquet import read_columns
+
+INFO = "meta/info.json"
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """An episode.
+
+    Attributes:
+        length: number of its frames.
+        task: in words.
+        data: the file with its actions.
+        video: the file with its frames; None: they are pictures in ``data``.
+        start: second at which it starts in the video; None: the video is its own.
+    """
+
+    length: int
+    task: str
+    data: Path
+    video: Path | None = None
+    start: float | None = None
+
+
+class Dataset:
+    """A dataset, seen through one camera.
+
+    Args:
+        path: of its ``meta/info.json``.
+        camera: name of a video or image feature; empty: the only one.
+
+    Attributes:
+        fps: frames a second.
+        kinds: name of each feature -> its dtype.
+        rows: index of each episode -> what is known of it.
+        splits: index of each episode -> its split; empty: the dataset does not say.
+
+    Raises:
+        ValueError: the metadata are broken or of another version, or the camera must be chosen.
+    """
+
+    def __init__(self, path: Path, camera: str) -> None:
+        self.path, self.root = path, path.parent.parent
+        try:
+            self._info = read_json(path)
+            self.version = str(self._info["codebase_version"])
+            if self.version.split(".")[0] not in ("v2", "v3"):
+                raise ValueError(f"{path}: LeRobot {self.version} is not read, v2 and v3 are; LeRobot converts others")
+            self.fps = float(self._info["fps"])
+            self.kinds = {name: str(feature["dtype"]) for name, feature in self._info["features"].items()}
+            self.camera = self._choose(camera)
+            self.splits = self._splits()
+            self.rows = self._shared_rows() if self.version.startswith("v3") else self._own_rows()
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ValueError(f"{path}: its metadata lack something, or it is not what it should be: {error}") from None
+        if not self.fps > 0:
+            raise ValueError(f"{path}: fps is {self.fps:g}; it must be positive")
+
+    def measured(self, name: str) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of a feature's numbers over all episodes.
+
+        Raises:
+            ValueError: the dataset does not say.
+        """
+        whole = self.root / "meta/stats.json"
+        parts = self.root / "meta/episodes_stats.jsonl"  # v2.1 has them by episode only
+        path = whole if whole.is_file() else parts
+        try:
+            stats = [read_json(path)[name]] if path == whole else [row["stats"][name] for row in _lines(path)]
+            means = np.array([np.ravel(one["mean"]) for one in stats], dtype=np.float64)
+            squares = np.array([np.ravel(one["std"]) for one in stats], dtype=np.float64) ** 2
+            counts = np.array([one.get("count", [1])[0] for one in stats], dtype=np.float64)
+        except (KeyError, TypeError, IndexError, ValueError) as error:
+            raise ValueError(f"{path}: has no usable mean and std of {name!r} ({error})") from None
+        mean = np.average(means, axis=0, weights=counts)
+        std = np.sqrt(np.average(squares + (means - mean) ** 2, axis=0, weights=counts))
+        if not np.isfinite([mean, std]).all():
+            raise ValueError(f"{path}: mean or std of {name!r} is not finite")
+        return mean.tolist(), np.where(std > 0, std, 1.0).tolist()  # numbers that never change keep 1
+
+    @property
+    def filmed(self) -> bool:
+        """Whether the camera's frames are videos, not pictures in the data."""
+        return self.kinds[self.camera] == "video"
+
+    def _choose(self, camera: str) -> str:
+        cameras = [name for name, kind in self.kinds.items() if kind in ("video", "image")]
+        chosen = camera or (cameras[0] if len(cameras) == 1 else "")
+        if chosen not in cameras:
+            there = ", ".join(cameras) or "none"
+            raise ValueError(f"{self.path}: choose the camera with declare.frames_key; there are: {there}")
+        return chosen
+
+    def _splits(self) -> dict[int, str]:
+        found = {}
+        for name, span in (self._info.get("splits") or {}).items():
+            first, end = (int(number) for number in span.split(":"))
+            found.update(dict.fromkeys(range(first, end), SPLITS.get(name, "")))
+        return found
+
+    def _own_rows(self) -> dict[int, Row]:
+        found = {}
+        for row in _lines(self.root / "meta/episodes.jsonl"):
+            index = row["episode_index"]
+            at = {"episode_index": index, "episode_chunk": index // self._info["chunks_size"]}
+            video = self._file("video_path", video_key=self.camera, **at) if self.filmed else None
+            found[index] = Row(row["length"], _task(row["tasks"]), self._file("data_path", **at), video)
+        return found
+
+    def _shared_rows(self) -> dict[int, Row]:
+        place = ["chunk_index", "file_index"]
+        film = [f"videos/{self.camera}/{name}" for name in (*place, "from_timestamp")] if self.filmed else []
+        names = ["episode_index", "length", "tasks", *(f"data/{name}" for name in place), *film]
+        found = {}
+        for path in sorted((self.root / "meta/episodes").glob("*/*.parquet")):
+            for index, length, tasks, chunk, file, *where in zip(*read_columns(path, names), strict=True):
+                data = self._file("data_path", chunk_index=chunk, file_index=file)
+                video, start = None, None
+                if where:
+                    video = self._file("video_path", video_key=self.camera, chunk_index=where[0], file_index=where[1])
+                    start = float(where[2])
+                found[index] = Row(length, _task(tasks), data, video, start)
+        return found
+
+    def _file(self, kind: str, **parts: Any) -> Path:
+        return self.root / self._info[kind].format(**parts)
+
+
+def _task(tasks: list[str]) -> str:
+    return " | ".join(tasks)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not readable as JSON lines ({error})") from None

@@ -1,0 +1,33 @@
+"""Columns of Parquet files, for the formats that keep their actions in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from videovq.prep.sources.contract import optional
+
+
+def read_columns(path: Path, names: Sequence[str], rows: tuple[str, int] | None = None) -> list[list[Any]]:
+    """The values of some columns.
+
+    Args:
+        rows: a column, and the number that it holds in the rows wanted; None: all rows.
+
+    Raises:
+        ValueError: the file is missing or broken, lacks a column, or pyarrow is not installed.
+    """
+    parquet, pyarrow = optional("pyarrow.parquet", "parquet"), optional("pyarrow", "parquet")
+    try:
+        with path.open("rb") as file:
+            table = parquet.ParquetFile(file)
+            wanted = [*names, *([rows[0]] if rows else [])]
+            missing = [name for name in wanted if name not in table.schema_arrow.names]
+            if missing:
+                raise ValueError(f"it has no column {missing[0]!r}, only {', '.join(table.schema_arrow.names)}")
+            filters = [(rows[0], "==", rows[1])] if rows else None
+            found = parquet.read_table(path, columns=list(names), filters=filters, partitioning=None)
+            return [found.column(name).to_pylist() for name in names]
+    except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None

@@ -1,0 +1,49 @@
+"""The data of TECO (Yan et al. 2022, arXiv 2210.02396): DeepMind Lab, Minecraft and Habitat.
+
+DeepMind Lab: ``.npz`` files with ``video`` (300, 64, 64, 3) and ``actions`` (300,), **each stored beside the frame
+after which it was taken**. There are three actions (what they do is not said; Diffusion Forcing, arXiv 2407.01392,
+reads three). No file says how many frames a second there are.
+
+Minecraft and Habitat: ``NAME.mp4`` with ``NAME.npz``, which holds ``actions``, **each stored beside the frame that
+it led to** (``collect.py`` of wilson1yan/collect-minecraft and collect-habitat): they are moved one frame back. 1
+goes forward (in Minecraft: and jumps), 2 turns left, 3 turns right; 0 is Habitat's stop, and stands before the first
+frame of Minecraft.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from videovq.config import DeclareConfig
+from videovq.prep.sources.arrays import ArraysReader, array_names
+from videovq.prep.sources.videos import VideosReader
+
+
+class TecoDMLabReader(ArraysReader):
+    """DeepMind Lab; see the module's docstring."""
+
+    frames_key = "video"
+
+    def __init__(self, declared: DeclareConfig) -> None:
+        said = declared.action_names or declared.action_sizes
+        super().__init__(declared if said else replace(declared, action_sizes=[3]))
+
+
+class TecoMinecraftReader(VideosReader):
+    """Minecraft and Habitat; see the module's docstring."""
+
+    actions_at = "before"
+    sidecars = (".npz", ".npy")
+
+    def __init__(self, declared: DeclareConfig) -> None:
+        said = declared.action_names or declared.action_sizes
+        super().__init__(declared if said else replace(declared, action_names=["none", "forward", "left", "right"]))
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        """Only by the camera matrices that the Minecraft collector wrote: others store videos and actions too, and
+        theirs may lie otherwise."""
+        paths = (path for path in sorted(folder.rglob("*.npz")) if path.with_suffix(".mp4").is_file())
+        first = next(paths, None)
+        return first is not None and {"actions", "mv_matrices", "proj_matrices"} <= array_names(first)

@@ -1,0 +1,89 @@
+"""Recordings on other machines: what tells the episodes is brought here at once, the rest while it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from videovq.data.folders import RemoteFolder
+
+
+class Source:
+    """A folder of recordings on this machine.
+
+    Attributes:
+        path: where readers look.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def staged(self, files: Iterable[Path]) -> Iterator[None]:
+        """Within the context these files can be read."""
+        yield
+
+
+class RemoteSource(Source):
+    """A folder that fsspec reaches. Its files appear in ``path`` as holes of their size, which take no room, until they
+    are staged.
+
+    Args:
+        index: endings of the files that readers look into to find episodes; these are brought here whole.
+
+    Raises:
+        ValueError: it cannot be reached, or there is nothing in it.
+    """
+
+    def __init__(self, url: str, scratch: Path, index: tuple[str, ...]) -> None:
+        super().__init__(scratch)
+        self.remote = RemoteFolder(url)
+        self.sizes = {name: int(facts["size"] or 0) for name, facts in self.remote.files().items()}
+        if not self.sizes:
+            raise ValueError(f"{url}: no such folder, or it is empty")
+        for name, size in self.sizes.items():
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            _hole(scratch / name, size)
+        self.whole = {name for name in self.sizes if name.endswith(index)}
+        self.remote.get({name: scratch / name for name in sorted(self.whole)})
+
+    @contextmanager
+    def staged(self, files: Iterable[Path]) -> Iterator[None]:
+        wanted = {path.relative_to(self.path).as_posix(): path for path in files}
+        wanted = {
+            name: path
+            for name, path in wanted.items()
+            if name in self.sizes and not (name in self.whole and path.exists())  # another machine has nothing yet
+        }
+        for path in wanted.values():
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self.remote.get(wanted)
+        try:
+            yield
+        finally:
+            for name, path in wanted.items():
+                _hole(path, self.sizes[name])
+
+
+@contextmanager
+def open_source(name: str, index: tuple[str, ...]) -> Iterator[Source]:
+    """A folder of recordings by its path or URL; ``index`` as for :class:`RemoteSource`.
+
+    Raises:
+        ValueError: there is no such folder.
+    """
+    if "://" in name:
+        with TemporaryDirectory(prefix="videovq-source-") as scratch:
+            yield RemoteSource(name, Path(scratch), index)
+    else:
+        if not Path(name).is_dir():
+            raise ValueError(f"{name}: no such folder; give the folder of your episodes")
+        yield Source(Path(name))
+
+
+def _hole(path: Path, size: int) -> None:
+    """An empty file that claims a size."""
+    with path.open("wb") as file:
+        file.truncate(size)

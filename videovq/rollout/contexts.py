@@ -1,0 +1,80 @@
+"""Places to start from: a few frames each, of a store's episodes or of a video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from videovq.checkpoints import pretrained_example
+from videovq.data.clip import Clip, read_clip
+from videovq.rollout.pair import Pair, open_episodes
+from videovq.types import EpisodeInfo
+
+DEFAULT_STORE = "stores/episodes"
+SPLITS = ("test", "val", "train")  # the first that there is: scenes the model has not seen, if possible
+
+
+def contexts(source: str, pretrained: str, pair: Pair, frames: int, most: int) -> list[Clip]:
+    """Clips of ``frames`` frames with the actions between them, each from another episode or part of the video.
+
+    Args:
+        source: an EpisodeStore, or a video with its actions beside it; empty: the example that ships with
+            ``pretrained``, or ``stores/episodes``.
+        pretrained: name of a model that ships with videovq, or empty.
+        most: number of clips at most, spread evenly.
+
+    Raises:
+        ValueError: it cannot be used, or has no clip that long.
+    """
+    if frames < 1:
+        raise ValueError("context_frames: must be at least 1")
+    place = starting_place(source, pretrained)
+    video = Path(place).is_file()
+    found = _of_video(Path(place), pair, frames) if video else _of_store(place, pair, frames, most)
+    if not found:
+        raise ValueError(f"{place}: has no {frames} frames in a row; choose fewer context_frames")
+    some = min(len(found), most)
+    return [found[i * len(found) // some] for i in range(some)]
+
+
+def starting_place(source: str, pretrained: str) -> str:
+    """Where context frames come from: what was asked for, else the example that ships with the model, else the usual
+    store.
+    """
+    example = pretrained_example(pretrained) if pretrained and not source else None
+    return source or str(example or DEFAULT_STORE)
+
+
+def _of_video(path: Path, pair: Pair, frames: int) -> list[Clip]:
+    clip = read_clip(path, pair.vqvae.frame_size, pair.predictor.action_spec)
+    if len(clip.actions) < min(frames, len(clip.frames)) - 1:
+        raise ValueError(
+            f"{path}: comes without the actions between its frames; put {path.stem}.json with a list `actions`"
+            " beside it, or take context_frames 1"
+        )
+    last = min(len(clip.frames), len(clip.actions) + 1) - frames
+    return [_cut(clip, start, frames, f"{path.stem} {start}") for start in range(0, last + 1, frames)]
+
+
+def _of_store(folder: str, pair: Pair, frames: int, most: int) -> list[Clip]:
+    store = open_episodes(folder, pair)
+    split = next(name for name in SPLITS if any(info.split == name for info in store.episodes))
+    places = [(info, start) for info in store.split(split) if (start := _unbroken(info, frames)) is not None]
+    some = min(len(places), most)
+    clips = []
+    for info, start in (places[i * len(places) // some] for i in range(some)):
+        episode = store.read(info, start, start + frames)
+        clips.append(Clip(episode.frames.clone(), episode.actions[: frames - 1].clone(), info.id))
+    return clips
+
+
+def _unbroken(info: EpisodeInfo, frames: int) -> int | None:
+    """Where the first ``frames`` frames without a discontinuity begin."""
+    start = 0
+    for t in sorted(info.discontinuities):
+        if t < start + frames - 1:
+            start = t + 1
+    return start if start + frames <= info.length else None
+
+
+def _cut(clip: Clip, start: int, frames: int, name: str) -> Clip:
+    return Clip(clip.frames[start : start + frames], clip.actions[start : start + frames - 1], name)
