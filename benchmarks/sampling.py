@@ -4,7 +4,8 @@
 
 A frame is an action in and a decoded picture out. Contexts are 6 frames of test episodes, actions the recorded ones and
 then a seeded random choice, temperature 1. The yardstick is naive ancestral sampling with the first raster predictor
-given (else the first predictor): all frames of the window and all layers again for every single draw.
+given (else the first predictor): all frames of the window and all layers again for every single draw. Predictors of few
+draws are measured twice: in float32, and with the context network in bfloat16 (``--precision bf16`` of ``rollout``).
 """
 
 import sys
@@ -16,13 +17,19 @@ import torch
 from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.data.store import CodeStore
 from videovq.models.sampling import gumbel
-from videovq.rollout.engine import Session, decode_codes
+from videovq.rollout.engine import Session, decode_codes, place
 from videovq.types import Sampling
 
 CONTEXT, WINDOW = 6, 16
 vqvae = load_vqvae(sys.argv[1]).network
 store = CodeStore(sys.argv[2])
-runs = {Path(run).name: load_predictor(run).network for run in sys.argv[3:]}
+runs = {}
+for run in sys.argv[3:]:
+    runs[Path(run).name] = load_predictor(run).network
+    place(vqvae, runs[Path(run).name], "cpu", "32-true")
+    if len(runs[Path(run).name].decoder.order) <= 9:
+        runs[f"{Path(run).name}, bf16"] = load_predictor(run).network
+        place(vqvae, runs[f"{Path(run).name}, bf16"], "cpu", "bf16")
 episodes = [store.read(info, 0, WINDOW) for info in store.split("test")]
 codes = torch.stack([episodes[i % len(episodes)].codes for i in range(64)])
 actions = torch.stack([episodes[i % len(episodes)].actions for i in range(64)])
@@ -52,26 +59,29 @@ def measure(predictor, sampler: str, batch: int, frames: int) -> float:
     given, driven = codes[:batch, :CONTEXT], actions[:batch, : CONTEXT - 1]
     session = Session(predictor, given, driven, Sampling(sampler=sampler), range(batch))
     seconds = []
-    for t in range(frames + 2):
+    for t in range(frames + 1):
         start = time.perf_counter()
         decode_codes(vqvae, session.step(actions[:batch, CONTEXT - 1 + t % 10])[:, None])
         seconds.append(time.perf_counter() - start)
-    return float(torch.tensor(seconds[2:]).median())
+    return float(torch.tensor(seconds[1:]).median())
 
 
 yardstick = next((n for n, p in runs.items() if len(p.decoder.order) > 9), next(iter(runs)))
 slowest = naive(runs[yardstick])
 print(f"naive ancestral sampling without cache, {yardstick}: {1000 * slowest:.0f} ms a frame\n")
-print(f"{'predictor':<14} {'sampler':<11} {'batch':>5} {'ms a step':>10} {'frames/s':>9} {'times naive':>12}")
+print(f"{'predictor':<22} {'sampler':<11} {'batch':>5} {'ms a step':>10} {'frames/s':>9} {'times naive':>12}")
 for name, predictor in runs.items():
     few = len(predictor.decoder.order) <= 9
     for sampler in ("cached", "predictive", "uncached"):
         for batch in (1, 8, 64):
             if sampler == "uncached" and (batch > 1 and not few):
                 continue  # minutes a frame
-            taken = measure(predictor, sampler, batch, 20 if few and batch == 1 else 3)
+            taken = measure(predictor, sampler, batch, 100 if few and batch == 1 else 5 if few else 1)
             rate = batch / taken
-            print(f"{name:<14} {sampler:<11} {batch:>5} {1000 * taken:>10.1f} {rate:>9.2f} {slowest * rate:>12.0f}")
+            print(
+                f"{name:<22} {sampler:<11} {batch:>5} {1000 * taken:>10.1f} {rate:>9.2f} {slowest * rate:>12.0f}",
+                flush=True,
+            )
 print("\nalong a rollout of 1,000 frames, batch 1 (median of the 10 frames up to there)")
 for name, predictor in runs.items():
     if len(predictor.decoder.order) > 9:
@@ -85,4 +95,4 @@ for name, predictor in runs.items():
         seconds.append(time.perf_counter() - start)
         if t in (10, 20, 100, 1000):
             ms = 1000 * float(torch.tensor(seconds[-10:]).median())
-            print(f"{name:<14} frame {t:>5}: {ms:.1f} ms, {resident():.0f} MiB")
+            print(f"{name:<22} frame {t:>5}: {ms:.1f} ms, {resident():.0f} MiB")

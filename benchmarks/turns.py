@@ -7,14 +7,13 @@
 
 import sys
 
-from videovq.checkpoints import load_predictor, load_vqvae
+from videovq.config import ModelChoice
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.turns import turn
-from videovq.rollout.pair import check_pair
+from videovq.rollout.pair import load_pair
 from videovq.types import Sampling
 
-vqvae, predictor = load_vqvae(sys.argv[1]), load_predictor(sys.argv[2])
-check_pair(vqvae, predictor)
+vqvae, predictor = load_pair(ModelChoice(predictor=sys.argv[2], vqvae=sys.argv[1]))
 store, sampling = EpisodeStore(sys.argv[3]), Sampling(float(sys.argv[4]) if len(sys.argv) > 4 else 1.0)
 print("columns a frame, and how many of 50 rollouts, and of 50 recorded stretches, turn the right way")
 print(f"{'action held':<20} {'recorded':>9} {'predicted':>10} {'rollouts':>9} {'recorded':>9}")
