@@ -505,19 +505,19 @@ class TrainPredictorConfig:
 
 
 @dataclass(frozen=True)
-class FramePriorConfig:
-    """Gated PixelCNN over the codes of single frames."""
+class PixelCNNConfig:
+    """Gated PixelCNN of the codes of single frames."""
 
     width: int = 96
     """Channels."""
     embedding: int = 64
     """Width of a code's vector at the input."""
-    decoder_layers: int = 10
+    decoder_layers: int = 8
     """Gated layers."""
     attention_every: int = 0
-    """A layer of causal attention after that many gated ones (VQ-VAE-2); 0: none."""
+    """A layer of causal attention after every that many gated ones (VQ-VAE-2); 0: none."""
     heads: int = 4
-    """Attention heads."""
+    """Heads of that attention."""
 
 
 @dataclass(frozen=True)
@@ -530,9 +530,9 @@ class SecondStageConfig:
     """D, width of their vectors."""
     quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(restart_below=0.1))
     """How each vector becomes a code; every latent has a codebook of its own."""
-    decoder: FramePriorConfig = field(default_factory=lambda: FramePriorConfig(decoder_layers=8))
+    decoder: PixelCNNConfig = field(default_factory=lambda: PixelCNNConfig(width=64, decoder_layers=6))
     """The PixelCNN that decodes."""
-    hidden_part: float = 0.3
+    code_dropout: float = 0.3
     """Part of the earlier codes that the decoder is not shown in training, so that it needs the latents."""
 
 
@@ -560,7 +560,7 @@ class TrainPriorConfig:
     """Folder of the CodeStore."""
     run: str = "runs/prior"
     """Run folder; an interrupted run continues there."""
-    model: FramePriorConfig = field(default_factory=FramePriorConfig)
+    model: PixelCNNConfig = field(default_factory=PixelCNNConfig)
     """The network."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
     """The optimiser."""

@@ -6,16 +6,16 @@ import math
 import pytest
 import torch
 
-from videovq.config import FramePriorConfig
+from videovq.config import PixelCNNConfig
 from videovq.models.frame_prior import FramePrior
 from videovq.models.sampling import gumbel
 from videovq.types import Sampling
 
-PLAIN = FramePriorConfig(width=16, embedding=8, decoder_layers=3)
-ATTENTIVE = FramePriorConfig(width=16, embedding=8, decoder_layers=4, attention_every=2, heads=2)
+PLAIN = PixelCNNConfig(width=16, embedding=8, decoder_layers=3)
+ATTENTIVE = PixelCNNConfig(width=16, embedding=8, decoder_layers=4, attention_every=2, heads=2)
 
 
-def prior(config: FramePriorConfig, grid: tuple[int, int] = (6, 5), size: int = 7) -> FramePrior:
+def prior(config: PixelCNNConfig, grid: tuple[int, int] = (6, 5), size: int = 7) -> FramePrior:
     torch.manual_seed(0)
     network = FramePrior(config, grid, torch.randn(size, 4), levels=2).eval()
     for parameter in network.parameters():
@@ -25,7 +25,7 @@ def prior(config: FramePriorConfig, grid: tuple[int, int] = (6, 5), size: int = 
 
 
 @pytest.mark.parametrize("config", [PLAIN, ATTENTIVE])
-def test_a_code_depends_on_those_before_it_and_no_other(config: FramePriorConfig) -> None:
+def test_a_code_depends_on_those_before_it_and_no_other(config: PixelCNNConfig) -> None:
     network, levels = prior(config), torch.tensor([1])
     codes = torch.randint(7, (1, 6, 5), generator=torch.Generator().manual_seed(1))
     before = network(codes, levels).flatten()
@@ -40,7 +40,7 @@ def test_a_code_depends_on_those_before_it_and_no_other(config: FramePriorConfig
 
 
 @pytest.mark.parametrize("config", [PLAIN, ATTENTIVE])
-def test_the_density_sums_to_one(config: FramePriorConfig) -> None:
+def test_the_density_sums_to_one(config: PixelCNNConfig) -> None:
     network = prior(config, grid=(2, 2), size=3)
     every = torch.tensor(list(itertools.product(range(3), repeat=4))).view(-1, 2, 2)
     for level in (0, 2):
@@ -49,7 +49,7 @@ def test_the_density_sums_to_one(config: FramePriorConfig) -> None:
 
 
 @pytest.mark.parametrize("config", [PLAIN, ATTENTIVE])
-def test_draws_follow_the_density(config: FramePriorConfig) -> None:
+def test_draws_follow_the_density(config: PixelCNNConfig) -> None:
     network, count = prior(config, grid=(1, 2), size=3), 4000
     generator = torch.Generator().manual_seed(0)
     noise = gumbel((count, 1, 2, 3), generator)

@@ -16,6 +16,7 @@ from videovq.data.windows import windows
 from videovq.types import CodeBatch, FrameBatch, LevelBatch
 
 Batch = TypeVar("Batch")
+SPARSE = 8  # neighbouring frames are much alike: every eighth tells as much
 
 
 class RandomBatches(Generic[Batch]):
@@ -152,7 +153,7 @@ class CodeData(L.LightningDataModule):
 
 
 class LevelData(L.LightningDataModule):
-    """Single frames of codes with the number of their level: random ones of ``train``, every one of ``val``.
+    """Single frames of codes with the number of their level: random ones of ``train``, every eighth of ``val``.
 
     Attributes:
         levels: the levels of ``train``, in the order of their numbers; others count as any level.
@@ -162,7 +163,7 @@ class LevelData(L.LightningDataModule):
         super().__init__()
         self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
         self.levels = sorted({info.level for info in store.split("train")})
-        self.places = {split: _places(store, split) for split in ("train", "val")}
+        self.places = {"train": _places(store, "train"), "val": _places(store, "val")[::SPARSE]}
 
     def train_dataloader(self) -> RandomBatches[LevelBatch]:
         assert self.trainer is not None
@@ -177,7 +178,8 @@ class LevelData(L.LightningDataModule):
     def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], LevelBatch]:
         infos = self.store.split(split)
         numbers = torch.tensor([number_of(self.levels, info.level) for info in infos])
-        levels = numbers.repeat_interleave(torch.tensor([info.length for info in infos]))
+        every = numbers.repeat_interleave(torch.tensor([info.length for info in infos]))
+        levels = every if split == "train" else every[::SPARSE]
 
         def make(chosen: Int64[Tensor, "b"]) -> LevelBatch:
             rows = [self.store.shard(int(shard))["codes"][row] for shard, row in self.places[split][chosen]]

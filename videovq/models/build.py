@@ -1,4 +1,4 @@
-"""Config -> quantizer, config -> predictor."""
+"""Config -> quantizer, predictor or PixelCNN."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from torch import Tensor
 from videovq import config
 from videovq.config import (
     PatchPredictorConfig,
+    PixelCNNConfig,
     PixelCNNPredictorConfig,
     PredictorConfig,
     QuantizerConfig,
     RasterPredictorConfig,
 )
+from videovq.models.predictors.attentive_pixelcnn import AttentivePixelCNN
 from videovq.models.predictors.contract import ContextNetwork, FrameDecoder
 from videovq.models.predictors.convolutional_context import ConvolutionalContext
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
@@ -77,3 +79,15 @@ def build_predictor(
     read, draw = PREDICTORS[type(settings)]
     context, decoder = read(settings, grid), draw(settings, grid, *codebook.shape)
     return Predictor(settings, action_spec, grid, codebook, context, decoder)
+
+
+def build_pixelcnn(settings: PixelCNNConfig, grid: tuple[int, int], codebook: Float[Tensor, "k d"]) -> GatedPixelCNN:
+    """The PixelCNN of single frames that a config describes.
+
+    Raises:
+        ValueError: its numbers cannot work.
+    """
+    if not 0 <= settings.attention_every <= settings.decoder_layers:
+        raise ValueError("model: attention_every must be within 0 (none) and decoder_layers")
+    kind = AttentivePixelCNN if settings.attention_every else GatedPixelCNN
+    return kind(settings, grid, *codebook.shape)

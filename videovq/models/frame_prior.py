@@ -13,10 +13,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from videovq.config import FramePriorConfig
+from videovq.config import PixelCNNConfig
+from videovq.models.build import build_pixelcnn
 from videovq.models.embeddings import CodeEmbedding
-from videovq.models.predictors.attentive_pixelcnn import AttentivePixelCNN
-from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
 from videovq.models.sampling import choose
 from videovq.types import Sampling
 
@@ -33,7 +32,7 @@ class FramePrior(nn.Module):
     codebook: Tensor
 
     def __init__(
-        self, config: FramePriorConfig, grid: tuple[int, int], codebook: Float[Tensor, "k d"], levels: int
+        self, config: PixelCNNConfig, grid: tuple[int, int], codebook: Float[Tensor, "k d"], levels: int
     ) -> None:
         super().__init__()
         self.grid, self.any_level = grid, levels
@@ -41,8 +40,7 @@ class FramePrior(nn.Module):
         self.codes = CodeEmbedding(*codebook.shape, config.embedding)
         self.level = nn.Embedding(levels + 1, config.width)
         self.place = nn.Parameter(torch.randn(config.width, *grid) * 0.02)
-        kind = AttentivePixelCNN if config.attention_every else GatedPixelCNN
-        self.decoder = kind(config, grid, *codebook.shape)
+        self.decoder = build_pixelcnn(config, grid, codebook)
 
     def forward(self, codes: Int64[Tensor, "b y x"], levels: Int64[Tensor, "b"]) -> Float[Tensor, "b y x"]:
         """Minus the log-probability of every code, given those before it in the raster and the level, in nats."""

@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, silu
 
 from videovq.config import SecondStageConfig
-from videovq.models.build import build_quantizer
+from videovq.models.build import build_pixelcnn, build_quantizer
 from videovq.models.embeddings import CodeEmbedding
-from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
 from videovq.models.quantizers.contract import Quantizer
 from videovq.models.sampling import choose, gumbel
 from videovq.types import Sampling
@@ -90,7 +89,7 @@ class SecondStage(nn.Module):
         super().__init__()
         if grid[0] % STRIDE or grid[1] % STRIDE:
             raise ValueError(f"grid: {grid[0]}x{grid[1]} codes do not divide by {STRIDE}")
-        self.grid, self.latents, self.hidden_part = grid, config.latents, config.hidden_part
+        self.grid, self.latents, self.code_dropout = grid, config.latents, config.code_dropout
         width, dim = config.decoder.width, config.code_dim
         self.small = (grid[0] // STRIDE, grid[1] // STRIDE)
         places = self.small[0] * self.small[1]
@@ -111,7 +110,7 @@ class SecondStage(nn.Module):
             nn.Linear(config.latents * dim, 4 * width), nn.ReLU(True), nn.Linear(4 * width, width * places)
         )
         self.place = nn.Parameter(torch.randn(width, *grid) * 0.02)
-        self.decoder = GatedPixelCNN(config.decoder, grid, *codebook.shape)
+        self.decoder = build_pixelcnn(config.decoder, grid, codebook)
         self.prior = LatentPrior(config.latents, next(self.each_quantizer()).codebook_size)
 
     def forward(self, codes: Int64[Tensor, "b y x"]) -> SecondStageOutput:
@@ -123,8 +122,8 @@ class SecondStage(nn.Module):
         found = [q(part[:, :, None, None]) for q, part in zip(self.each_quantizer(), vectors, strict=True)]
         latents = torch.cat([one.codes.flatten(1) for one in found], dim=1)
         seen = codes
-        if self.training and self.hidden_part:
-            hidden = torch.rand(codes.shape, device=codes.device) < self.hidden_part
+        if self.training and self.code_dropout:
+            hidden = torch.rand(codes.shape, device=codes.device) < self.code_dropout
             seen = codes.masked_fill(hidden, self.codes.missing)
         nll = self._nll(torch.cat([one.quantized.flatten(1) for one in found], dim=1), seen, codes, table)
         prior = self.prior.nll(latents)

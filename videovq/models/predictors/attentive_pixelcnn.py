@@ -11,7 +11,7 @@ from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from videovq.config import FramePriorConfig
+from videovq.config import PixelCNNConfig
 from videovq.models.predictors.contract import Choose
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
 from videovq.models.predictors.raster_decoder import CausalAttention
@@ -21,7 +21,7 @@ from videovq.models.sampling import predictive
 class AttentivePixelCNN(GatedPixelCNN):
     """See the module's docstring."""
 
-    def __init__(self, config: FramePriorConfig, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
+    def __init__(self, config: PixelCNNConfig, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
         super().__init__(config, grid, codebook_size, code_dim)
         if config.width % (4 * config.heads):
             raise ValueError("width: must be a multiple of four times heads")

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import embedding, pad, relu
 
-from videovq.config import FramePriorConfig, PixelCNNPredictorConfig
+from videovq.config import PixelCNNConfig, PixelCNNPredictorConfig
 from videovq.models.predictors.contract import Choose, FrameDecoder
 
 REACH = 2  # rows above and columns to the left that a convolution sees, besides its own
@@ -59,7 +59,7 @@ class GatedPixelCNN(FrameDecoder):
 
     def __init__(
         self,
-        config: PixelCNNPredictorConfig | FramePriorConfig,
+        config: PixelCNNPredictorConfig | PixelCNNConfig,
         grid: tuple[int, int],
         codebook_size: int,
         code_dim: int,
