@@ -8,9 +8,13 @@ from videovq.cli import COMMANDS
 ROOT = Path(__file__).parents[1]
 
 
+def stem(command: str) -> str:
+    return command.replace(" ", "_").replace("-", "_")
+
+
 def command_of(path: Path) -> type:
     """configs/train_vqvae*.yaml belongs to `train vqvae`, and so on."""
-    found = [c.config for name, c in COMMANDS.items() if path.stem.startswith(name.replace(" ", "_"))]
+    found = [c.config for name, c in COMMANDS.items() if path.stem.startswith(stem(name))]
     assert found, f"{path} belongs to no command"
     return found[0]
 
@@ -22,8 +26,8 @@ def test_every_shipped_yaml_is_parsed(path: Path) -> None:
 
 def test_there_are_shipped_yamls_for_every_command_that_takes_one() -> None:
     stems = [path.stem for path in ROOT.glob("configs/*.yaml")]
-    for name in ("record", "prep", "train vqvae", "encode", "train predictor", "rollout"):
-        assert any(stem.startswith(name.replace(" ", "_")) for stem in stems), name
+    for name in ("record", "prep", "train vqvae", "encode", "train predictor", "train prior", "rollout"):
+        assert any(one.startswith(stem(name)) for one in stems), name
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())

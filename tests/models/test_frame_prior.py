@@ -60,6 +60,7 @@ def test_draws_follow_the_density(config: PixelCNNConfig) -> None:
     assert float(((found - expected) ** 2 / expected).sum()) < 26.1, "chi-square of 8 degrees, 0.1 %"
 
 
+@torch.no_grad()
 def test_guidance_leans_towards_the_level() -> None:
     network = prior(PLAIN)
     noise = gumbel((64, 6, 5, 7), torch.Generator().manual_seed(0))

@@ -22,7 +22,7 @@ import gymnasium
 import numpy as np
 import torch
 
-from tests.prep.sources import test_formats, test_minari, test_rlu
+from tests.prep.sources import test_formats, test_minari, test_pictures, test_rlu
 from videovq.config import DeclareConfig
 from videovq.prep.sources.formats import READERS, open_reader
 
@@ -32,6 +32,7 @@ THREE = gymnasium.spaces.Discrete(3)
 WRITERS: dict[str, Callable[[Path], object]] = {
     **test_formats.WRITERS,
     "rlu": test_rlu.write,
+    "cifar10": test_pictures.write_cifar10,
     "minari": lambda folder: test_minari.write(folder, THREE, [np.array([0, 2, 1])], "hdf5"),
     "lerobot": lambda folder: shutil.copytree(LEROBOT, folder, dirs_exist_ok=True),
 }

@@ -9,5 +9,5 @@ def test_damaged_recordings_are_read_or_refused() -> None:
     pytest.importorskip("minari", reason="needs Python 3.11")
     done = subprocess.run([sys.executable, "-m", "tests.prep.fuzz", "40"], capture_output=True, text=True)
     assert done.returncode == 0, "\n".join(done.stderr.splitlines()[-25:])
-    assert len(done.stdout.splitlines()) == 10
+    assert len(done.stdout.splitlines()) == 12
     assert "'refused': 0" not in done.stdout

@@ -10,10 +10,22 @@ from typing import Any, Literal
 import pytest
 
 from tests.conftest import predictor_config, run_and_kill, vqvae_config
-from videovq.config import CodebookLossConfig, EMAConfig, LossConfig, QuantizerConfig, RotationConfig
+from videovq.config import (
+    CodebookLossConfig,
+    EMAConfig,
+    LossConfig,
+    OptimizerConfig,
+    PixelCNNConfig,
+    QuantizerConfig,
+    RotationConfig,
+    SecondStageConfig,
+    TrainingConfig,
+    TrainPriorConfig,
+    TrainSecondStageConfig,
+)
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.parsing import to_yaml
-from videovq.training import predictor, vqvae
+from videovq.training import predictor, prior, second_stage, vqvae
 
 
 def losses(run: Path, metric: str) -> dict[int, float]:
@@ -67,6 +79,31 @@ def test_predictor(method: Literal["adamw", "muon"], code_store: CodeStore, tmp_
     kill_half_way(["train", "predictor"], killed, tmp_path)
     predictor.train(killed)
     check_same(tmp_path, "train/bits_per_code")
+
+
+SINGLE = TrainingConfig(
+    steps=200, batch_size=8, validate_every=100, checkpoint_every=60, precision="32-true", accelerator="cpu"
+)
+SMALL = PixelCNNConfig(width=16, embedding=8, decoder_layers=3, attention_every=2, heads=2)
+
+
+def test_prior(code_store: CodeStore, tmp_path: Path) -> None:
+    config = TrainPriorConfig(str(code_store), str(tmp_path / "whole"), SMALL, OptimizerConfig(), SINGLE)
+    prior.train(config)
+    killed = replace(config, run=str(tmp_path / "killed"))
+    kill_half_way(["train", "prior"], killed, tmp_path)
+    prior.train(killed)
+    check_same(tmp_path, "train/bits_per_code")
+
+
+def test_second_stage(code_store: CodeStore, tmp_path: Path) -> None:
+    model = SecondStageConfig(code_dim=8, quantizer=EMA, decoder=SMALL)
+    config = TrainSecondStageConfig(str(code_store), str(tmp_path / "whole"), model, OptimizerConfig(), SINGLE)
+    second_stage.train(config)
+    killed = replace(config, run=str(tmp_path / "killed"))
+    kill_half_way(["train", "second-stage"], killed, tmp_path)
+    second_stage.train(killed)
+    check_same(tmp_path, "train/bits_per_latent")
 
 
 def check_same(tmp_path: Path, metric: str) -> None:

@@ -99,17 +99,28 @@ class Pictures(Callback):
 
 
 def draw_curves(rows: list[dict[str, float]], panels: Sequence[tuple[str, str, bool]]) -> np.ndarray:
-    """Training and validation metrics against steps, one panel each, uint8 ``h w c``."""
+    """Training metrics (pale, and smoothed) and validation metrics against steps, one panel each, uint8 ``h w c``."""
     figure = new_figure(5 * len(panels), 3.6)
     for axis, (metric, label, logarithmic) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
-        for split, style in (("train", {"lw": 0.8, "alpha": 0.7}), ("val", {"marker": "o", "ms": 3.5})):
+        for split, colour, marker in (("train", "C0", ""), ("val", "C1", "o")):
             points = [(row["step"], row[f"{split}/{metric}"]) for row in rows if f"{split}/{metric}" in row]
-            if points:
-                axis.plot(*zip(*points, strict=True), label=split, **style)
-                axis.legend(frameon=False)
+            if not points:
+                continue
+            steps, values = zip(*points, strict=True)
+            if split == "train":
+                axis.plot(steps, values, lw=0.6, alpha=0.4, color=colour)
+                values = smoothed(values)
+            axis.plot(steps, values, label=split, color=colour, marker=marker, ms=3.5)
+            axis.legend(frameon=False)
         axis.set(xlabel="step", ylabel=label, yscale="log" if logarithmic else "linear")
         axis.grid(alpha=0.3, which="both")
     return drawn(figure)
+
+
+def smoothed(values: Sequence[float]) -> Sequence[float]:
+    """Each value's mean with its neighbours, a twentieth of all."""
+    reach = len(values) // 40
+    return [float(np.mean(values[max(0, i - reach) : i + reach + 1])) for i in range(len(values))]
 
 
 def log_picture(trainer: L.Trainer, run: Path, name: str, picture: np.ndarray) -> None:

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from PIL import Image
 from torch import Tensor
 
 from videovq.config import DeclareConfig
@@ -107,3 +108,10 @@ def write_teco_minecraft(folder: Path, name: str, frames: np.ndarray, actions: l
     encode(folder / f"{name}.mp4", frames)
     matrices = np.zeros((len(actions), 4, 4))
     np.savez(folder / f"{name}.npz", actions=np.array(actions), mv_matrices=matrices, proj_matrices=matrices)
+
+
+def write_images(folder: Path, images: dict[str, np.ndarray]) -> None:
+    """Pictures by their names, whose endings choose the format."""
+    for name, image in images.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / name)

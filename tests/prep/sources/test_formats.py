@@ -17,6 +17,7 @@ from tests.prep.sources.recordings import (
     vpt_line,
     write_csgo,
     write_hdf5,
+    write_images,
     write_teco_minecraft,
     write_vpt,
 )
@@ -40,6 +41,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "teco_minecraft": lambda folder: write_teco_minecraft(folder, "e", pictures(2), [0, 1]),
     "arrays": lambda folder: np.savez(folder / "e.npz", **TWO),  # type: ignore[arg-type]
     "videos": write_videos,
+    "images": lambda folder: write_images(folder, {"0.png": pictures(2)[0], "1.bmp": pictures(2)[1]}),
 }
 SAID = {
     "hdf5": DeclareConfig(fps=10, action_sizes=[2]),

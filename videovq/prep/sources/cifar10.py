@@ -1,4 +1,7 @@
-"""CIFAR-10 as torchvision keeps it, in ``cifar-10-batches-py``; 500 pictures of a class are an episode."""
+"""CIFAR-10 as torchvision keeps it, in ``cifar-10-batches-py``; up to 500 pictures of a class make an episode.
+
+torchvision compares every file with its published checksum before it opens it: nobody else's pickles are read.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from torchvision.datasets import CIFAR10
 from videovq.prep.sources.contract import Place, RawEpisode, Reader
 from videovq.types import ActionSpec
 
-TOGETHER = 500
+TOGETHER = 500  # pictures in an episode
 
 
 class CIFAR10Reader(Reader):
@@ -27,30 +30,41 @@ class CIFAR10Reader(Reader):
         return (folder / CIFAR10.base_folder).is_dir()
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
-        found = {}
+        files, found = _files(folder), {}
         for split in ("train", "test"):
-            files = tuple(sorted((folder / CIFAR10.base_folder).iterdir()))
-            for name, chosen in _load(folder, split).items():
+            for name, chosen in _load(folder, split, _stamps(folder)).items():
                 for number in range(-(-len(chosen) // TOGETHER)):
                     key = f"{split}/{name}/{number:03d}"
                     found[key] = Place(files[0], files, key, name, "test" if split == "test" else "")
         return found
 
     def read(self, place: Place) -> RawEpisode:
-        split, name, number = place.key.split("/")
-        chosen = _load(place.path.parents[1], split)[name][int(number) * TOGETHER : (int(number) + 1) * TOGETHER]
-        spec, frames = ActionSpec("none"), torch.from_numpy(chosen)
-        return RawEpisode(
-            lambda: iter([frames]), spec.tensor([[]] * len(chosen), ""), spec, 1.0, tuple(range(len(chosen) - 1))
-        )
+        folder, (split, name, number) = place.path.parents[1], place.key.split("/")
+        first = int(number) * TOGETHER
+        pictures = _load(folder, split, _stamps(folder))[name][first : first + TOGETHER]
+        frames, spec, count = torch.from_numpy(pictures), ActionSpec("none"), len(pictures)
+        actions = spec.tensor([[]] * count, "")
+        return RawEpisode(lambda: iter([frames]), actions, spec, 1.0, tuple(range(count - 1)))
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    names = [name for name, _ in (*CIFAR10.train_list, *CIFAR10.test_list)]
+    return tuple(folder / CIFAR10.base_folder / name for name in [*names, CIFAR10.meta["filename"]])
+
+
+def _stamps(folder: Path) -> tuple[int, ...]:
+    return tuple(path.stat().st_mtime_ns for path in _files(folder) if path.is_file())
 
 
 @lru_cache(maxsize=2)
-def _load(folder: Path, split: str) -> dict[str, np.ndarray]:
-    """The pictures of every class."""
+def _load(folder: Path, split: str, stamps: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The pictures of every class, uint8 ``n h w c``; ``stamps``: files that changed are read again."""
     try:
         data = CIFAR10(str(folder), train=split == "train", download=False)
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f"{folder}: torchvision does not find CIFAR-10 there ({error})") from None
+    except (RuntimeError, OSError):
+        raise ValueError(
+            f"{folder / CIFAR10.base_folder}: is incomplete or damaged;"
+            f" torchvision.datasets.CIFAR10({str(folder)!r}, download=True) fetches it"
+        ) from None
     numbers = np.array(data.targets)
     return {name: data.data[numbers == i] for i, name in enumerate(data.classes)}

@@ -1,18 +1,21 @@
-"""Frames that are stored as PNG or JPEG, one picture a frame."""
+"""Frames that are stored as PNG, JPEG and the like, one picture a frame."""
 
 from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from videovq.data.video import PIECE
 from videovq.prep.sources.arrays import as_frames
+
+EIGHT_BITS = ("RGB", "RGBA", "L", "LA", "P", "CMYK")
 
 
 def decoded(pictures: Iterable[bytes | memoryview], colours: str, where: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
@@ -28,20 +31,8 @@ def decoded(pictures: Iterable[bytes | memoryview], colours: str, where: str) ->
     shape = None
     for number, picture in enumerate(pictures):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                image = Image.open(io.BytesIO(picture), formats=("PNG", "JPEG"))
-                if image.mode not in ("RGB", "RGBA", "L", "P"):
-                    raise ValueError(f"its mode is {image.mode}")
-                frames.append(np.asarray(image.convert("RGB")))
-        except (
-            OSError,
-            SyntaxError,  # what Pillow raises of some broken PNGs
-            ValueError,
-            UnidentifiedImageError,
-            Image.DecompressionBombError,
-            Image.DecompressionBombWarning,
-        ) as error:
+            frames.append(as_rgb(io.BytesIO(picture), ("PNG", "JPEG")))
+        except ValueError as error:
             raise ValueError(f"{where}: frame {number} cannot be decoded ({error})") from None
         shape = shape or frames[-1].shape
         if frames[-1].shape != shape:
@@ -51,3 +42,28 @@ def decoded(pictures: Iterable[bytes | memoryview], colours: str, where: str) ->
             frames = []
     if frames:
         yield as_frames(np.stack(frames), colours, where)
+
+
+def as_rgb(file: Path | io.BytesIO, formats: Sequence[str]) -> UInt8[np.ndarray, "h w 3"]:
+    """One picture as RGB.
+
+    Args:
+        formats: those that it may have, by Pillow's names.
+
+    Raises:
+        ValueError: it is broken, too large, or not 8 bits deep.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=formats) as image:
+                if image.mode not in EIGHT_BITS:
+                    raise ValueError(f"its mode is {image.mode}")
+                return np.array(image.convert("RGB"))
+    except (
+        OSError,
+        SyntaxError,  # what Pillow raises of some broken PNGs
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        raise ValueError(str(error)) from None

@@ -1,4 +1,4 @@
-"""Folders of pictures: PNG, JPEG, WebP, BMP or TIFF. Up to 100 of a folder make an episode, whose level is the folder.
+"""Folders of pictures: PNG, JPEG, WebP or BMP. Up to 100 of a folder make an episode, whose level is the folder.
 
 Pictures follow from no action, so every one is followed by a discontinuity: they serve what learns from single frames.
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image
 from torch import Tensor
 
 from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_below, split_in_path
+from videovq.prep.sources.encoded import as_rgb
 from videovq.types import ActionSpec
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 TOGETHER = 100  # pictures in an episode
 
 
@@ -39,14 +39,13 @@ class ImagesReader(Reader):
         found = {}
         for parent, paths in sorted(by_folder.items()):
             for number, at in enumerate(range(0, len(paths), TOGETHER)):
-                name = (parent.relative_to(folder) / f"{number:04d}").as_posix()
                 some = tuple(paths[at : at + TOGETHER])
+                name = (parent.relative_to(folder) / f"{number:04d}").as_posix()
                 found[name] = Place(some[0], some, str(number), parent.name, split_in_path(some[0], folder))
         return found
 
     def read(self, place: Place) -> RawEpisode:
-        count = len(place.files)
-        spec = ActionSpec("none")
+        spec, count = ActionSpec("none"), len(place.files)
         return RawEpisode(
             lambda: _pictures(place.files), spec.tensor([[]] * count, ""), spec, 1.0, tuple(range(count - 1))
         )
@@ -55,7 +54,6 @@ class ImagesReader(Reader):
 def _pictures(paths: Sequence[Path]) -> Iterator[UInt8[Tensor, "n h w c"]]:
     for path in paths:
         try:
-            with Image.open(path) as picture:
-                yield torch.from_numpy(np.array(picture.convert("RGB")))[None]
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            yield torch.from_numpy(as_rgb(path, FORMATS))[None]
+        except ValueError as error:
             raise ValueError(f"{path}: cannot be read as a picture ({error})") from None
