@@ -820,8 +820,10 @@ class ShowCodebookConfig:
     """Split whose frames are encoded."""
     out: str = "reports/codebook"
     """Folder of ``codes.png`` and ``map.png``."""
+    layout: Literal["tsne", "umap"] = "tsne"
+    """What lays out the map: t-SNE, or UMAP (``pip install 'videovq[umap]'``)."""
     seed: int = 0
-    """Seed of the map's t-SNE."""
+    """Seed of the map's layout."""
 
 
 @dataclass(frozen=True)

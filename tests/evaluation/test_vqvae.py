@@ -82,6 +82,10 @@ def test_measures_need_no_training_statistics(episode_store: EpisodeStore, vqvae
 def test_show_codebook(episode_store: EpisodeStore, vqvae_run: Path, tmp_path: Path) -> None:
     words = ["show", "codebook", "--store", str(episode_store), "--vqvae", str(vqvae_run)]
     assert main([*words, "--out", str(tmp_path)]) == 0
+    tsne = iio.imread(tmp_path / "map.png")
+    pytest.importorskip("umap")
+    assert main([*words, "--out", str(tmp_path), "--layout", "umap"]) == 0
+    assert not np.array_equal(iio.imread(tmp_path / "map.png"), tsne)
     for name in ("codes", "map"):
         assert iio.imread(tmp_path / f"{name}.png").std() > 5
     network = load_vqvae(vqvae_run).network

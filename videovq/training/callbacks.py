@@ -109,8 +109,8 @@ def draw_curves(rows: list[dict[str, float]], panels: Sequence[tuple[str, str, b
             steps, values = zip(*points, strict=True)
             if split == "train":
                 axis.plot(steps, values, lw=0.6, alpha=0.4, color=colour)
-                values = smoothed(values)
-            axis.plot(steps, values, label=split, color=colour, marker=marker, ms=3.5)
+            shown = smoothed(values) if split == "train" else values
+            axis.plot(steps, shown, label=split, color=colour, marker=marker, ms=3.5)
             axis.legend(frameon=False)
         axis.set(xlabel="step", ylabel=label, yscale="log" if logarithmic else "linear")
         axis.grid(alpha=0.3, which="both")

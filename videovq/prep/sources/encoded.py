@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ def decoded(pictures: Iterable[bytes | memoryview], colours: str, where: str) ->
         yield as_frames(np.stack(frames), colours, where)
 
 
-def as_rgb(file: Path | io.BytesIO, formats: Sequence[str]) -> UInt8[np.ndarray, "h w 3"]:
+def as_rgb(file: Path | io.BytesIO, formats: tuple[str, ...]) -> UInt8[np.ndarray, "h w 3"]:
     """One picture as RGB.
 
     Args:
