@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -82,10 +84,6 @@ def test_measures_need_no_training_statistics(episode_store: EpisodeStore, vqvae
 def test_show_codebook(episode_store: EpisodeStore, vqvae_run: Path, tmp_path: Path) -> None:
     words = ["show", "codebook", "--store", str(episode_store), "--vqvae", str(vqvae_run)]
     assert main([*words, "--out", str(tmp_path)]) == 0
-    tsne = iio.imread(tmp_path / "map.png")
-    pytest.importorskip("umap")
-    assert main([*words, "--out", str(tmp_path), "--layout", "umap"]) == 0
-    assert not np.array_equal(iio.imread(tmp_path / "map.png"), tsne)
     for name in ("codes", "map"):
         assert iio.imread(tmp_path / f"{name}.png").std() > 5
     network = load_vqvae(vqvae_run).network
@@ -95,6 +93,19 @@ def test_show_codebook(episode_store: EpisodeStore, vqvae_run: Path, tmp_path: P
     with torch.no_grad():
         whole = network.decode(field)[0, :, 12:24, 12:24]
     assert torch.allclose(to_float(tiles[7:8])[0], whole.clamp(-0.5, 0.5), atol=1 / 255)
+
+
+def test_a_map_by_umap(
+    episode_store: EpisodeStore, vqvae_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    words = ["show", "codebook", "--store", str(episode_store), "--vqvae", str(vqvae_run), "--layout", "umap"]
+    if importlib.util.find_spec("umap"):
+        assert main([*words, "--out", str(tmp_path / "out")]) == 0
+        assert iio.imread(tmp_path / "out" / "map.png").std() > 5
+    monkeypatch.setitem(sys.modules, "umap", None)
+    assert main([*words, "--out", str(tmp_path / "without")]) == 2
+    assert "pip install 'videovq[umap]'" in capsys.readouterr().err
+    assert not (tmp_path / "without").exists()
 
 
 @pytest.mark.parametrize(
