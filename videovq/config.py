@@ -696,6 +696,8 @@ class EvaluateSecondStageConfig(SamplingChoice):
     """Folder of the CodeStore."""
     split: Literal["train", "val", "test"] = "test"
     """Split to measure on."""
+    stride: int = 1
+    """Measure every n-th frame of an episode: neighbours are much alike."""
     shown: int = 8
     """Frames reconstructed, and drawn in each of four rows."""
     out: str = "reports/second_stage"
@@ -716,6 +718,8 @@ class EvaluatePriorConfig(SamplingChoice):
     """Folder of the CodeStore."""
     split: Literal["train", "val", "test"] = "test"
     """Split to measure on."""
+    stride: int = 1
+    """Measure every n-th frame of an episode: neighbours are much alike."""
     samples: int = 8
     """Frames drawn of each level."""
     guidance: float = 1.0

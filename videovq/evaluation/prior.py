@@ -32,15 +32,16 @@ def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
     """
-    if config.samples < 1:
-        raise ValueError("samples: must be at least 1")
+    if min(config.samples, config.stride) < 1:
+        raise ValueError("samples and stride: must be at least 1")
     sampling = Sampling(config.temperature, config.top_k, config.top_p, config.guidance)
     trained, store = load_prior(config.prior), CodeStore(config.store)
     vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     if not trained.vqvae == vqvae.fingerprint == store.header.fingerprint:
         raise ValueError("vqvae: prior, VQ-VAE and store must be of the same codes")
-    bits = prior_bits(trained, store, config.split)
-    train, held = (torch.cat([store.read(i).codes for i in store.split(s)]) for s in ("train", config.split))
+    bits = prior_bits(trained, store, config.split, config.stride)
+    train = torch.cat([store.read(info).codes for info in store.split("train")])
+    held = torch.cat([store.read(info).codes[:: config.stride] for info in store.split(config.split)])
     places, (height, width) = math.prod(store.header.grid), vqvae.frame_size
     metrics: dict[str, Any] = {
         "videovq": __version__,
@@ -68,14 +69,14 @@ def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def prior_bits(trained: TrainedPrior, store: CodeStore, split: str) -> dict[str, float]:
-    """Mean bits per code of every frame of a split, told its level and not."""
+def prior_bits(trained: TrainedPrior, store: CodeStore, split: str, stride: int = 1) -> dict[str, float]:
+    """Mean bits per code of every n-th frame of a split, told its level and not."""
     totals, count = {"with its level": 0.0, "of any level": 0.0}, 0
     infos = store.split(split)
     with progress(len(infos), "bits", "episode") as bar:
         for info in infos:
             own = number_of(trained.levels, info.level)
-            for codes in store.read(info).codes.split(BATCH):
+            for codes in store.read(info).codes[::stride].split(BATCH):
                 for name, number in zip(totals, (own, trained.network.any_level), strict=True):
                     totals[name] += float(trained.network(codes, torch.full((len(codes),), number)).sum()) / math.log(2)
                 count += codes.numel()

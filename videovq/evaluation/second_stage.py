@@ -32,15 +32,15 @@ def evaluate(config: EvaluateSecondStageConfig) -> dict[str, Any]:
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
     """
-    if config.shown < 1:
-        raise ValueError("shown: must be at least 1")
+    if min(config.shown, config.stride) < 1:
+        raise ValueError("shown and stride: must be at least 1")
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     trained, store = load_second_stage(config.second_stage), CodeStore(config.store)
     vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     if not trained.vqvae == vqvae.fingerprint == store.header.fingerprint:
         raise ValueError("vqvae: second stage, VQ-VAE and store must be of the same codes")
     network = trained.network
-    codes = torch.cat([store.read(info).codes for info in store.split(config.split)])
+    codes = torch.cat([store.read(info).codes[:: config.stride] for info in store.split(config.split)])
     latents = torch.cat([network.encode(part) for part in codes.split(BATCH)])
     other = latents[torch.randperm(len(latents), generator=torch.Generator().manual_seed(config.seed))]
     with torch.inference_mode():
