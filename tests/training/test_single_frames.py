@@ -34,7 +34,7 @@ def patterns(tmp_path_factory: pytest.TempPathFactory) -> CodeStore:
     """Frames of 6x6 codes, each one of eight patterns, four to a level, with a twentieth of the codes changed."""
     generator = torch.Generator().manual_seed(0)
     every = torch.randint(SIZE, (8, 6, 6), generator=generator)
-    folder = open_folder(str(tmp_path_factory.mktemp("stores") / "codes"))
+    folder = open_folder(tmp_path_factory.mktemp("codes"))
     for shard, split in enumerate(("train", "val", "test")):
         which = torch.cat([torch.randint(4, (FRAMES,), generator=generator) + 4 * level for level in (0, 1)])
         codes = every[which]
