@@ -14,6 +14,7 @@ import av
 import numpy as np
 import torch
 from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from torch import Tensor
@@ -39,6 +40,7 @@ def video_pieces(path: str | Path, start: float | None = None) -> Iterator[UInt8
     """
     frames: list[Tensor] = []
     count, shape = 0, None
+    to_rgb = VideoReformatter()  # one for all frames: each sets up a conversion, which costs as much as decoding
     try:
         with av.open(str(path)) as container:
             stream = _video_stream(container, path)
@@ -50,7 +52,7 @@ def video_pieces(path: str | Path, start: float | None = None) -> Iterator[UInt8
                 # Times are stored in ticks: half a millisecond is what rounding can cost.
                 if start is not None and frame.time is not None and frame.time < start - 5e-4:
                     continue
-                frames.append(torch.from_numpy(frame.to_ndarray(format="rgb24")))
+                frames.append(torch.from_numpy(to_rgb.reformat(frame, format="rgb24").to_ndarray()))
                 count += 1
                 shape = shape or frames[0].shape
                 if frames[-1].shape != shape:
