@@ -566,8 +566,9 @@ class RolloutConfig(SamplingChoice, ModelChoice):
     """How a frame is drawn, for the same codes in less or more time."""
     device: str = "auto"
     """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
-    precision: Literal["32-true", "bf16"] = "32-true"
-    """``bf16`` runs the context network in bf16: faster where the hardware computes that, slightly other scores."""
+    precision: Literal["auto", "32-true", "bf16"] = "32-true"
+    """``bf16`` runs the context network in bf16: faster where the hardware computes that natively (``auto`` finds
+    out), slightly other scores."""
     compile: bool = False
     """Compile the predictor (torch.compile; CUDA graphs on a GPU): for rollouts of thousands of frames on a GPU."""
     out: str = "rollouts/rollout"
@@ -608,6 +609,8 @@ class PlayConfig(SamplingChoice, ModelChoice):
     """Seconds without a sign of life after which a player's memory is freed."""
     device: str = "auto"
     """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
+    precision: Literal["auto", "32-true", "bf16"] = "auto"
+    """``bf16`` runs the context network in bf16; ``auto``: where the hardware computes that natively."""
     open: bool = True
     """Open the page in the browser; ``--no-open`` only prints its link."""
 

@@ -50,6 +50,8 @@ class World:
         context_frames: frames that the predictor is given; the first observation is the last of them.
         temperature, top_k, top_p: how codes are drawn; see :class:`videovq.types.Sampling`.
         device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``32-true``; ``bf16`` computes the context network in bfloat16, ``auto`` where the hardware does so
+            natively: faster, but what a step gives may then depend on how many environments share it.
 
     Raises:
         ValueError: a run or the context cannot be used, or a setting is out of range.
@@ -68,12 +70,13 @@ class World:
         top_k: int = 0,
         top_p: float = 1.0,
         device: str = "auto",
+        precision: Literal["auto", "32-true", "bf16"] = "32-true",
     ) -> None:
         if observations not in ("pixels", "codes"):
             raise ValueError(f"observations: {observations!r}; choose pixels or codes")
         choice = ModelChoice(str(predictor), str(vqvae) or ModelChoice.vqvae, pretrained)
         self.pair = load_pair(choice)
-        place(self.pair.vqvae.network, self.pair.predictor.network, device, "32-true")
+        place(self.pair.vqvae.network, self.pair.predictor.network, device, precision)
         self.clips = contexts(str(context), pretrained, self.pair, context_frames, SCENES)
         self.observations = observations
         self.sampling = Sampling(temperature, top_k, top_p)

@@ -117,7 +117,7 @@ class PlayServer:
         self.clips = {clip.name: clip for clip in clips}
         self.token = secrets.token_urlsafe(16)
         self.players: dict[str, Player] = {}
-        both = fingerprint(pair.predictor.config, pair.predictor.network) + pair.vqvae.fingerprint
+        both = fingerprint(pair.predictor.config, pair.predictor.network) + pair.vqvae.fingerprint  # weights, precision
         self.model = hashlib.sha256(both.encode()).hexdigest()
         self.colours = thread.now(code_colours)
         self._render = asyncio.Semaphore(1)
@@ -259,7 +259,7 @@ class PlayServer:
         if isinstance(message, Load):
             replay = message.replay
             if replay.model != self.model:
-                raise ValueError("replay.model: it was dreamt by other networks")
+                raise ValueError("replay.model: it was dreamt by other networks, or in another precision")
             clip, seed, (_, sampling) = self._clip(player, replay.clip), replay.seed, replay.samplings[0]
             if clip_sha256(clip) != replay.clip_sha256:
                 raise ValueError(f"replay.clip: {clip.name!r} is another scene here")
