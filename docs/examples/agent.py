@@ -5,7 +5,7 @@
 
 The world is `dmlab-small`; neither it nor this script ever runs DeepMind Lab. The predictor knows no rewards, so one is
 computed from the picture: the part of it that is sky. To see much of it one has to keep off the walls. The agent sees
-12x12 means of the picture. After STEPS (6,000) steps in eight dreams at once, the return of 32 episodes of 30 steps is
+12x12 means of the picture. After STEPS (5,000) steps in eight dreams at once, the return of 32 episodes of 30 steps is
 printed, and beside it that of random actions, of standing still, and of always walking backward.
 """
 
@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 import videovq.gym
 
-STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 6000
+STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
 DREAMS, LENGTH, SEED, SIDE = 8, 30, 0, 12
 
 

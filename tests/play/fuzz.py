@@ -3,7 +3,7 @@
     python -m tests.play.fuzz [MESSAGES]
 
 Starts ``videovq play`` as a process of its own with a tiny model and sends it MESSAGES (10,000) malformed WebSocket
-messages, an upload with every twentieth, and bytes that are no WebSocket or HTTP with every fiftieth. Seeded, so that a
+messages, an upload with every tenth, and bytes that are no WebSocket or HTTP with every fiftieth. Seeded, so that a
 case can be repeated. A message that is refused is refused in the words that its own parser finds for it; anything else
 that may happen is a close. Before and after it somebody plays the same dream.
 """
@@ -196,8 +196,7 @@ def message(chance: Random, good: list[dict[str, Any]]) -> str | bytes:
     if kind == "number":
         return re.sub(r"\d+(\.\d+)?", lambda _: chance.choice(NUMBERS), text)
     if kind == "deep":
-        opening, closing = chance.choice((("[", "]"), ('{"a":', "}")))
-        depth = 10 ** chance.randint(1, 4)
+        opening, closing, depth = chance.choice((("[", "]", 10), ('{"a":', "}", 100), ("[", "]", 100_000)))
         return '{"type": "act", "action": ' + opening * depth + "0" + closing * depth * chance.randint(0, 1) + "}"
     if kind == "long":
         length = MOST_TEXT * 2 if chance.random() < 0.1 else chance.randrange(MOST_TEXT // 2)
@@ -281,6 +280,8 @@ def fuzz(served: Served, messages: int) -> dict[str, Any]:
         chance = Random(case)
         if case == messages // 10:
             warm = served.memory()
+        if case % 1000 == 0:
+            print(f"{case} messages, {served.memory():.0f} MiB", file=sys.stderr, flush=True)
         if case % VISIT == 0:
             leave(player, chance)
             player = Player(served)
@@ -295,7 +296,7 @@ def fuzz(served: Served, messages: int) -> dict[str, Any]:
                 counts["understood"] += 1
                 if chance.random() < 0.8:
                     player.acknowledge()
-            if case % 20 == 0:
+            if case % 10 == 0:
                 counts[f"upload {player.upload(upload(chance, whole))}"] += 1
         except ConnectionClosed as closed:
             assert len(said) > MOST_TEXT and closed.rcvd is not None and closed.rcvd.code == 1009, (case, said[:200])
