@@ -5,7 +5,7 @@
 
 The world is `dmlab-small`; neither it nor this script ever runs DeepMind Lab. The predictor knows no rewards, so one is
 computed from the picture: the part of it that is sky. To see much of it one has to keep off the walls. The agent sees
-12x12 means of the picture. After STEPS (5,000) steps in eight dreams at once, the return of 32 episodes of 30 steps is
+12x12 means of the picture. After STEPS (4,000) steps in eight dreams at once, the return of 24 episodes of 30 steps is
 printed, and beside it that of random actions, of standing still, and of always walking backward.
 """
 
@@ -19,7 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 import videovq.gym
 
-STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
+STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
 DREAMS, LENGTH, SEED, SIDE = 8, 30, 0, 12
 
 
@@ -78,7 +78,7 @@ class Dreams(VecEnv):
         return [False] * DREAMS
 
 
-def returns(dreams, choose, episodes=32):
+def returns(dreams, choose, episodes=24):
     """Of that many episodes, in the same scenes and with the same noise whoever acts."""
     dreams.seed(1000)
     seen, found, taken = dreams.reset(), [], []
@@ -93,7 +93,7 @@ def returns(dreams, choose, episodes=32):
 
 
 dreams = Dreams()
-settings = {"n_steps": 2 * LENGTH, "batch_size": 120, "learning_rate": 1e-3, "gamma": 0.95, "ent_coef": 0.005}
+settings = {"n_steps": LENGTH, "batch_size": 120, "learning_rate": 1e-3, "gamma": 0.95, "ent_coef": 0.005}
 agent = PPO("MlpPolicy", dreams, **settings, seed=SEED, device="cpu")
 began = time.monotonic()
 agent.learn(STEPS)
