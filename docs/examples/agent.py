@@ -97,7 +97,7 @@ settings = {"n_steps": LENGTH, "batch_size": 120, "learning_rate": 1e-3, "gamma"
 agent = PPO("MlpPolicy", dreams, **settings, seed=SEED, device="cpu")
 began = time.monotonic()
 agent.learn(STEPS)
-print(f"{STEPS} steps in {time.monotonic() - began:.0f} s")
+print(f"{STEPS} steps in {time.monotonic() - began:.0f} s", flush=True)
 
 names = dreams.dreams.world.pair.predictor.action_spec.names
 random = np.random.default_rng(SEED)
@@ -110,6 +110,5 @@ players = {
 for name, choose in players.items():
     found, taken = returns(dreams, choose)
     often = [names[i] for i in np.argsort(-taken)[:3]]
-    print(
-        f"{name:<15} return {found.mean():5.2f} +- {found.std() / len(found) ** 0.5:.2f}; most often {', '.join(often)}"
-    )
+    error = found.std() / len(found) ** 0.5
+    print(f"{name:<15} return {found.mean():5.2f} +- {error:.2f}; most often {', '.join(often)}", flush=True)

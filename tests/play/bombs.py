@@ -34,7 +34,8 @@ def bombs(mp4: bytes, webm: bytes) -> dict[str, bytes]:
     return {
         "zip": packed.getvalue(),
         "compressed header": compressed_header(),
-        "vast VP9 frames": vast(webm),
+        "vast VP9 frames": vast(webm, 16384),
+        "large VP9 frames": vast(webm, 8192),
         "declared width of 65535": declared(mp4, 65535),
         "wide": wide(),
         "endless box": (2**32 - 1).to_bytes(4, "big") + b"ftypisom" + bytes(64),
@@ -53,13 +54,13 @@ def box(kind: bytes, content: bytes) -> bytes:
     return (len(content) + 8).to_bytes(4, "big") + kind + content
 
 
-def vast(webm: bytes) -> bytes:
-    """Key frames that say they are 16384x16384 pixels, in a file that says they are small (VP9, section 6.2)."""
+def vast(webm: bytes, side: int) -> bytes:
+    """Key frames that say they are that high and wide, in a file that says they are small (VP9, section 6.2)."""
     data, at = bytearray(webm), webm.find(b"\x49\x83\x42")
     assert at > 0
     while at > 0:
         bits = int.from_bytes(data[at + 3 : at + 8], "big")
-        bits = bits >> 36 << 36 | 16383 << 20 | 16383 << 4 | bits & 15
+        bits = bits >> 36 << 36 | (side - 1) << 20 | (side - 1) << 4 | bits & 15
         data[at + 3 : at + 8] = bits.to_bytes(5, "big")
         at = data.find(b"\x49\x83\x42", at + 8)
     return bytes(data)

@@ -82,7 +82,7 @@ class Served:
         while not found:
             line = self.process.stdout.readline()
             assert line, log.read_text()
-            found = re.search(r"http://localhost:(\d+)/\?token=(\S+)", line)
+            found = re.search(r"http://127.0.0.1:(\d+)/\?token=(\S+)", line)
         self.port, self.token = int(found[1]), found[2]
 
     def memory(self, kind: str = "VmRSS") -> float:
@@ -100,7 +100,7 @@ class Player:
 
     def __init__(self, served: Served) -> None:
         self.served = served
-        link = f"ws://localhost:{served.port}/play?token={served.token}"
+        link = f"ws://127.0.0.1:{served.port}/play?token={served.token}"
         self.socket = connect(link, max_size=None, compression=None)
         self.hello = json.loads(self.socket.recv(timeout=PATIENCE))
         assert self.hello["type"] == "hello", self.hello
@@ -137,7 +137,7 @@ class Player:
     def upload(self, data: bytes) -> int:
         """The status; 0: it was cut off."""
         query = f"token={self.served.token}&player={self.hello['player']}"
-        request = urllib.request.Request(f"http://localhost:{self.served.port}/upload?{query}", data, method="POST")
+        request = urllib.request.Request(f"http://127.0.0.1:{self.served.port}/upload?{query}", data, method="POST")
         try:
             with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status
@@ -249,7 +249,7 @@ def knock(served: Served, chance: Random) -> None:
         b"GET /page/../../config.py HTTP/1.1\r\nHost: h\r\nOrigin: http://[\r\n\r\n",
     )
     said = enter + chance.choice(frames) if chance.random() < 0.5 else damage(chance.choice(requests), chance)
-    with socket.create_connection(("localhost", served.port), timeout=PATIENCE) as line:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=PATIENCE) as line:
         try:
             line.sendall(said)
             line.shutdown(socket.SHUT_WR)
