@@ -126,7 +126,10 @@ def frame_rate(path: str | Path) -> float:
 def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
     if not container.streams.video:
         raise ValueError(f"{path}: holds no video stream")
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise ValueError(f"{path}: is in a codec that is not known here")
+    return stream
 
 
 QUALITIES = {  # codec, pixel format, constant rate factor
