@@ -615,6 +615,17 @@ class PlayConfig(SamplingChoice, ModelChoice):
     """Open the page in the browser; ``--no-open`` only prints its link."""
 
 
+# ---------------------------------------------------------------- export
+
+
+@dataclass(frozen=True)
+class ExportConfig(ModelChoice):
+    """Write the learned world as graphs that run without videovq, and without PyTorch: torch.export and ONNX."""
+
+    out: str = "exports"
+    """Folder of ``step`` and ``watch`` (``.pt2`` and ``.onnx``), ``start.npz`` and ``world.json``."""
+
+
 # ---------------------------------------------------------------- evaluate
 
 

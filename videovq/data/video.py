@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from io import BytesIO
@@ -20,6 +21,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 PIECE = 64  # frames decoded before they are handed on
+COMPRESSED_HEADER = re.compile(rb"cmov.{4}dcom", re.DOTALL)  # of QuickTime: a megabyte may become gigabytes
 
 
 def read_video(path: str | Path) -> UInt8[Tensor, "t h w c"]:
@@ -82,11 +84,15 @@ def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor,
     kind = "mp4" if data[4:8] == b"ftyp" else "matroska" if data[:4] == b"\x1a\x45\xdf\xa3" else ""
     if not kind:
         raise ValueError("video: is neither MP4 nor WebM")
+    if COMPRESSED_HEADER.search(data):
+        raise ValueError("video: its header is compressed; write it anew, say with ffmpeg -c copy")
+    limit = {"max_pixels": str(side * side)}  # else the decoder makes room for whatever a frame says it is
     count = 0
     try:
-        with av.open(BytesIO(data), format=kind) as container:
+        with av.open(BytesIO(data), format=kind, options=limit) as container:
             stream = _video_stream(container, "video")
             _check_side(stream.width, stream.height, side)
+            stream.codec_context.options = limit
             stream.thread_type = "NONE"
             for frame in islice(container.decode(stream), most):
                 _check_side(frame.width, frame.height, side)  # it may change on the way
@@ -122,7 +128,10 @@ def frame_rate(path: str | Path) -> float:
 def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
     if not container.streams.video:
         raise ValueError(f"{path}: holds no video stream")
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise ValueError(f"{path}: is in a codec that is not known here")
+    return stream
 
 
 QUALITIES = {  # codec, pixel format, constant rate factor
