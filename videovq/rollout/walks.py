@@ -134,7 +134,7 @@ class Choices:
         return torch.cat(drawn) if len(drawn) > 1 else drawn[0]
 
     def bits(self) -> Float[Tensor, "n p"]:
-        """Entropy of the predictor about every code when it was last drawn; of a whole frame at once, which is faster."""
+        """Entropy of the predictor about every code when it was last drawn: of a frame at once, which is faster."""
         logs = self.scores.log_softmax(dim=-1)
         return (logs.exp() * logs).sum(dim=-1) / -math.log(2)
 
