@@ -76,7 +76,7 @@ def judged(found: Expectations, seed: int) -> dict[str, Any]:
         seed: of the confidence intervals.
     """
     mean, rate = float(found.rewards.double().mean()), float(found.ends.double().mean())
-    entropy = -sum(p * math.log2(p) for p in (rate, 1 - rate) if p > 0)
+    entropy = sum(-p * math.log2(p) for p in (rate, 1 - rate) if p > 0)
     bits = binary_cross_entropy(found.likely, found.ends.float(), reduction="none") / math.log(2)
     pair = torch.stack([found.rewards, found.expected]).double()
     varies = bool((pair.std(dim=1) > 0).all())

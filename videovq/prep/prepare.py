@@ -29,7 +29,7 @@ from videovq.data.store import (
 )
 from videovq.parsing import to_plain
 from videovq.prep.parallel import run_all, run_on_ray
-from videovq.prep.sources.contract import Place, RawEpisode, Reader
+from videovq.prep.sources.contract import OUTCOME_KEYS, Place, RawEpisode, Reader
 from videovq.prep.sources.formats import index_of, open_reader
 from videovq.prep.staging import Source, open_source
 from videovq.prep.transform import discretise, measured, merge, merge_outcomes, rename
@@ -71,6 +71,8 @@ class Plan:
         ]
         elsewhere = ("source", "out", "workers", "engine", "address")
         settings = {name: value for name, value in to_plain(self.config).items() if name not in elsewhere}
+        said = settings["declare"].items()
+        settings["declare"] = {n: v for n, v in said if v or n not in OUTCOME_KEYS}  # a plan from before them goes on
         spec = self.measured.to_json()
         return {**settings, "reader": type(self.reader).__name__, "fps": self.fps, "action_spec": spec, "shards": sizes}
 

@@ -25,7 +25,7 @@ class PredictorState:
     """The last frames' codes, the last actions' embeddings, and the context network's memory of those before.
 
     ``outcome`` is what was expected of the last action, for those who ask: no later step depends on it. None at the
-    start, where states were joined, and of a predictor without such a head.
+    start, where states were repeated or joined, and of a predictor without such a head.
     """
 
     codes: Int64[Tensor, "b history y x"]
