@@ -1,9 +1,8 @@
 """What an action brings: its reward, and whether the world ends with it, read off the context of the frame it leads to.
 
 The reward is a distribution over fixed values, learnt from two-hot targets, its expectation their mean, as in DreamerV3
-(Hafner et al. 2023, arXiv 2301.04104, "symexp twohot"). There the values reach from -e^20 to e^20;
-here, from the smallest to the largest reward of the training episodes, so that no little probability of a far value
-outweighs the rest.
+(Hafner et al. 2023, arXiv 2301.04104, "symexp twohot"). There the values reach from -e^20 to e^20; here, from the
+smallest to the largest reward of the training episodes, so that no little probability of a far value outweighs the rest.
 """
 
 from __future__ import annotations
