@@ -2,7 +2,7 @@
 
 The reward is a distribution over fixed values, learnt from two-hot targets, its expectation their mean, as in DreamerV3
 (Hafner et al. 2023, arXiv 2301.04104, "symexp twohot"). There the values reach from -e^20 to e^20; here, from the
-smallest to the largest reward of the training episodes, so that no little probability of a far value outweighs the rest.
+smallest to the largest reward of the training episodes, so that no little probability far away outweighs the rest.
 """
 
 from __future__ import annotations
