@@ -198,13 +198,13 @@ def stated_rewards(values: Any, where: str, before: bool = False) -> Float[Tenso
         ValueError: they are not numbers, or one is infinite.
     """
     try:
-        found = torch.from_numpy(np.asarray(values, dtype=np.float64)).squeeze()
-    except (TypeError, ValueError):
+        found = torch.from_numpy(np.asarray(values, dtype=np.float64)).float().squeeze()
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{where}: rewards are not one number a frame") from None
     found = found.reshape(-1) if found.ndim == 0 else found
     if found.ndim != 1 or found.isinf().any():
         raise ValueError(f"{where}: rewards are not one finite number a frame")
-    return (torch.cat([found[1:], found.new_full((1,), torch.nan)]) if before else found).float()
+    return torch.cat([found[1:], found.new_full((1,), torch.nan)]) if before else found
 
 
 def stated_ends(values: Any, where: str, before: bool = False) -> tuple[int, ...]:
@@ -218,7 +218,7 @@ def stated_ends(values: Any, where: str, before: bool = False) -> tuple[int, ...
     """
     try:
         found = np.asarray(values, dtype=np.float64).reshape(len(values))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{where}: ends are not one 0 or 1 a frame") from None
     if not np.isin(found, (0, 1)).all():
         raise ValueError(f"{where}: ends are not one 0 or 1 a frame")

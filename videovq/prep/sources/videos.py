@@ -168,7 +168,7 @@ def _field(path: Path, value: dict[str, Any], name: str, kind: Callable[[Any], A
         raise ValueError(f"{path}: needs `{name}`")
     try:
         return kind(found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{path}: `{name}` is {found!r}, which it cannot be") from None
 
 
