@@ -59,7 +59,7 @@ class RawEpisode:
     action_spec: ActionSpec
     fps: float
     discontinuities: tuple[int, ...] = ()
-    rewards: Float[Tensor, "t"] | None = None
+    rewards: Float[Tensor, "rewards"] | None = None  # prep says where they are not as many as frames
     ends: tuple[int, ...] = ()
 
 
