@@ -155,7 +155,8 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     tensors = load_file(folder / WEIGHTS)
     facts = _facts(folder)
     spec = ActionSpec.from_json(facts["action_spec"])
-    network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"])
+    values = tensors.get("outcome.values")  # of a predictor of rewards and ends
+    network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"], values)
     _load(folder, network)
     return TrainedPredictor(network, config, spec, facts["fps"], facts["vqvae"])
 

@@ -92,6 +92,10 @@ class DeclareConfig:
     """Name of the array of frames in files that hold several arrays."""
     actions_key: str = ""
     """Name of the array or column of actions; several columns: separated by commas."""
+    rewards_key: str = ""
+    """Name of the array or column of rewards."""
+    ends_key: str = ""
+    """Name of the array or column that is 1 (or true) where the world ended with the action, else 0."""
 
 
 @dataclass(frozen=True)
@@ -300,6 +304,8 @@ class PredictorConfig:
     """Width of a code's embedding, and of an action's."""
     latent_loss: float = 0.5
     """Weight of the auxiliary regression of the next frame's code vectors."""
+    outcome_loss: float = 0.0
+    """Weight of the loss of rewards and episode ends, which the store must have; 0: predict neither."""
 
 
 @dataclass(frozen=True)

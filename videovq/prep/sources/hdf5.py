@@ -1,7 +1,8 @@
 """Episodes in HDF5: ``NAME.hdf5`` (.h5) with datasets of frames and of actions, or several a file, each a group.
 
-The datasets are called ``frames`` and ``actions``, unless ``declare.frames_key`` and ``declare.actions_key`` say
-what; the names may be paths (``obs/camera``). An episode in a group is called after the file and the group:
+The datasets are called ``frames`` and ``actions``, and perhaps ``rewards`` and ``terminated``, unless
+``declare.frames_key``, ``actions_key``, ``rewards_key`` and ``ends_key`` say what; the names may be paths
+(``obs/camera``). An episode in a group is called after the file and the group:
 ``NAME/episode_0``.
 """
 
@@ -45,7 +46,11 @@ class HDF5Reader(ArraysReader):
                 found[id_] = Place(path, (path,), key, level, split_in_path(path / key, folder))
         return found
 
-    def _actions(self, place: Place, name: str) -> np.ndarray:
+    def _has(self, place: Place, name: str) -> bool:
+        with open_hdf5(place.path) as file:
+            return name in file[place.key or "/"]
+
+    def _array(self, place: Place, name: str) -> np.ndarray:
         with open_hdf5(place.path) as file:
             return np.asarray(dataset(file[place.key or "/"], name)[...])
 

@@ -47,6 +47,14 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
+        """``rewards`` or ``terminations``, one for each action.
+
+        Raises:
+            ValueError: the file is broken.
+        """
+
+    @abstractmethod
     def count(self) -> int:
         """Number of observations."""
 
@@ -76,6 +84,10 @@ class Hdf5(Storage):
     def actions(self) -> Shaped[np.ndarray, "t ..."]:
         with _opened(self.path) as file:
             return np.asarray(file[f"episode_{self.number}/actions"])
+
+    def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
+        with _opened(self.path) as file:
+            return np.asarray(file[f"episode_{self.number}/{name}"])
 
     def count(self) -> int:
         with _opened(self.path) as file:
@@ -111,6 +123,9 @@ class Arrow(Storage):
 
     def actions(self) -> Shaped[np.ndarray, "t ..."]:
         return np.asarray(self._column("actions").to_pylist()[:-1])
+
+    def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
+        return np.asarray(self._column(name).to_pylist()[:-1])
 
     def count(self) -> int:
         return len(self._column("observations"))
