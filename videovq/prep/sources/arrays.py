@@ -120,6 +120,9 @@ def as_frames(array: np.ndarray, colours: str, where: str) -> UInt8[Tensor, "n h
     return torch.from_numpy(np.ascontiguousarray(array[..., ::-1] if colours == "bgr" else array))
 
 
+BROKEN = (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
+
+
 def array_names(path: Path) -> set[str]:
     """Names of the arrays in an ``.npz``; none where it is broken."""
     try:
@@ -142,6 +145,9 @@ def read_array(path: Path, name: str) -> np.ndarray:
                 return loaded
             if name not in loaded:
                 raise ValueError(f"it has no array {name!r}, only {', '.join(loaded.files)}")
-            return loaded[name]
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+            found = loaded[name]
+            if not isinstance(found, np.ndarray):  # without its heading it is just bytes
+                raise ValueError(f"{name!r} is no array")
+            return found
+    except BROKEN as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None

@@ -79,7 +79,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
             yield file
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, MemoryError) as error:  # a damaged shape can ask for any memory
         raise ValueError(f"{path}: cannot be read ({error})") from None
 
 
@@ -91,7 +91,7 @@ def dataset(group: Any, name: str) -> Any:
     """
     found = group.get(name)
     if not getattr(found, "shape", None):
-        names = list(group)
+        names = [str(one) for one in group]  # a damaged one is bytes
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         raise ValueError(f"{group.name} has no dataset {name!r}, only {shown or 'nothing'}")
     return found
@@ -102,8 +102,8 @@ def _groups(path: Path, wanted: Callable[[Any], bool]) -> list[str]:
     h5py = optional("h5py", "hdf5")
     names: list[str] = []
 
-    def look(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Group) and wanted(node):
+    def look(name: str | bytes, node: Any) -> None:
+        if isinstance(name, str) and isinstance(node, h5py.Group) and wanted(node):  # a damaged name is bytes
             names.append(name)
 
     try:

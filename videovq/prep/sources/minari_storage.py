@@ -77,7 +77,8 @@ class Hdf5(Storage):
         path = folder / cls.FILE
         try:
             with _opened(path) as file:
-                return {int(name.removeprefix("episode_")): path for name in file if name.startswith("episode_")}
+                names = [str(name) for name in file]  # a damaged name is bytes
+            return {int(name.removeprefix("episode_")): path for name in names if name.startswith("episode_")}
         except ValueError:
             return {0: path}  # reading it says what is wrong
 
@@ -158,5 +159,11 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError, RuntimeError, AttributeError) as error:
+    except (
+        OSError,
+        KeyError,
+        RuntimeError,
+        AttributeError,
+        MemoryError,
+    ) as error:  # a damaged shape can ask for any memory
         raise ValueError(f"{path}: cannot be read ({error})") from None
