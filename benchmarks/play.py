@@ -62,7 +62,7 @@ async def together(link: str, clips: list[str]) -> list[list[float]]:
 
 def loaded() -> Pair:
     pair = load_pair(ModelChoice(predictor, vqvae))
-    place(pair.vqvae.network, pair.predictor.network, "auto", "32-true")
+    place(pair.vqvae.network, pair.predictor.network, "auto", "auto")
     return pair
 
 

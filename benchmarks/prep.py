@@ -3,7 +3,8 @@
     python benchmarks/prep.py EPISODES CODE_STORE [TRAINING_STEP_SECONDS]
 
 EPISODES: a folder of 84x84 recordings (NAME.mp4 + NAME.json). Prep: frames a second as a fraction of bare PyAV decoding
-of the same files with the same number of processes; peak memory of a worker for a quarter of the episodes and for all.
+of the same files with as many processes, as everybody writes it and with one conversion to RGB set up for all
+frames, as prep has it; peak memory of a worker for a quarter of the episodes and for all.
 Loading: windows of 16 frames of codes from CODE_STORE on one core, as multiples of real time, and as part of a
 training step of 8 windows (by default one second, about what the small preset takes on two cores).
 """
@@ -13,12 +14,14 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import av
 import torch
+from av.video.reformatter import VideoReformatter
 
 from videovq.config import PrepConfig
 from videovq.data.folders import open_folder
@@ -31,17 +34,26 @@ from videovq.prep.staging import open_source
 WORKERS, WINDOW, BATCH = 2, 16, 8
 
 
+def decode_once(path: Path) -> int:
+    """The same as ``decode``, with one conversion for all frames."""
+    to_rgb = VideoReformatter()
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "NONE"
+        decoded = container.decode(video=0)
+        return sum(1 for frame in decoded if to_rgb.reformat(frame, format="rgb24").to_ndarray().size)
+
+
 def decode(path: Path) -> int:
     """Number of frames of a video, decoded to RGB and thrown away."""
     with av.open(str(path)) as container:
         container.streams.video[0].thread_type = "NONE"
-        return sum(1 for frame in container.decode(video=0) if frame.to_ndarray(format="rgb24") is not None)
+        return sum(1 for frame in container.decode(video=0) if frame.to_ndarray(format="rgb24").size)
 
 
-def bare(paths: list[Path], pool: ProcessPoolExecutor) -> tuple[int, float]:
+def bare(how: Callable[[Path], int], paths: list[Path], pool: ProcessPoolExecutor) -> tuple[int, float]:
     """Frames, and seconds to decode them."""
     start = time.perf_counter()
-    return sum(pool.map(decode, paths)), time.perf_counter() - start
+    return sum(pool.map(how, paths)), time.perf_counter() - start
 
 
 def peak_of_a_worker(source: str, episodes: int) -> float:
@@ -61,7 +73,8 @@ if __name__ == "__main__":
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
         list(pool.map(decode, paths[:WORKERS]))  # the processes have started
-        frames, decoding = bare(paths, pool)
+        frames, decoding = bare(decode, paths, pool)
+        _, once = bare(decode_once, paths, pool)
     with tempfile.TemporaryDirectory() as folder:
         Path(f"{folder}/store").mkdir()
         start = time.perf_counter()
@@ -70,8 +83,13 @@ if __name__ == "__main__":
             write_store(plan, open_folder(f"{folder}/store"))
         preparing = time.perf_counter() - start
         size = sum(path.stat().st_size for path in Path(folder).rglob("*")) / frames
-    print(f"bare decoding: {frames / decoding:.0f} frames/s with {WORKERS} processes")
-    print(f"prep: {frames / preparing:.0f} frames/s, {decoding / preparing:.2f} of that; {size:.0f} bytes a frame")
+    print(
+        f"bare decoding with {WORKERS} processes: {frames / decoding:.0f} frames/s, one conversion: {frames / once:.0f}"
+    )
+    print(
+        f"prep: {frames / preparing:.0f} frames/s, {decoding / preparing:.2f} and {once / preparing:.2f} of that;"
+        f" {size:.0f} bytes a frame"
+    )
     for part in (len(paths) // 4, len(paths)):
         with ProcessPoolExecutor(1, mp_context=spawn) as pool:
             peak = pool.submit(peak_of_a_worker, source, part).result()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -162,7 +163,8 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     tensors = load_file(folder / WEIGHTS)
     facts = _facts(folder)
     spec = ActionSpec.from_json(facts["action_spec"])
-    network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"])
+    values = tensors.get("outcome.values")  # of a predictor of rewards and ends
+    network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"], values)
     _load(folder, network)
     return TrainedPredictor(network, config, spec, facts["fps"], facts["vqvae"])
 
@@ -221,7 +223,7 @@ def fingerprint(config: Any, network: nn.Module) -> str:
     digest = hashlib.sha256(json.dumps(to_plain(config), sort_keys=True).encode())
     for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.cpu().contiguous().numpy().tobytes())
+        digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 

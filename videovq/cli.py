@@ -44,6 +44,7 @@ COMMANDS = {
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
     "play": Command("videovq.play.command", "play", config.PlayConfig, "walk through the learned world in the browser"),
+    "export": Command("videovq.export.command", "export", config.ExportConfig, "the learned world as .pt2 and ONNX"),
     "evaluate vqvae": Command(
         "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
     ),

@@ -92,6 +92,10 @@ class DeclareConfig:
     """Name of the array of frames in files that hold several arrays."""
     actions_key: str = ""
     """Name of the array or column of actions; several columns: separated by commas."""
+    rewards_key: str = ""
+    """Name of the array or column of rewards."""
+    ends_key: str = ""
+    """Name of the array or column that is 1 (or true) where the world ended with the action, else 0."""
 
 
 @dataclass(frozen=True)
@@ -300,6 +304,8 @@ class PredictorConfig:
     """Width of a code's embedding, and of an action's."""
     latent_loss: float = 0.5
     """Weight of the auxiliary regression of the next frame's code vectors."""
+    outcome_loss: float = 0.0
+    """Weight of the loss of rewards and episode ends, which the store must have; 0: predict neither."""
 
 
 @dataclass(frozen=True)
@@ -633,8 +639,9 @@ class RolloutConfig(SamplingChoice, ModelChoice):
     """How a frame is drawn, for the same codes in less or more time."""
     device: str = "auto"
     """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
-    precision: Literal["32-true", "bf16"] = "32-true"
-    """``bf16`` runs the context network in bf16: faster where the hardware computes that, slightly other scores."""
+    precision: Literal["auto", "32-true", "bf16"] = "32-true"
+    """``bf16`` runs the context network in bf16: faster where the hardware computes that natively (``auto`` finds
+    out), slightly other scores."""
     compile: bool = False
     """Compile the predictor (torch.compile; CUDA graphs on a GPU): for rollouts of thousands of frames on a GPU."""
     out: str = "rollouts/rollout"
@@ -675,8 +682,21 @@ class PlayConfig(SamplingChoice, ModelChoice):
     """Seconds without a sign of life after which a player's memory is freed."""
     device: str = "auto"
     """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
+    precision: Literal["auto", "32-true", "bf16"] = "auto"
+    """``bf16`` runs the context network in bf16; ``auto``: where the hardware computes that natively."""
     open: bool = True
     """Open the page in the browser; ``--no-open`` only prints its link."""
+
+
+# ---------------------------------------------------------------- export
+
+
+@dataclass(frozen=True)
+class ExportConfig(ModelChoice):
+    """Write the learned world as graphs that run without videovq, and without PyTorch: torch.export and ONNX."""
+
+    out: str = "exports"
+    """Folder of ``step`` and ``watch`` (``.pt2`` and ``.onnx``), ``start.npz`` and ``world.json``."""
 
 
 # ---------------------------------------------------------------- evaluate

@@ -1,8 +1,10 @@
 """The learned world as a Gymnasium environment, ``videovq/Dream-v0``, alone or as a vector of many.
 
-Import this module, then ``gymnasium.make("videovq/Dream-v0", pretrained=...)`` or ``gymnasium.make_vec``. The predictor
-knows no rewards and no ends: the reward is always 0.0, nothing terminates, and an episode is truncated after ``steps``
-steps. Wrap it to judge observations yourself.
+Import this module, then ``gymnasium.make("videovq/Dream-v0", pretrained=...)`` or ``gymnasium.make_vec``. An episode is
+truncated after ``steps`` steps. A predictor that was trained with ``model.outcome_loss`` gives the expected reward, and
+an episode terminates with the probability that it says, drawn by the environment's generator: ends are rare and their
+moment uncertain, so that a threshold would hardly ever be passed. With any other the reward is always 0.0 and nothing
+terminates; wrap it to judge observations yourself.
 """
 
 from __future__ import annotations
@@ -50,6 +52,8 @@ class World:
         context_frames: frames that the predictor is given; the first observation is the last of them.
         temperature, top_k, top_p: how codes are drawn; see :class:`videovq.types.Sampling`.
         device: ``auto``, ``cpu`` or ``cuda``.
+        precision: ``32-true``; ``bf16`` computes the context network in bfloat16, ``auto`` where the hardware does so
+            natively: faster, but what a step gives may then depend on how many environments share it.
 
     Raises:
         ValueError: a run or the context cannot be used, or a setting is out of range.
@@ -68,12 +72,13 @@ class World:
         top_k: int = 0,
         top_p: float = 1.0,
         device: str = "auto",
+        precision: Literal["auto", "32-true", "bf16"] = "32-true",
     ) -> None:
         if observations not in ("pixels", "codes"):
             raise ValueError(f"observations: {observations!r}; choose pixels or codes")
         choice = ModelChoice(str(predictor), str(vqvae) or ModelChoice.vqvae, pretrained)
         self.pair = load_pair(choice)
-        place(self.pair.vqvae.network, self.pair.predictor.network, device, "32-true")
+        place(self.pair.vqvae.network, self.pair.predictor.network, device, precision)
         self.clips = contexts(str(context), pretrained, self.pair, context_frames, SCENES)
         self.observations = observations
         self.sampling = Sampling(temperature, top_k, top_p)
@@ -114,13 +119,21 @@ class World:
         ]
         return walks, self._first(chosen, codes), [clip.name for clip in chosen]
 
-    def step(self, walks: Sequence[Walk], actions: Sequence[Any]) -> tuple[list[Walk], np.ndarray]:
-        """The walks after an action each, and what is seen then."""
+    def step(
+        self, walks: Sequence[Walk], actions: Sequence[Any], generators: Sequence[np.random.Generator]
+    ) -> tuple[list[Walk], np.ndarray, np.ndarray, np.ndarray]:
+        """The walks after an action each, what is seen then, the rewards, and which have ended: each generator says."""
         tensors = [self._action(action) for action in actions]
         drawn = advance(self.pair.predictor.network, walks, tensors, [self.sampling] * len(walks))
         codes = torch.stack([one.codes for one in drawn])
         seen = codes if self.observations == "codes" else decode_codes(self.pair.vqvae.network, codes[:, None])[:, 0]
-        return [one.walk for one in drawn], seen.cpu().numpy()
+        after = [one.walk for one in drawn]
+        rewards, ended = np.zeros(len(after)), np.zeros(len(after), bool)
+        for i, (walk, generator) in enumerate(zip(after, generators, strict=True)):
+            if walk.state.outcome is not None:
+                rewards[i] = float(walk.state.outcome.rewards[0])
+                ended[i] = generator.random() < float(walk.state.outcome.ends[0])
+        return after, seen.cpu().numpy(), rewards, ended
 
     def pictures(self, observed: np.ndarray) -> UInt8[np.ndarray, "b h w c"]:
         """RGB of observations."""
@@ -171,13 +184,14 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         return self._seen.copy(), {"scene": name}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One frame further; the reward is 0.0."""
+        """One frame further; the reward is what the predictor expects."""
         if self._walk is None:
             raise gymnasium.error.ResetNeeded("reset comes before the first step")
-        (self._walk,), seen = self.world.step([self._walk], [action])
+        (self._walk,), seen, rewards, ended = self.world.step([self._walk], [action], [self.np_random])
         self._seen = seen[0]
         self._step += 1
-        return self._seen.copy(), 0.0, False, self._step >= self.steps, {"scene": self._name}
+        over = self._step >= self.steps
+        return self._seen.copy(), float(rewards[0]), bool(ended[0]), over, {"scene": self._name}
 
     def render(self) -> Any:
         """The last observation as RGB, uint8 ``h w 3``, if ``render_mode`` asked for it."""
@@ -191,8 +205,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
 class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """Many dreams, computed in one batch; each is that of a :class:`DreamEnv` with its seed.
 
-    They are equally long: all are truncated at once, and the next step begins them anew, whatever the actions
-    (``AutoresetMode.NEXT_STEP``).
+    The step after its last begins one anew, whatever its action (``AutoresetMode.NEXT_STEP``).
 
     Args:
         num_envs: how many.
@@ -220,7 +233,7 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin all of them; a number seeds them one after the other, and without one they go on with their noise."""
         if options and "reset_mask" in options:
-            raise ValueError("options.reset_mask: these environments begin and end together")
+            raise ValueError("options.reset_mask: these environments begin together, and each anew by itself")
         seeds = [seed] * self.num_envs if seed is None else seed
         seeds = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else list(seeds)
         if len(seeds) != self.num_envs:
@@ -231,21 +244,29 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             for old, one in zip(before, seeds, strict=True)
         ]
         self._walks, self._seen, self._names = self.world.begin(self._generators)
-        self._step = 0
+        self._step, self._over = np.zeros(self.num_envs, np.int64), np.zeros(self.num_envs, bool)
         return self._seen.copy(), self._info()
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One frame further in each."""
+        """One frame further in each, and a new scene in those that are over."""
         if not self._walks:
             raise gymnasium.error.ResetNeeded("reset comes before the first step")
-        if self._step >= self.steps:
-            seen, info = self.reset()
-        else:
-            self._walks, self._seen = self.world.step(self._walks, list(actions))
-            self._step += 1
-            seen, info = self._seen.copy(), self._info()
-        never, over = np.zeros(self.num_envs, bool), np.full(self.num_envs, self._step >= self.steps)
-        return seen, np.zeros(self.num_envs), never, over, info
+        rewards, ended = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
+        new, on = (np.flatnonzero(over).tolist() for over in (self._over, ~self._over))
+        seen = np.empty_like(self._seen)
+        if new:
+            walks, seen[new], names = self.world.begin([self._generators[i] for i in new])
+            for i, walk, name in zip(new, walks, names, strict=True):
+                self._walks[i], self._names[i] = walk, name
+        if on:
+            some = [self._walks[i] for i in on], [actions[i] for i in on], [self._generators[i] for i in on]
+            walks, seen[on], rewards[on], ended[on] = self.world.step(*some)
+            for i, walk in zip(on, walks, strict=True):
+                self._walks[i] = walk
+        self._step = np.where(self._over, 0, self._step + 1)
+        self._seen, truncated = seen, self._step >= self.steps
+        self._over = ended | truncated
+        return seen.copy(), rewards, ended, truncated, self._info()
 
     def render(self) -> Any:
         """The last observations as RGB, if ``render_mode`` asked for them."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 
@@ -119,6 +119,8 @@ class EpisodeInfo:
         id: path of its source below the folder that was prepared, without the ending.
         shard, start, length: the frames ``start`` to ``start + length - 1`` of that shard.
         discontinuities: every t after which frame t + 1 does not follow from action t (a respawn, a teleport).
+        ends: every t at which the world ended with action t, in contrast to a recording that merely stops.
+        rewards: whether rewards were recorded.
     """
 
     id: str
@@ -130,6 +132,26 @@ class EpisodeInfo:
     source: str
     sha256: str
     discontinuities: tuple[int, ...] = ()
+    ends: tuple[int, ...] = ()
+    rewards: bool = False
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What came of some actions.
+
+    Attributes:
+        rewards: earned with each action; 0 where that is not known.
+        ends: whether the world ended with it.
+        weights: how much each counts; 0 where its reward is not known.
+    """
+
+    rewards: Float[Tensor, "*b t"]
+    ends: Bool[Tensor, "*b t"]
+    weights: Float[Tensor, "*b t"]
+
+    def to(self, *args: Any, **kwargs: Any) -> Outcomes:
+        return Outcomes(*(z.to(*args, **kwargs) for z in (self.rewards, self.ends, self.weights)))
 
 
 @dataclass(frozen=True)
@@ -173,13 +195,15 @@ class LevelBatch:
 
 @dataclass(frozen=True)
 class CodeBatch:
-    """Windows of consecutive code grids with the action taken after each."""
+    """Windows of consecutive code grids with the action taken after each, and what came of it where that is wanted."""
 
     codes: Int64[Tensor, "b t y x"]
     actions: Shaped[Tensor, "b t a"]
+    outcomes: Outcomes | None = None
 
     def to(self, *args: Any, **kwargs: Any) -> CodeBatch:
-        return CodeBatch(self.codes.to(*args, **kwargs), self.actions.to(*args, **kwargs))
+        outcomes = self.outcomes.to(*args, **kwargs) if self.outcomes else None
+        return CodeBatch(self.codes.to(*args, **kwargs), self.actions.to(*args, **kwargs), outcomes)
 
 
 @dataclass(frozen=True)
@@ -287,8 +311,23 @@ class PredictorOutput:
         logits: unnormalised log-probabilities.
         nll: minus the log-probability of each code, in nats.
         loss: what training minimises: the mean nll, plus the predictor's own auxiliary terms.
+        outcome_loss: minus the log-probability of the rewards and ends, in nats a step, where they were given.
     """
 
     logits: Float[Tensor, "b t y x k"]
     nll: Float[Tensor, "b t y x"]
     loss: Float[Tensor, ""]
+    outcome_loss: Float[Tensor, ""] | None = None
+
+
+@dataclass(frozen=True)
+class OutcomeOutput:
+    """What a predictor expects of some actions.
+
+    Attributes:
+        rewards: expected reward of each.
+        ends: probability that the world ends with it.
+    """
+
+    rewards: Float[Tensor, "*b"]
+    ends: Float[Tensor, "*b"]

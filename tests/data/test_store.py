@@ -54,3 +54,18 @@ def test_wrong_stores_are_refused(episode_store: EpisodeStore, tmp_path: Path) -
     (copy / "store.json").unlink()
     with pytest.raises(ValueError, match="store.json"):
         EpisodeStore(copy)
+
+
+def test_a_store_from_before_rewards_is_read(episode_store: EpisodeStore, tmp_path: Path) -> None:
+    old = Path(shutil.copytree(episode_store.place.path, tmp_path / "old"))
+    header = json.loads((old / "store.json").read_text())
+    (old / "store.json").write_text(json.dumps({**header, "format_version": 1}))
+    for path in old.glob("shard-*.json"):
+        value = json.loads(path.read_text())
+        for row in value["episodes"]:
+            del row["ends"], row["rewards"]
+        path.write_text(json.dumps(value))
+    store = EpisodeStore(old)
+    assert store.episodes == episode_store.episodes and not store.rewarded
+    assert torch.equal(store.read(store.episodes[3]).frames, episode_store.read(episode_store.episodes[3]).frames)
+    assert not store.outcomes(store.episodes[3]).weights.any()

@@ -1,6 +1,7 @@
 import pytest
+import torch
 
-from videovq.data.windows import segments, windows
+from videovq.data.windows import evened, segments, windows
 from videovq.types import EpisodeInfo
 
 
@@ -33,3 +34,14 @@ def test_no_window_crosses_a_discontinuity_and_none_is_missed() -> None:
 def test_too_long_a_window_is_refused() -> None:
     with pytest.raises(ValueError, match="window"):
         windows([episode(20, 9)], 11)
+
+
+@pytest.mark.parametrize("targets", [1, 3])
+def test_every_action_counts_the_same_in_the_end(targets: int) -> None:
+    """Also those before a break and after it, over all windows and all draws of targets."""
+    total = torch.zeros(30)
+    for window in windows([episode(30, 11)], 5):
+        drawn = torch.full((5,), targets / 5)
+        drawn[-1] = 1  # the last action is always asked about
+        total[window.start : window.start + 5] += drawn * evened(window, targets)
+    assert torch.allclose(total, torch.ones(30))

@@ -21,16 +21,26 @@ class Browser:
     def __init__(self, program: str, profile: Path) -> None:
         command = [program, *FLAGS, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        port_file = profile / "DevToolsActivePort"
-        until(lambda: port_file.is_file() and len(port_file.read_text().splitlines()) == 2, 30)
-        port = port_file.read_text().splitlines()[0]
-        pages: list[dict[str, str]] = []
-        until(lambda: bool(pages or pages.extend(p for p in listed(port) if p["type"] == "page")), 10)
-        self.socket = connect(pages[0]["webSocketDebuggerUrl"], max_size=None)
+        try:
+            self.socket = connect(self._page(profile / "DevToolsActivePort"), max_size=None)
+        except BaseException:
+            self.process.kill()
+            raise
         self.number = 0
         self.errors: list[str] = []
         for domain in ("Page", "Runtime", "Log"):
             self.command(f"{domain}.enable")
+
+    @staticmethod
+    def _page(port_file: Path) -> str:
+        until(lambda: port_file.is_file() and len(port_file.read_text().splitlines()) == 2, 30)
+        port = port_file.read_text().splitlines()[0]
+        pages: list[str] = []
+        until(
+            lambda: bool(pages.extend(p["webSocketDebuggerUrl"] for p in listed(port) if p["type"] == "page") or pages),
+            30,
+        )
+        return pages[0]
 
     def command(self, method: str, **parameters: Any) -> dict[str, Any]:
         self.number += 1
@@ -76,8 +86,12 @@ class Browser:
 
 
 def listed(port: str) -> list[dict[str, str]]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=5) as answer:
-        return json.load(answer)
+    """What is open; nothing yet while the browser does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=5) as answer:
+            return json.load(answer)
+    except OSError:
+        return []
 
 
 def until(holds: Any, seconds: float) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import copy
 import json
 import random
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -88,9 +90,9 @@ def test_huge_numbers_are_no_actions() -> None:
 ODD = [None, True, -1, 0, 2**70, -0.5, 1e308, "", "\ud800", "a" * 500, [], [[]], [None], {}, {"type": "act"}, [1] * 50]
 
 
-def malformed(random_: random.Random) -> str:
+def malformed(random_: random.Random, good: Sequence[dict[str, Any]] = GOOD) -> str:
     """A good message with something in it replaced, removed, added, or cut off."""
-    message = copy.deepcopy(random_.choice(GOOD))
+    message = copy.deepcopy(random_.choice(good))
     for _ in range(random_.randint(1, 3)):
         place = message
         while True:

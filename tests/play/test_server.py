@@ -5,7 +5,6 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-import av
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from tests.conftest import world, write_episode
+from tests.play.bombs import wide
 from tests.play.conftest import Seat
 from tests.play.test_messages import refused
 from videovq.play import dream
@@ -173,7 +173,7 @@ def test_an_upload_is_a_scene(client: TestClient, server: PlayServer, tmp_path: 
             (b"#EXTM3U\nfile:///etc/passwd\n", 422, "neither MP4 nor WebM"),
             (b"", 422, "neither"),
             (b"\x1a\x45\xdf\xa3" + bytes(range(256)) * 8, 422, "video: "),
-            (huge(tmp_path), 422, "4096x32 pixels; 2048 a side is the most"),
+            (wide(), 422, "4096x32 pixels; 2048 a side is the most"),
             (b"\0" * (MOST_UPLOAD + 1), 413, "16 MB"),
         ):
             answer = client.post(link, content=content)
@@ -181,15 +181,6 @@ def test_an_upload_is_a_scene(client: TestClient, server: PlayServer, tmp_path: 
         assert client.post(link.replace(server.token, "x"), content=data).status_code == 403
         assert client.post(link, content=data, headers={"origin": "http://evil.example"}).status_code == 403
         assert len(seat.act(0)) == 1, "the dream goes on"
-
-
-def huge(folder: Path) -> bytes:
-    with av.open(str(folder / "huge.mp4"), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 4096, 32, "yuv420p"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 4096, 3), np.uint8), format="rgb24")))
-        container.mux(stream.encode())
-    return (folder / "huge.mp4").read_bytes()
 
 
 def test_a_predictor_that_knows_missing_actions_is_given_more_of_an_upload(server: PlayServer) -> None:

@@ -22,6 +22,7 @@ import gymnasium
 import numpy as np
 import torch
 
+from tests.damage import damage
 from tests.prep.sources import test_formats, test_minari, test_pictures, test_rlu
 from videovq.config import DeclareConfig
 from videovq.prep.sources.formats import READERS, open_reader
@@ -42,24 +43,6 @@ SAID = {
     "lerobot": DeclareConfig(frames_key="observation.images.top"),
 }
 assert set(WRITERS) == set(READERS)
-
-
-def damage(data: bytes, chance: random.Random) -> bytes:
-    """The file with one fault."""
-    at, length = chance.randrange(len(data)), min(len(data), 1 << chance.randrange(10))
-    kind = chance.choice(("flip", "cut", "hole", "insert", "drop"))
-    if kind == "flip":
-        changed = bytearray(data)
-        for _ in range(chance.randint(1, 8)):
-            changed[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-        return bytes(changed)
-    if kind == "cut":
-        return data[:at]
-    if kind == "hole":
-        return data[:at] + bytes(length) + data[at + length :]
-    if kind == "insert":
-        return data[:at] + chance.randbytes(length) + data[at:]
-    return data[:at] + data[at + length :]
 
 
 def read_all(name: str, folder: Path) -> int:

@@ -103,6 +103,33 @@ def test_discontinuities_are_kept(tmp_path: Path) -> None:
     assert halved.find("e").discontinuities == (2, 10)
 
 
+def test_rewards_and_ends_stay_with_their_actions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames, actions = world(0)
+    source = tmp_path / "source"
+    source.mkdir()
+    earned = [float(t) for t in range(40)]
+    write_episode(source, "e", frames, actions, rewards=earned, ends=[20, 39], discontinuities=[4, 20])
+    write_episode(source, "none", frames, actions)
+    whole = prepare(prep_config(source, tmp_path / "whole"))
+    outcomes = whole.outcomes(whole.find("e"), 10, 40)
+    assert outcomes.rewards.tolist() == earned[10:] and outcomes.ends.nonzero().flatten().tolist() == [10, 29]
+    assert not whole.outcomes(whole.find("none")).weights.any(), "what nobody recorded is not known"
+    assert "rewards of 1 episodes: 39 frames earn some, from 0 to 39; 2 ends" in capsys.readouterr().out
+    thinned = prepare(prep_config(source, tmp_path / "thinned", frame_step=3, merge_actions="stack"))
+    outcomes = thinned.outcomes(thinned.find("e"))
+    sums = [3.0 + 4 if g == 1 else 36.0 + 37 + 38 + 39 if g == 12 else 9.0 * g + 3 for g in range(13)]
+    assert outcomes.rewards.tolist() == sums, "frame 5 is of another world; with frame 39 the world ended"
+    assert thinned.find("e").ends == (6, 12)
+    pieces = prepare(prep_config(source, tmp_path / "cut", cut=True))
+    spans = {"e/000": (slice(0, 5), ()), "e/001": (slice(5, 21), (15,)), "e/002": (slice(21, 40), (18,))}
+    for name, (span, ends) in spans.items():
+        assert pieces.find(name).ends == ends
+        assert pieces.outcomes(pieces.find(name)).rewards.tolist() == earned[span]
+    write_episode(source, "short", frames, actions, rewards=earned[1:])
+    prepare(prep_config(source, tmp_path / "again"))
+    assert "39 rewards, but short.mp4 has 40 frames" in capsys.readouterr().out
+
+
 def test_parallel_equals_sequential(recordings: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
     prepare(prep_config(recordings, tmp_path / "out", workers=2))
     assert contents(tmp_path / "out") == contents(episode_store.place.path)

@@ -139,7 +139,7 @@ def test_action_t_leads_from_frame_t_to_the_next() -> None:
         assert seen is not None
         assert torch.equal(video[t], centre_resize(torch.from_numpy(seen.frame)[None], 40, "")[0])
         assert fields["poses"][t] == pytest.approx(seen.pose, abs=1e-3)
-        reward, seen = environment.step(fields["actions"][t])
+        reward, seen, _ = environment.step(fields["actions"][t])
         assert fields["rewards"][t] == reward
     environment.close()
 
@@ -229,6 +229,11 @@ def test_picture_of_a_gymnasium_environment(show: str) -> None:
     assert fields["rewards"] == [float(action) for action in fields["actions"]]
     moves = np.flatnonzero(fields["actions"])
     assert fields["discontinuities"] == moves[4::5].tolist()  # every fifth move ends the world; no time limit does
+    assert fields["ends"] == fields["discontinuities"]
+    store = prepare(PrepConfig("out", "store", frame_size=20, workers=1))
+    outcomes = store.outcomes(store.episodes[0])
+    assert outcomes.rewards.tolist() == fields["rewards"] and outcomes.weights.all()
+    assert outcomes.ends.nonzero().flatten().tolist() == fields["ends"]
     stripe = video[:, 0, :, 0].argmax(dim=1)
     for t in set(range(29)) - set(fields["discontinuities"]):
         assert stripe[t + 1] - stripe[t] == fields["actions"][t]
@@ -314,7 +319,7 @@ def test_deepmind_lab(fake_lab: type[FakeLab]) -> None:
     assert lab.closed
     assert fields["fps"] == 15
     assert fields["level"] == "some/level"
-    assert fields["discontinuities"] == [3, 7]
+    assert (fields["discontinuities"], fields["ends"]) == ([3, 7], []), "a level's time is up, or it teleports"
     assert fields["poses"][1] == [20, 0, 0, 0, 90, 0]
     assert read_video("out/episode_000000.mp4")[:, 0, 0, 0].tolist() == [10 * t for t in range(12)]
     assert tuple(fields["action_legend"].values()) == LAB_ACTIONS

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from videovq.data.pool import Pool
 from videovq.data.store import CodeStore, EpisodeStore, Store
-from videovq.data.windows import windows
-from videovq.types import CodeBatch, FrameBatch, LevelBatch
+from videovq.data.windows import Window, evened, windows
+from videovq.types import CodeBatch, FrameBatch, LevelBatch, Outcomes
 
 Batch = TypeVar("Batch")
 SPARSE = 8  # neighbouring frames are much alike: every eighth tells as much
@@ -122,11 +122,25 @@ class FrameData(L.LightningDataModule):
 
 
 class CodeData(L.LightningDataModule):
-    """Windows of codes: random ones of ``train``; of ``val`` those that start every ``window`` frames."""
+    """Windows of codes: random ones of ``train``; of ``val`` those that start every ``window`` frames.
 
-    def __init__(self, store: CodeStore, window: int, batch_size: int, steps: int, seed: int, parts: int = 1) -> None:
+    Args:
+        outcomes: frames of a training window whose outcomes are learnt, besides the last action's; None: nobody asks.
+    """
+
+    def __init__(
+        self,
+        store: CodeStore,
+        window: int,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        parts: int = 1,
+        outcomes: int | None = None,
+    ) -> None:
         super().__init__()
         self.store, self.batch_size, self.steps, self.seed, self.parts = store, batch_size, steps, seed, parts
+        self.targets = outcomes
         self.windows = {
             split: windows(store.split(split), window, stride) for split, stride in (("train", 1), ("val", window))
         }
@@ -147,9 +161,17 @@ class CodeData(L.LightningDataModule):
         def make(chosen: Int64[Tensor, "b"]) -> CodeBatch:
             picked = [self.windows[split][i] for i in chosen.tolist()]
             parts = [self.store.read(w.episode, w.start, w.start + w.length) for w in picked]
-            return CodeBatch(torch.stack([p.codes for p in parts]), torch.stack([p.actions for p in parts]))
+            outcomes = self._outcomes(picked, split) if self.targets is not None else None
+            return CodeBatch(torch.stack([p.codes for p in parts]), torch.stack([p.actions for p in parts]), outcomes)
 
         return make
+
+    def _outcomes(self, picked: list[Window], split: str) -> Outcomes:
+        assert self.targets is not None
+        parts = [self.store.outcomes(w.episode, w.start, w.start + w.length) for w in picked]
+        even = [evened(w, self.targets) if split == "train" else torch.tensor(1 / w.length) for w in picked]
+        weights = torch.stack([p.weights * one for p, one in zip(parts, even, strict=True)])
+        return Outcomes(torch.stack([p.rewards for p in parts]), torch.stack([p.ends for p in parts]), weights)
 
 
 class LevelData(L.LightningDataModule):

@@ -2,7 +2,8 @@
 
 A store is ``store.json`` and shards ``shard-00000.safetensors`` (the tensors of its episodes, end to end) +
 ``shard-00000.json`` (the episodes in it). Shards are written first, each complete or absent, and ``store.json`` last:
-a directory without it is a store in the making.
+a directory without it is a store in the making. A shard has ``rewards`` where one of its episodes has them; NaN: not
+known.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 from jaxtyping import Int64, Shaped, UInt8
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from videovq.data.folders import Folder, open_folder
-from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo
+from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo, Outcomes
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 knew neither rewards nor ends; it is read as a store without them
+READABLE = (1, FORMAT_VERSION)
 LOCK = ".lock"  # held by the process that writes the store
 SPLITS = ("train", "val", "test")
 
@@ -138,7 +141,10 @@ def write_shard(
 def read_shard_index(place: Folder, index: int) -> tuple[list[EpisodeInfo], list[dict[str, str]]]:
     """The episodes of a complete shard, and those that were left out of it."""
     value = read_json(place.path / f"{shard_name(index)}.json")
-    infos = [EpisodeInfo(**{**row, "discontinuities": tuple(row["discontinuities"])}) for row in value["episodes"]]
+    infos = []
+    for row in value["episodes"]:
+        cuts, ends = tuple(row["discontinuities"]), tuple(row.get("ends", ()))
+        infos.append(EpisodeInfo(**{**row, "discontinuities": cuts, "ends": ends}))
     return infos, value["skipped"]
 
 
@@ -182,9 +188,9 @@ class StoreHeader:
         if not (place.path / "store.json").is_file():
             raise ValueError(f"{place}: has no store.json; run the command that was writing it again, to its end")
         value = read_json(place.path / "store.json")
-        if value.get("format_version") != FORMAT_VERSION:
+        if value.get("format_version") not in READABLE:
             raise ValueError(
-                f"{place}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION};"
+                f"{place}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION} at most;"
                 " use the version that wrote it, or make the store again"
             )
         if value.get("kind") != kind:
@@ -232,8 +238,22 @@ class Store:
             raise ValueError(f"{self}: no episode {episode_id!r}; it has: {', '.join(sorted(self.by_id))}")
         return self.by_id[episode_id]
 
+    @property
+    def rewarded(self) -> bool:
+        """Whether rewards were recorded in some episode."""
+        return any(info.rewards for info in self.episodes)
+
+    def outcomes(self, info: EpisodeInfo, start: int = 0, stop: int | None = None) -> Outcomes:
+        """What came of the actions ``start`` to ``stop - 1`` of an episode."""
+        span = self._span(info, start, stop)
+        count = span.stop - span.start
+        stored = self.shard(info.shard)["rewards"][span] if info.rewards else torch.full((count,), torch.nan)
+        known, ends = stored.isfinite(), torch.zeros(count, dtype=torch.bool)
+        ends[[t - start for t in info.ends if start <= t < start + count]] = True
+        return Outcomes(stored.nan_to_num(), ends, known.float())
+
     def shard(self, index: int) -> dict[str, Tensor]:
-        """The memory-mapped tensors of a shard: ``frames`` or ``codes``, and ``actions``."""
+        """The memory-mapped tensors of a shard: ``frames`` or ``codes``, ``actions``, and ``rewards`` where known."""
         if index not in self._shards:
             if len(self._shards) >= self.place.open_files:
                 del self._shards[next(iter(self._shards))]
@@ -241,12 +261,15 @@ class Store:
         return self._shards[index]
 
     def _slice(self, info: EpisodeInfo, start: int, stop: int | None) -> tuple[Tensor, Tensor]:
+        span, tensors = self._span(info, start, stop), self.shard(info.shard)
+        return tensors[self.field][span], tensors["actions"][span]
+
+    def _span(self, info: EpisodeInfo, start: int, stop: int | None) -> slice:
+        """Where these frames of an episode lie in its shard."""
         stop = info.length if stop is None else stop
         if not 0 <= start < stop <= info.length:
             raise ValueError(f"{info.id}: frames {start} to {stop} are not within its {info.length}")
-        span = slice(info.start + start, info.start + stop)
-        tensors = self.shard(info.shard)
-        return tensors[self.field][span], tensors["actions"][span]
+        return slice(info.start + start, info.start + stop)
 
 
 class EpisodeStore(Store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from io import BytesIO
@@ -14,11 +15,13 @@ import av
 import numpy as np
 import torch
 from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from torch import Tensor
 
 PIECE = 64  # frames decoded before they are handed on
+COMPRESSED_HEADER = re.compile(rb"cmov.{4}dcom", re.DOTALL)  # of QuickTime: a megabyte may become gigabytes
 
 
 def read_video(path: str | Path) -> UInt8[Tensor, "t h w c"]:
@@ -39,6 +42,7 @@ def video_pieces(path: str | Path, start: float | None = None) -> Iterator[UInt8
     """
     frames: list[Tensor] = []
     count, shape = 0, None
+    to_rgb = VideoReformatter()  # one for all frames: each sets up a conversion, which costs as much as decoding
     try:
         with av.open(str(path)) as container:
             stream = _video_stream(container, path)
@@ -50,7 +54,7 @@ def video_pieces(path: str | Path, start: float | None = None) -> Iterator[UInt8
                 # Times are stored in ticks: half a millisecond is what rounding can cost.
                 if start is not None and frame.time is not None and frame.time < start - 5e-4:
                     continue
-                frames.append(torch.from_numpy(frame.to_ndarray(format="rgb24")))
+                frames.append(torch.from_numpy(to_rgb.reformat(frame, format="rgb24").to_ndarray()))
                 count += 1
                 shape = shape or frames[0].shape
                 if frames[-1].shape != shape:
@@ -80,11 +84,15 @@ def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor,
     kind = "mp4" if data[4:8] == b"ftyp" else "matroska" if data[:4] == b"\x1a\x45\xdf\xa3" else ""
     if not kind:
         raise ValueError("video: is neither MP4 nor WebM")
+    if COMPRESSED_HEADER.search(data):
+        raise ValueError("video: its header is compressed; write it anew, say with ffmpeg -c copy")
+    limit = {"max_pixels": str(side * side)}  # else the decoder makes room for whatever a frame says it is
     count = 0
     try:
-        with av.open(BytesIO(data), format=kind) as container:
+        with av.open(BytesIO(data), format=kind, options=limit) as container:
             stream = _video_stream(container, "video")
             _check_side(stream.width, stream.height, side)
+            stream.codec_context.options = limit
             stream.thread_type = "NONE"
             for frame in islice(container.decode(stream), most):
                 _check_side(frame.width, frame.height, side)  # it may change on the way
@@ -120,7 +128,10 @@ def frame_rate(path: str | Path) -> float:
 def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
     if not container.streams.video:
         raise ValueError(f"{path}: holds no video stream")
-    return container.streams.video[0]
+    stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise ValueError(f"{path}: is in a codec that is not known here")
+    return stream
 
 
 QUALITIES = {  # codec, pixel format, constant rate factor

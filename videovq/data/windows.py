@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from videovq.types import EpisodeInfo
 
 
@@ -42,3 +46,18 @@ def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1) -> li
     if not found:
         raise ValueError(f"window: no episode has {length} frames without a break; ask for fewer")
     return found
+
+
+def evened(window: Window, targets: int) -> Float[Tensor, "t"]:
+    """Weights under which all actions of an episode count the same, drawn as training draws them: a window that may
+    start anywhere, and of it the last action and ``targets / length`` of the others.
+
+    Without them the last action before a break, which only one window has, and there only as its last, would count
+    least: that with which the world ends.
+    """
+    first, stop = next(span for span in segments(window.episode) if span[0] <= window.start < span[1])
+    t = torch.arange(window.start, window.start + window.length)
+    as_last = (t >= first + window.length - 1).float()
+    earliest, latest = (t - window.length + 2).clamp(min=first), t.clamp(max=stop - window.length)
+    as_other = (latest - earliest + 1).clamp(min=0) * targets / window.length
+    return 1 / (as_last + as_other)

@@ -18,10 +18,11 @@ from videovq.evaluation.bootstrap import interval
 from videovq.evaluation.clips import Protocol, clips
 from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
 from videovq.evaluation.motion import shift_by_action
+from videovq.evaluation.outcomes import expectations, judged
 from videovq.evaluation.panels import counterfactual, panel, telling_windows
 from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
 from videovq.evaluation.prediction import CEILING, MEASURES, Measure, Prediction, prediction
-from videovq.evaluation.predictor_page import curves, predictor_page
+from videovq.evaluation.predictor_page import curves, outcome_lines, predictor_page
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
 from videovq.rollout.engine import place
@@ -72,6 +73,9 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     )
     found = Evaluation(pair, bits, by_action(bits, predictor.action_spec), rolled)
     metrics = report(found, config, store)
+    if predictor.network.outcome is not None:
+        expected = expectations(*networks, store, config.split, config.context)
+        metrics["outcomes"] = judged(expected, config.seed) if expected else None
     if distance and rolled.features:
         metrics["fvd"] = {"value": frechet(*rolled.features), "videos": number, "weights": distance.weights}
     shown = [
@@ -157,6 +161,8 @@ def table(metrics: dict[str, Any]) -> str:
     if turns["steps"]:
         shares = f"{turns['same way']:.1%} the same way, {turns['as far']:.1%} also as far"
         lines.append(f"sideways motion    {turns['steps']} clear steps: {shares}")
+    if "outcomes" in metrics:
+        lines += [f"{name:<19}{text}" for name, text in outcome_lines(metrics["outcomes"])]
     if "fvd" in metrics:
         fvd = metrics["fvd"]
         lines.append(f"FVD                {fvd['value']:.1f}: {fvd['videos']} videos, weights {fvd['weights'][:12]}")

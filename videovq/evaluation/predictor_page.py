@@ -53,6 +53,7 @@ def predictor_page(
         *_likelihood(metrics, charts["bits_per_code"]),
         *_quality(metrics, charts),
         *_obedience(metrics),
+        *_outcomes(metrics),
         *_pictures(panels, counterfactual),
     ]
     if card:
@@ -109,6 +110,32 @@ def _obedience(metrics: dict[str, Any]) -> list[str]:
     if rows:
         parts.append(table(["bits per code", "frames", "true actions", "shuffled", "difference"], rows))
     return parts
+
+
+def outcome_lines(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What :func:`videovq.evaluation.outcomes.judged` found, in a line each; None: the split has no rewards."""
+    if found is None:
+        return [("rewards", "none were recorded in this split")]
+    reward, end = found["reward"], found["end"]
+    error = "{mean:.4f} ({low:.4f} to {high:.4f})".format(**reward["error"])
+    bits = "{mean:.4f} ({low:.4f} to {high:.4f})".format(**end["bits"])
+    precision = "" if end["precision"] is None else f"; average precision {end['precision']:.3f}, {end['rate']:.3f}"
+    correlation = "" if reward["correlation"] is None else f"; correlation {reward['correlation']:.3f}"
+    return [
+        ("reward", f"error {error}, constant {reward['constant']:.4f}{correlation}; {found['steps']} steps"),
+        ("end", f"bits {bits}, constant {end['constant']:.4f}{precision}; {end['number']} ends"),
+    ]
+
+
+def _outcomes(metrics: dict[str, Any]) -> list[str]:
+    if "outcomes" not in metrics:
+        return []
+    text = paragraph(
+        "Of every recorded action of the split, from the true frames before it: the mean absolute error of the expected"
+        " reward, and the bits that it takes to say whether the world ended. The constant is the mean reward, and the"
+        " rate of ends, of this very split, which nobody knows beforehand; that rate is a constant's average precision."
+    )
+    return [heading("Rewards and ends"), text, table(["", ""], outcome_lines(metrics["outcomes"]))]
 
 
 def _pictures(panels: Sequence[Panel], counterfactual: np.ndarray | None) -> list[str]:

@@ -61,7 +61,11 @@ def build_quantizer(settings: QuantizerConfig, code_dim: int) -> Quantizer:
 
 
 def build_predictor(
-    settings: PredictorConfig, action_spec: ActionSpec, grid: tuple[int, int], codebook: Float[Tensor, "k d"]
+    settings: PredictorConfig,
+    action_spec: ActionSpec,
+    grid: tuple[int, int],
+    codebook: Float[Tensor, "k d"],
+    values: Float[Tensor, "v"] | None = None,
 ) -> Predictor:
     """The predictor that a config describes.
 
@@ -69,6 +73,7 @@ def build_predictor(
         action_spec: the actions it is conditioned on.
         grid: rows and columns of a frame's codes.
         codebook: the code vectors of the VQ-VAE.
+        values: rewards that it tells apart; None: it predicts neither rewards nor ends.
 
     Raises:
         ValueError: the config cannot work with this grid.
@@ -78,7 +83,7 @@ def build_predictor(
         raise ValueError(f"model: {type(settings).__name__} is not a predictor; choose from {names}")
     read, draw = PREDICTORS[type(settings)]
     context, decoder = read(settings, grid), draw(settings, grid, *codebook.shape)
-    return Predictor(settings, action_spec, grid, codebook, context, decoder)
+    return Predictor(settings, action_spec, grid, codebook, context, decoder, values)
 
 
 def build_pixelcnn(settings: PixelCNNConfig, grid: tuple[int, int], codebook: Float[Tensor, "k d"]) -> GatedPixelCNN:

@@ -62,7 +62,7 @@ def play(config: PlayConfig) -> None:
 
 def _load(config: PlayConfig) -> Pair:
     pair = load_pair(config)
-    place(pair.vqvae.network, pair.predictor.network, config.device, "32-true")
+    place(pair.vqvae.network, pair.predictor.network, config.device, config.precision)
     return pair
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
 
@@ -35,6 +35,7 @@ class Moment:
         bits: entropy of each code, in 255ths of the most there can be.
         png: the picture.
         digest: fingerprint of all codes up to here.
+        expected: reward, and probability of an end, of the action, where the predictor says.
     """
 
     action: Action
@@ -43,12 +44,13 @@ class Moment:
     bits: np.ndarray
     png: bytes
     digest: str
+    expected: dict[str, float] = field(default_factory=dict)
 
     def packet(self, number: int) -> bytes:
         """The frame as it is sent: length of a JSON header (4 bytes, big end first), the header, the PNG, the codes
         (2 bytes each, little end first), the entropies (1 byte each).
         """
-        header = json.dumps({"frame": number, "png": len(self.png), "digest": self.digest}).encode()
+        header = json.dumps({"frame": number, "png": len(self.png), "digest": self.digest, **self.expected}).encode()
         parts = [len(header).to_bytes(4, "big"), header, self.png, self.codes.astype("<u2").tobytes()]
         return b"".join([*parts, self.bits.tobytes()])
 
@@ -99,7 +101,9 @@ class Dream:
         most = math.log2(len(self._model.pair.predictor.network.codebook))
         bits = seen.drawn.bits.cpu().mul(255 / most).round().clamp(0, 255).byte().numpy()
         digest = hashlib.sha256(self.moments[-1].digest.encode() + codes.tobytes()).hexdigest()
-        self.moments.append(Moment(action, sampling, codes, bits, png(seen.picture), digest))
+        outcome = self._walk.state.outcome
+        expected = {"reward": float(outcome.rewards[0]), "end": float(outcome.ends[0])} if outcome else {}
+        self.moments.append(Moment(action, sampling, codes, bits, png(seen.picture), digest, expected))
         self._keep()
         return self.moments[-1]
 

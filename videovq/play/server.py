@@ -113,12 +113,11 @@ class PlayServer:
 
     def __init__(self, thread: ModelThread, clips: Sequence[Clip], config: PlayConfig) -> None:
         self.thread, self.config = thread, config
-        self.pair = pair = thread.pair
+        self.pair = thread.pair
         self.clips = {clip.name: clip for clip in clips}
         self.token = secrets.token_urlsafe(16)
         self.players: dict[str, Player] = {}
-        both = fingerprint(pair.predictor.config, pair.predictor.network) + pair.vqvae.fingerprint
-        self.model = hashlib.sha256(both.encode()).hexdigest()
+        self.model = thread.now(networks_sha256)
         self.colours = thread.now(code_colours)
         self._render = asyncio.Semaphore(1)
 
@@ -259,7 +258,7 @@ class PlayServer:
         if isinstance(message, Load):
             replay = message.replay
             if replay.model != self.model:
-                raise ValueError("replay.model: it was dreamt by other networks")
+                raise ValueError("replay.model: it was dreamt by other networks, or in another precision")
             clip, seed, (_, sampling) = self._clip(player, replay.clip), replay.seed, replay.samplings[0]
             if clip_sha256(clip) != replay.clip_sha256:
                 raise ValueError(f"replay.clip: {clip.name!r} is another scene here")
@@ -338,6 +337,12 @@ def same_host(headers: Headers) -> bool:
         return urlsplit(origin).netloc == headers.get("host", "")
     except ValueError:
         return False
+
+
+def networks_sha256(pair: Pair) -> str:
+    """Fingerprint of both networks: architectures, weights and their precision."""
+    both = fingerprint(pair.predictor.config, pair.predictor.network) + pair.vqvae.fingerprint
+    return hashlib.sha256(both.encode()).hexdigest()
 
 
 @torch.inference_mode()

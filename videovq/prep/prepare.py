@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from videovq import __version__
@@ -29,10 +29,10 @@ from videovq.data.store import (
 )
 from videovq.parsing import to_plain
 from videovq.prep.parallel import run_all, run_on_ray
-from videovq.prep.sources.contract import Place, RawEpisode, Reader
+from videovq.prep.sources.contract import OUTCOME_KEYS, Place, RawEpisode, Reader
 from videovq.prep.sources.formats import index_of, open_reader
 from videovq.prep.staging import Source, open_source
-from videovq.prep.transform import discretise, measured, merge, rename
+from videovq.prep.transform import discretise, measured, merge, merge_outcomes, rename
 from videovq.progress import progress
 from videovq.types import ActionSpec, EpisodeInfo
 
@@ -71,6 +71,8 @@ class Plan:
         ]
         elsewhere = ("source", "out", "workers", "engine", "address")
         settings = {name: value for name, value in to_plain(self.config).items() if name not in elsewhere}
+        said = settings["declare"].items()
+        settings["declare"] = {n: v for n, v in said if v or n not in OUTCOME_KEYS}  # a plan from before them goes on
         spec = self.measured.to_json()
         return {**settings, "reader": type(self.reader).__name__, "fps": self.fps, "action_spec": spec, "shards": sizes}
 
@@ -253,11 +255,12 @@ def decode_shard(plan: Plan, shard: Shard) -> tuple[dict[str, Tensor], list[Epis
     infos: list[EpisodeInfo] = []
     frames: list[Tensor] = []
     actions: list[Tensor] = []
+    rewards: list[Tensor] = []
     skipped: list[dict[str, str]] = []
     start = 0
     for id_, place in shard.places.items():
         try:
-            whole, episode_frames, episode_actions = read_episode(plan, id_, place)
+            whole, episode_frames, episode_actions, episode_rewards = read_episode(plan, id_, place)
             spans = pieces(whole, plan.config)
         except ValueError as error:
             skipped.append({"source": id_, "reason": str(error)})
@@ -267,6 +270,7 @@ def decode_shard(plan: Plan, shard: Shard) -> tuple[dict[str, Tensor], list[Epis
             infos.append(replace(info, split=shard.split, shard=shard.index, start=start))
             frames.append(episode_frames[span])
             actions.append(episode_actions[span])
+            rewards.append(episode_rewards[span])
             start += info.length
     size = plan.config.frame_size
     none = torch.empty((0, size, size, 3), dtype=torch.uint8)
@@ -274,13 +278,15 @@ def decode_shard(plan: Plan, shard: Shard) -> tuple[dict[str, Tensor], list[Epis
         "frames": torch.cat(frames or [none]),
         "actions": torch.cat(actions or [torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)]),
     }
+    if any(info.rewards for info in infos):
+        tensors["rewards"] = torch.cat(rewards)
     return tensors, infos, skipped
 
 
 def read_episode(
     plan: Plan, id_: str, place: Place
-) -> tuple[EpisodeInfo, UInt8[Tensor, "t h w c"], Shaped[Tensor, "t a"]]:
-    """Read one episode as it will be stored.
+) -> tuple[EpisodeInfo, UInt8[Tensor, "t h w c"], Shaped[Tensor, "t a"], Float[Tensor, "t"]]:
+    """Read one episode as it will be stored: frames, actions, and rewards, NaN where they are not known.
 
     Raises:
         ValueError: why it cannot be used.
@@ -298,10 +304,14 @@ def read_episode(
             kept.append(resize(chosen, config.frame_size, config.fit, str(place.path)))
     if count != len(raw.actions):
         raise ValueError(f"{place.files[-1]}: {len(raw.actions)} actions, but {place.path.name} has {count} frames")
+    rewards = torch.full((count,), torch.nan) if raw.rewards is None else raw.rewards
+    if len(rewards) != count:
+        raise ValueError(f"{place.files[-1]}: {len(rewards)} rewards, but {place.path.name} has {count} frames")
     if count < config.frame_step:
         raise ValueError(f"{place.path}: has {count} frame(s), fewer than frame_step {config.frame_step}")
     length = count // config.frame_step
     actions = transformed(plan, raw.actions)[1]
+    rewards, ends = merge_outcomes(rewards, raw.ends, raw.discontinuities, config.frame_step)
     whole = length * config.frame_step
     cuts = sorted({t // config.frame_step for t in raw.discontinuities if 0 <= t < whole})
     info = EpisodeInfo(
@@ -314,8 +324,10 @@ def read_episode(
         source=id_ + (place.path.suffix if not place.key else ""),
         sha256=digest(place.path),
         discontinuities=tuple(cuts),
+        ends=ends,
+        rewards=raw.rewards is not None,
     )
-    return info, torch.cat(kept)[:length], actions
+    return info, torch.cat(kept)[:length], actions, rewards
 
 
 def pieces(info: EpisodeInfo, config: PrepConfig) -> list[tuple[EpisodeInfo, slice]]:
@@ -331,7 +343,9 @@ def pieces(info: EpisodeInfo, config: PrepConfig) -> list[tuple[EpisodeInfo, sli
         if end - first >= config.shortest:
             name = f"{info.id}/{number:03d}" if config.cut else info.id
             cuts = () if config.cut else info.discontinuities
-            found.append((replace(info, id=name, length=end - first, discontinuities=cuts), slice(first, end)))
+            over = tuple(t - first for t in info.ends if first <= t < end)
+            piece = replace(info, id=name, length=end - first, discontinuities=cuts, ends=over)
+            found.append((piece, slice(first, end)))
     if not found:
         raise ValueError(f"{info.source}: has {info.length} frames and no {config.shortest} without a break in a row")
     return found
@@ -364,6 +378,13 @@ def report(store: EpisodeStore) -> str:
         for i, count in enumerate(counts.tolist()):
             name = spec.names[i] if spec.names else str(i)
             lines.append(f"  action {i:>2} {name:<24}{count:>8} ({100 * count / max(1, int(counts.sum())):.1f}%)")
+    if store.rewarded:
+        known = [info for info in store.episodes if info.rewards]
+        rewards = torch.cat([store.outcomes(info).rewards for info in known])
+        lines.append(
+            f"  rewards of {len(known)} episodes: {int((rewards != 0).sum())} frames earn some, from"
+            f" {float(rewards.min()):g} to {float(rewards.max()):g}; {sum(len(info.ends) for info in known)} ends"
+        )
     skipped = [row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]]
     lines.append(f"  skipped {len(skipped)} episode(s)")
     lines += [f"    {row['source']}: {row['reason']}" for row in skipped]

@@ -1,7 +1,7 @@
 """``videovq record``: an environment -> a folder of ``episode_000000.mp4`` + ``.json``.
 
-Frames are at the environment's own rate divided by the action repeat; ``actions[t]`` leads to frame t + 1. Where the
-world ends within a recording it is started again and the recording goes on: a discontinuity.
+Frames are at the environment's own rate divided by the action repeat; ``actions[t]`` leads to frame t + 1 and earns
+``rewards[t]``. Where the world ends within a recording it is started again and the recording goes on: a discontinuity.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Recording:
         rewards: of each action.
         poses: x, y, z, pitch, yaw, roll at each frame; empty where the environment does not tell.
         discontinuities: every t where frame t + 1 does not follow from action t.
+        ends: those where the world ended with action t, in contrast to a time limit or a teleport.
     """
 
     frames: list[UInt8[Tensor, "size size c"]] = field(default_factory=list)
@@ -50,6 +51,7 @@ class Recording:
     rewards: list[float] = field(default_factory=list)
     poses: list[tuple[float, ...]] = field(default_factory=list)
     discontinuities: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
 
 
 def record(config: RecordConfig) -> None:
@@ -135,13 +137,15 @@ def play(environment: Environment, policy: StickyRandomPolicy, seed: int, frames
     now = environment.reset(seed)
     for t in range(frames):
         action = policy.act(blocked)
-        reward, after = environment.step(action)
+        reward, after, ended = environment.step(action)
         picture = torch.from_numpy(now.frame)[None]
         recording.frames.append(centre_resize(picture, frame_size, environment.level)[0])
         recording.actions.append(action)
         recording.rewards.append(reward)
         if now.pose is not None:
             recording.poses.append(now.pose)
+        if ended:
+            recording.ends.append(t)
         if after is None or teleported(environment, now, after):
             recording.discontinuities.append(t)
             blocked = False
@@ -176,6 +180,7 @@ def describe(environment: Environment, recording: Recording, seed: int, frame_si
         "actions": recording.actions,
         "rewards": recording.rewards,
         "discontinuities": recording.discontinuities,
+        "ends": recording.ends,
     }
     if recording.poses:
         fields["poses"] = [[round(value, 3) for value in pose] for pose in recording.poses]

@@ -1,11 +1,12 @@
-"""What ``prep`` may do to actions before it stores them. Each function takes and returns a spec with its actions."""
+"""What ``prep`` may do to actions, and to what came of them, before it stores them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from videovq.types import ActionSpec
@@ -81,6 +82,32 @@ def merge(
             " to majority or to sum, or frame_step to 1"
         )
     raise ValueError(f"merge_actions: {how} does not go with {spec.kind} actions")
+
+
+def merge_outcomes(
+    rewards: Float[Tensor, "t"], ends: Sequence[int], cuts: Sequence[int], step: int
+) -> tuple[Float[Tensor, "n"], tuple[int, ...]]:
+    """What came of every ``step`` actions in the world that the first of their frames shows: its rewards, summed, and
+    whether it ended.
+
+    What is left at the end is dropped, as its actions are; but where the world ended there, it counts with the last
+    actions that are kept, or hardly any episode would keep its end.
+
+    Args:
+        ends: every t where the world ended with action t.
+        cuts: every t where frame t + 1 does not follow from action t.
+    """
+    count, length = len(rewards), len(rewards) // step
+    into = torch.arange(count) // step
+    if any(t >= length * step for t in ends):
+        into = into.clamp(max=length - 1)
+    last = torch.zeros(count, dtype=torch.int64)
+    last[[t for t in {*ends, *cuts} if 0 <= t < count]] = 1
+    world = last.cumsum(0) - last
+    kept = into < length
+    kept &= world == world[into.clamp(max=length - 1) * step]
+    summed = torch.zeros(length).index_add(0, into[kept], rewards[kept])
+    return summed, tuple(sorted({int(into[t]) for t in ends if 0 <= t < count and kept[t]}))
 
 
 def measured(spec: ActionSpec, actions: Shaped[Tensor, "t a"]) -> ActionSpec:

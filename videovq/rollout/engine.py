@@ -10,6 +10,7 @@ from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
 from videovq.frames import to_float, to_uint8
+from videovq.models.bf16 import computes_bf16
 from videovq.models.embeddings import unknown
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.sampling import gumbel
@@ -22,7 +23,8 @@ def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> No
 
     Args:
         device: ``auto``, or a device of PyTorch.
-        precision: ``bf16`` halves the context network, which takes most of the time; ``32-true`` leaves it.
+        precision: ``bf16`` halves the context network, which takes most of the time; ``32-true`` leaves it; ``auto``
+            halves it where the device computes bfloat16 natively.
 
     Raises:
         ValueError: there is no such device on this machine.
@@ -35,7 +37,7 @@ def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> No
         raise ValueError(f"device: {device!r} is not on this machine; use auto or cpu") from error
     for network in (vqvae, predictor):
         network.to(target).to(memory_format=torch.channels_last)
-    if precision == "bf16":
+    if precision == "bf16" or (precision == "auto" and computes_bf16(target.type)):
         predictor.context.bfloat16()
 
 

@@ -113,7 +113,7 @@ def follow(
 
 
 class Choices:
-    """Draws codes for several walks at once, each in its own way, and notes how uncertain the predictor was.
+    """Draws codes for several walks at once, each in its own way, and keeps the scores that they came from.
 
     Args:
         blocks: walks that are next to each other in the batch and drawn alike: their rows, noise and sampling.
@@ -122,17 +122,21 @@ class Choices:
 
     def __init__(self, blocks: Sequence[tuple[int, Float[Tensor, "_ n k"], Sampling]], grid: tuple[int, int]) -> None:
         self.blocks = blocks
-        rows = sum(block[0] for block in blocks)
-        self.bits = torch.zeros(rows, grid[0] * grid[1], device=blocks[0][1].device)
+        rows, noise = sum(block[0] for block in blocks), blocks[0][1]
+        self.scores = noise.new_zeros(rows, grid[0] * grid[1], noise.shape[-1])
 
     def __call__(self, scores: Float[Tensor, "n p k"], places: Int64[Tensor, "p"]) -> Int64[Tensor, "n p"]:
-        logs = scores.log_softmax(dim=-1)
-        self.bits[:, places] = -(logs.exp() * logs).sum(dim=-1) / math.log(2)
+        self.scores[:, places] = scores
         parts = scores.split([rows for rows, _, _ in self.blocks])
         drawn = [
             choose(noise, sampling, part, places) for part, (_, noise, sampling) in zip(parts, self.blocks, strict=True)
         ]
         return torch.cat(drawn) if len(drawn) > 1 else drawn[0]
+
+    def bits(self) -> Float[Tensor, "n p"]:
+        """Entropy of the predictor about every code when it was last drawn: of a frame at once, which is faster."""
+        logs = self.scores.log_softmax(dim=-1)
+        return (logs.exp() * logs).sum(dim=-1) / -math.log(2)
 
 
 def _advance(
@@ -155,7 +159,7 @@ def _advance(
     taken = [_action_rows(walk, action.to(device)) for walk, action in zip(walks, actions, strict=True)]
     state = PredictorState.joined([walk.state for walk in walks])
     codes, state = predictor.draw(state, torch.cat(taken), choices, sampler)
-    bits = choices.bits.view_as(codes)
+    bits = choices.bits().view_as(codes)
     drawn, first = [], 0
     for walk, noise in zip(walks, after, strict=True):
         own = list(range(first, first + walk.rows))

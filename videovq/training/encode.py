@@ -15,6 +15,7 @@ from videovq.checkpoints import TrainedVQVAE, load_vqvae, vqvae_run
 from videovq.config import EncodeConfig
 from videovq.data.folders import Folder, open_folder
 from videovq.data.store import (
+    FORMAT_VERSION,
     CodeStore,
     EpisodeStore,
     claimed,
@@ -50,6 +51,8 @@ def encode(config: EncodeConfig) -> CodeStore:
         "episodes": [[e.id, e.split, e.shard, e.start, e.length, e.sha256] for e in store.episodes],
         "header": {"grid": list(store.header.grid), "provenance": store.header.provenance},
     }
+    if store.rewarded:
+        origin["rewards"] = True
     swap = swapped(store.header.action_spec) if config.mirror else None
     if swap is not None:
         origin["mirror"] = True
@@ -74,13 +77,14 @@ def _encode(
     with progress(sum(sizes), "encode", "frame", done=sum(n for i, n in enumerate(sizes) if i not in todo)) as bar:
         for index in todo:
             tensors, (infos, _) = store.shard(index), read_shard_index(store.place, index)
-            frames, actions = tensors["frames"], tensors["actions"].clone()
+            frames, kept = tensors["frames"], {n: z.clone() for n, z in tensors.items() if n in ("actions", "rewards")}
             codes = encode_frames(network, frames, batch_size)
             if swap is not None and infos and infos[0].split == "train":
                 codes = torch.cat([codes, encode_frames(network, frames.flip(2), batch_size)])
-                actions = torch.cat([actions, swap[actions]])
+                twins = {**kept, "actions": swap[kept["actions"]]}
+                kept = {name: torch.cat([kept[name], twins[name]]) for name in kept}
                 infos += [replace(e, id=f"{e.id}~mirrored", start=e.start + len(frames)) for e in infos]
-            write_shard(out, index, {"codes": codes, "actions": actions}, infos)
+            write_shard(out, index, {"codes": codes, **kept}, infos)
             bar.update(len(frames))
     if not (out.path / "store.json").exists():
         _finish(out, store, trained)
@@ -116,6 +120,7 @@ def _finish(out: Folder, store: EpisodeStore, trained: TrainedVQVAE) -> None:
     replace(
         store.header,
         kind="codes",
+        format_version=FORMAT_VERSION,
         grid=(store.header.grid[0] // stride, store.header.grid[1] // stride),
         codebook_size=quantizer.codebook_size,
         fingerprint=trained.fingerprint,

@@ -18,14 +18,16 @@ from videovq.data.modules import CodeData
 from videovq.data.store import CodeStore
 from videovq.models.build import build_predictor
 from videovq.models.embeddings import unknown
+from videovq.models.predictors.outcome import VALUES, reward_values
 from videovq.models.predictors.predictor import Predictor
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.estimate import estimate, matrix_peak
 from videovq.training.memory import recompute_activations
-from videovq.types import CodeBatch
+from videovq.types import CodeBatch, Outcomes
 
 PANELS = (("bits_per_code", "bits per code", False), ("bits_after_6", "bits per code after 6 frames", False))
+OUTCOME_PANEL = ("outcome_loss", "nats per reward and end", False)
 CONTEXT = 6
 SIMILAR = 8
 WORTH_ESTIMATING = 500  # steps
@@ -46,15 +48,21 @@ class PredictorModule(L.LightningModule):
         given = add_noise(batch.codes, self.similar, self.config.context_noise) if self.config.context_noise else None
         batch_size, frames = batch.codes.shape[:2]
         wanted = torch.rand(batch_size, frames, device=self.device).argsort(dim=1)[:, : self.config.targets]
-        output = self.network(batch.codes, drop_actions(batch.actions, self.config.action_dropout), given, wanted)
+        actions = drop_actions(batch.actions, self.config.action_dropout)
+        output = self.network(batch.codes, actions, given, wanted, batch.outcomes)
         self.log("train/bits_per_code", output.nll.detach().mean() / math.log(2), batch_size=batch_size)
+        if output.outcome_loss is not None:
+            self.log("train/outcome_loss", output.outcome_loss.detach(), batch_size=batch_size)
         return output.loss
 
     def validation_step(self, batch: CodeBatch, batch_idx: int) -> None:
-        bits = self.network(batch.codes, batch.actions).nll / math.log(2)
+        output = self.network(batch.codes, batch.actions, outcomes=batch.outcomes)
+        bits = output.nll / math.log(2)
         self.log("val/bits_per_code", bits.mean(), batch_size=len(bits), sync_dist=True)
         if bits.shape[1] > CONTEXT:
             self.log(f"val/bits_after_{CONTEXT}", bits[:, CONTEXT:].mean(), batch_size=len(bits), sync_dist=True)
+        if output.outcome_loss is not None:
+            self.log("val/outcome_loss", output.outcome_loss, batch_size=len(bits), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
@@ -68,7 +76,8 @@ def expected(config: TrainPredictorConfig, store: CodeStore) -> str:
     spec, shape, codebook = header.action_spec, (windows, config.window, *header.grid), store.codebook.shape
 
     def build() -> Predictor:
-        network = build_predictor(config.model, spec, header.grid, torch.zeros(codebook))
+        values = torch.zeros(VALUES) if config.model.outcome_loss else None
+        network = build_predictor(config.model, spec, header.grid, torch.zeros(codebook), values)
         if training.recompute:
             recompute_activations(network)
         return network
@@ -76,7 +85,9 @@ def expected(config: TrainPredictorConfig, store: CodeStore) -> str:
     def loss(network: Any) -> Tensor:
         actions = torch.zeros(*shape[:2], spec.width, dtype=spec.dtype)
         wanted = torch.zeros(windows, config.targets, dtype=torch.int64)
-        return network(torch.zeros(shape, dtype=torch.int64), actions, None, wanted).loss
+        none = torch.zeros(shape[:2])
+        outcomes = Outcomes(none, none.bool(), none) if config.model.outcome_loss else None
+        return network(torch.zeros(shape, dtype=torch.int64), actions, None, wanted, outcomes).loss
 
     averages = 1 if config.optimizer.method == "muon" else 2
     found = estimate(build, loss, windows * config.targets * math.prod(header.grid), averages, bf16)
@@ -110,6 +121,21 @@ def drop_actions(actions: Shaped[Tensor, "b t a"], part: float) -> Shaped[Tensor
     return torch.where(hidden, unknown(actions), actions)
 
 
+def rewards_of(store: CodeStore) -> Float[Tensor, "v"]:
+    """Values between the smallest and the largest reward of the training episodes.
+
+    Raises:
+        ValueError: none has rewards.
+    """
+    found = [store.outcomes(info) for info in store.split("train") if info.rewards]
+    if not found:
+        raise ValueError(
+            f"model.outcome_loss: {store} has no rewards; prepare and encode recordings with rewards, or leave it 0"
+        )
+    rewards = torch.cat([one.rewards for one in found])
+    return reward_values(float(rewards.min()), float(rewards.max()))
+
+
 def train(config: TrainPredictorConfig) -> None:
     """Train a predictor, or go on with an interrupted training.
 
@@ -122,14 +148,18 @@ def train(config: TrainPredictorConfig) -> None:
         raise ValueError("context_noise: must be within 0 and 0.5")
     if not 0 <= config.action_dropout <= 1:
         raise ValueError("action_dropout: must be within 0 and 1 (train without actions)")
+    if config.model.outcome_loss < 0:
+        raise ValueError("model.outcome_loss: must be 0 or more")
     if not 1 <= config.targets <= config.window:
         raise ValueError("targets: must be at least 1 and at most the window")
     store = CodeStore(config.store)
     training, header = config.training, store.header
     parts = training.accumulate
-    data = CodeData(store, config.window, training.batch_size, training.steps, training.seed, parts)
+    values = rewards_of(store) if config.model.outcome_loss else None
+    outcomes = config.targets if config.model.outcome_loss else None
+    data = CodeData(store, config.window, training.batch_size, training.steps, training.seed, parts, outcomes)
     torch.manual_seed(training.seed)
-    network = build_predictor(config.model, header.action_spec, header.grid, store.codebook)
+    network = build_predictor(config.model, header.action_spec, header.grid, store.codebook, values)
     folder = Path(config.run)
     if not run.claim(folder, config):
         return
@@ -141,7 +171,8 @@ def train(config: TrainPredictorConfig) -> None:
     if training.compile:
         network.compile()
     module = PredictorModule(network, config)
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)], parts)
+    panels = (*PANELS, OUTCOME_PANEL) if values is not None else PANELS
+    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, panels)], parts)
     if weights:
         facts = {
             "action_spec": header.action_spec.to_json(),

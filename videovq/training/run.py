@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 
 from videovq.checkpoints import is_finished
 from videovq.config import OptimizerConfig, TrainingConfig
+from videovq.models.bf16 import computes_bf16
 from videovq.parsing import read_config, to_plain, to_yaml
 from videovq.training.callbacks import ProgressBar, StepSeed
 from videovq.training.memory import keep_freed_memory
@@ -55,11 +56,12 @@ def precision(wanted: str, accelerator: str) -> Any:
     """Lightning's precision for ``auto``: bf16-mixed where the hardware computes it natively."""
     if wanted != "auto":
         return wanted
+    device = accelerator
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.backends.mps.is_available())
-    return "bf16-mixed" if on_cpu and native else "32-true"
+        device = "cuda"
+    elif accelerator == "auto":
+        device = "mps" if torch.backends.mps.is_available() else "cpu"
+    return "bf16-mixed" if computes_bf16(device) else "32-true"
 
 
 def optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> dict[str, Any]:

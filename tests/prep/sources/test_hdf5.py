@@ -41,6 +41,24 @@ def test_several_episodes_a_file_are_its_groups(tmp_path: Path) -> None:
     assert "led to" in reader.alignment
 
 
+def test_rewards_and_ends_are_found_or_named(tmp_path: Path) -> None:
+    frames, actions, earned = pictures(3), np.array([0, 1, 2]), np.array([0.5, -1, 2])
+    first = {"frames": frames, "actions": actions, "rewards": earned, "terminated": np.array([False, False, True])}
+    second = {"frames": frames, "actions": actions, "info/score": earned, "dones": np.array([0, 0, 1])}
+    write_hdf5(tmp_path / "a.h5", {"": first})
+    raw = read_all("auto", tmp_path, **ACTIONS)[1]["a"][1]
+    assert raw.rewards is not None and (raw.rewards.tolist(), raw.ends) == ([0.5, -1, 2], (2,))
+    (tmp_path / "a.h5").unlink()
+    write_hdf5(tmp_path / "b.h5", {"": second})
+    raw = read_all("auto", tmp_path, **ACTIONS)[1]["b"][1]
+    assert (raw.rewards, raw.ends) == (None, ())
+    said = {"rewards_key": "info/score", "ends_key": "dones", "actions_at": "before", **ACTIONS}
+    raw = read_all("auto", tmp_path, **said)[1]["b"][1]
+    assert raw.rewards is not None and (raw.rewards[:2].tolist(), raw.ends) == ([-1, 2], (1,))
+    with pytest.raises(ValueError, match="b.h5: .*no dataset 'reward'"):
+        read_all("auto", tmp_path, rewards_key="reward", **ACTIONS)
+
+
 @pytest.mark.parametrize(
     ("datasets", "reason"),
     [

@@ -31,8 +31,8 @@ def write(folder: Path, space: gymnasium.Space, actions: list[object], format_: 
     storage = MinariStorage.new(path, PICTURE, space, data_format=format_, jpeg_encoding=jpeg)
     for episode, taken in enumerate(actions):
         n = len(taken)  # type: ignore[arg-type]
-        ends = [False] * n
-        storage.update_episodes([EpisodeBuffer(episode, None, None, frames(episode), taken, [0.0] * n, ends, ends)])
+        rewards, ended, cut = [float(t) for t in range(n)], [False] * (n - 1) + [True], [False] * n
+        storage.update_episodes([EpisodeBuffer(episode, None, None, frames(episode), taken, rewards, ended, cut)])
     storage.update_metadata({"dataset_id": "maze-v0"})
     return path
 
@@ -58,6 +58,9 @@ def test_discrete_episodes(tmp_path: Path, format_: str, jpeg: bool) -> None:
         assert np.abs(found.astype(int) - frames(episode)).max() <= (4 if jpeg else 0)
         assert raw.actions.flatten().tolist() == actions
         assert (raw.action_spec.sizes, raw.fps) == ((3,), 12)
+        assert raw.rewards is not None and raw.rewards[:-1].tolist() == list(range(len(actions) - 1))
+        assert raw.rewards[-1].isnan(), "nobody took that action"
+        assert raw.ends == (len(actions) - 2,)
     named = DeclareConfig(fps=12, action_names=["stay", "left", "right"])
     assert read(tmp_path, 0, named).action_spec.names == ("stay", "left", "right")
 

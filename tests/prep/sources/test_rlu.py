@@ -46,7 +46,7 @@ def write(folder: Path, **changes: object) -> Path:
             "observations_reward": ([0.0] * len(actions), "float"),
             "observations_action": (last.ravel().tolist(), "float"),
             "actions": (actions, "int"),
-            "rewards": ([0.0] * len(actions), "float"),
+            "rewards": ([float(t) for t in range(len(actions))], "float"),
             "discounts": ([1.0] * len(actions), "float"),
         }
         if episode:
@@ -68,7 +68,8 @@ def test_episodes_as_published(tmp_path: Path) -> None:
         raw = reader.read(places[f"{FILE}/00{episode}"])
         assert np.array_equal(torch.cat(list(raw.frames())).numpy(), frames(episode))
         assert raw.actions.flatten().tolist() == ACTIONS[episode]
-        assert raw.fps == 15
+        assert raw.rewards is not None and raw.rewards.tolist() == list(range(len(ACTIONS[episode])))
+        assert (raw.fps, raw.ends) == (15, ())
         assert raw.action_spec.names[:2] + raw.action_spec.names[14:] == ("forward", "backward", "fire")
     (unlike,) = open_reader("rlu", DeclareConfig(colours="rgb"), tmp_path).read(places[f"{FILE}/001"]).frames()
     assert np.array_equal(unlike.numpy(), frames(1)[..., ::-1])

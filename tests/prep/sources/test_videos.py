@@ -63,6 +63,32 @@ def test_an_action_may_be_several_numbers(ending: str, tmp_path: Path) -> None:
     assert raw.action_spec.kind == "continuous"
 
 
+@pytest.mark.parametrize("ending", [".json", ".jsonl", ".npz", ".csv", ".parquet"])
+def test_rewards_and_ends_lie_beside_the_actions_that_brought_them(ending: str, tmp_path: Path) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    earned, ended, path = [0.0, 1.5, -2.0, 4.0], [0, 0, 1, 0], tmp_path / f"e{ending}"
+    rows = [{"action": a, "reward": r, "terminated": e} for a, r, e in zip(ACTIONS, earned, ended, strict=True)]
+    if ending == ".json":
+        legend = {"0": "stay", "1": "left", "2": "right"}
+        value = {"actions": ACTIONS, "fps": 10, "action_legend": legend, "rewards": [*earned[:3], None], "ends": [2]}
+        path.write_text(json.dumps(value))
+    elif ending == ".npz":
+        np.savez(path, actions=ACTIONS, rewards=earned, terminated=np.array(ended, dtype=bool))
+    elif ending == ".jsonl":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    elif ending == ".csv":
+        path.write_text("action,reward,terminated\n" + "".join(f"{','.join(map(str, r.values()))}\n" for r in rows))
+    else:
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    said = {} if ending == ".json" else NAMES
+    raw = read_all("videos", tmp_path, **said)[1]["e"][1]
+    assert raw.rewards is not None and raw.rewards[:3].tolist() == earned[:3] and raw.ends == (2,)
+    assert bool(raw.rewards[3].isnan()) == (ending == ".json")
+    raw = read_all("videos", tmp_path, actions_at="before", **said)[1]["e"][1]
+    assert raw.rewards is not None and raw.rewards[:2].tolist() == earned[1:3] and raw.rewards[3].isnan()
+    assert raw.ends == ((2,) if ending == ".json" else (1,)), "the JSON names the frame"
+
+
 def test_json_may_be_moved_back_too(tmp_path: Path) -> None:
     encode(tmp_path / "e.mp4", FRAMES)
     legend = {"0": "stay", "1": "left", "2": "right"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention, silu
 
@@ -105,22 +105,36 @@ class TimeAttention(nn.Module):
         self, x: Float[Tensor, "b t p w"], past: tuple[Tensor, Tensor] | None
     ) -> tuple[Float[Tensor, "b t p w"], tuple[Tensor, Tensor]]:
         frames, patches = x.shape[1:3]
-        q, k, v = rearrange(self.qkv(self.norm(x)), "b t p (three m e) -> three b m t p e", three=3, m=self.heads)
+        q, k, v = self.split(x)
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
         seen = k.shape[2]
-        cos, sin = time_rotation(seen, k.shape[-1], x.device)
-        q, turned = rotate(q, cos[-frames:], sin[-frames:]), rotate(k, cos, sin)
         mask = None
         if frames > 1 or seen > self.window:
             behind = torch.arange(seen - frames, seen)[:, None] - torch.arange(seen)
             band = (behind >= 0) & (behind < self.window)
             mask = band.repeat_interleave(patches, 0).repeat_interleave(patches, 1).to(x.device)
-        flat = [z.flatten(2, 3) for z in (q, turned, v)]
-        out = scaled_dot_product_attention(flat[0], flat[1], flat[2], attn_mask=mask)
-        out = rearrange(out, "b m (t p) e -> b t p (m e)", p=patches)
         keep = self.window - 1
-        return x + self.out(out), (k[:, :, -keep:], v[:, :, -keep:])
+        return x + self.attend(q, k, v, mask), (k[:, :, -keep:], v[:, :, -keep:])
+
+    def split(self, x: Float[Tensor, "b t p w"]) -> Float[Tensor, "three b m t p e"]:
+        """Queries, keys and values."""
+        return rearrange(self.qkv(self.norm(x)), "b t p (three m e) -> three b m t p e", three=3, m=self.heads)
+
+    def attend(
+        self,
+        q: Float[Tensor, "b m t p e"],
+        k: Float[Tensor, "b m s p e"],
+        v: Float[Tensor, "b m s p e"],
+        mask: Bool[Tensor, "tp sp"] | None,
+    ) -> Float[Tensor, "b t p w"]:
+        """What the last ``t`` of ``s`` frames see where the mask lets them."""
+        frames, patches = q.shape[2:4]
+        cos, sin = time_rotation(k.shape[2], k.shape[-1], k.device)
+        q, k = rotate(q, cos[-frames:], sin[-frames:]), rotate(k, cos, sin)
+        flat = [z.flatten(2, 3) for z in (q, k, v)]
+        out = scaled_dot_product_attention(flat[0], flat[1], flat[2], attn_mask=mask)
+        return self.out(rearrange(out, "b m (t p) e -> b t p (m e)", p=patches))
 
 
 Rotation = tuple[Float[Tensor, "*n half"], Float[Tensor, "*n half"]]

@@ -15,17 +15,23 @@ from torch.nn.functional import cross_entropy, embedding, mse_loss
 from videovq.config import PredictorConfig
 from videovq.models.embeddings import ActionEmbedding, CodeEmbedding
 from videovq.models.predictors.contract import Choose, ContextNetwork, FrameDecoder
+from videovq.models.predictors.outcome import OutcomeHead
 from videovq.models.sampling import choose, predictive, uncached
-from videovq.types import ActionSpec, PredictorOutput, Sampling
+from videovq.types import ActionSpec, OutcomeOutput, Outcomes, PredictorOutput, Sampling
 
 
 @dataclass(frozen=True)
 class PredictorState:
-    """The last frames' codes, the last actions' embeddings, and the context network's memory of those before."""
+    """The last frames' codes, the last actions' embeddings, and the context network's memory of those before.
+
+    ``outcome`` is what was expected of the last action, for those who ask: no later step depends on it. None at the
+    start, where states were repeated or joined, and of a predictor without such a head.
+    """
 
     codes: Int64[Tensor, "b history y x"]
     actions: Float[Tensor, "b history_minus_1 e"]
     memory: Any
+    outcome: OutcomeOutput | None = None
 
     def repeat(self, times: int) -> PredictorState:
         """The same state for several rollouts in place of each."""
@@ -34,7 +40,9 @@ class PredictorState:
 
     def rows(self, which: list[int]) -> PredictorState:
         """A copy of some rollouts of the batch."""
-        return PredictorState(self.codes[which], self.actions[which], self.memory.rows(which) if self.memory else None)
+        memory = self.memory.rows(which) if self.memory else None
+        outcome = OutcomeOutput(self.outcome.rewards[which], self.outcome.ends[which]) if self.outcome else None
+        return PredictorState(self.codes[which], self.actions[which], memory, outcome)
 
     @property
     def remembered(self) -> int:
@@ -63,6 +71,8 @@ class Predictor(nn.Module):
         codebook: the code vectors of the VQ-VAE.
         context: reads the past.
         decoder: draws a frame.
+        values: rewards that a head for rewards and ends tells apart (see videovq.models.predictors.outcome); None: no
+            such head.
     """
 
     codebook: Tensor
@@ -75,17 +85,19 @@ class Predictor(nn.Module):
         codebook: Float[Tensor, "k d"],
         context: ContextNetwork,
         decoder: FrameDecoder,
+        values: Float[Tensor, "v"] | None = None,
     ) -> None:
         super().__init__()
         self.action_spec = action_spec
         self.grid = grid
-        self.latent_loss = config.latent_loss
+        self.latent_loss, self.outcome_loss = config.latent_loss, config.outcome_loss
         self.register_buffer("codebook", codebook.detach().float().clone())
         self.codes = CodeEmbedding(codebook.shape[0], codebook.shape[1], config.embedding)
         self.actions = ActionEmbedding(action_spec, config.embedding)
         self.context = context
         self.latent = nn.Conv2d(config.width, codebook.shape[1], 1)
         self.decoder = decoder
+        self.outcome = None if values is None else OutcomeHead(config.width, values)  # last: the rest is as without it
 
     def forward(
         self,
@@ -93,6 +105,7 @@ class Predictor(nn.Module):
         actions: Shaped[Tensor, "b t a"],
         given: Int64[Tensor, "b t y x"] | None = None,
         wanted: Int64[Tensor, "b m"] | None = None,
+        outcomes: Outcomes | None = None,
     ) -> PredictorOutput:
         """Score every code of every frame, the first frame included.
 
@@ -102,10 +115,16 @@ class Predictor(nn.Module):
             given: what the predictor sees of the frames before the one it scores, where that is not ``codes``:
                 training against noise.
             wanted: numbers of the frames of each sequence that are to be scored (``t`` of the output); None: all.
+            outcomes: what came of every action, to be scored for those that led to these frames and for the last one;
+                needs a predictor with that head.
         """
         table = self.codes(self.codebook)
-        past = self._after_nothing(codes if given is None else given)[:, :-1]
-        context, _ = self._read(past, self._after_no_action(actions[:, :-1]), None, wanted, table)
+        past = self._after_nothing(codes if given is None else given)
+        outcome_loss = None
+        if outcomes is None:
+            context, _ = self._read(past[:, :-1], self._after_no_action(actions[:, :-1]), None, wanted, table)
+        else:
+            context, outcome_loss = self._read_with_outcomes(past, actions, wanted, table, outcomes)
         if wanted is not None:
             codes = codes[torch.arange(len(codes), device=codes.device)[:, None], wanted]
         scores = self.decoder.score(context, codes.flatten(0, 1), table, self.codebook)
@@ -115,7 +134,18 @@ class Predictor(nn.Module):
         if self.training and self.latent_loss:
             target = self.codebook[codes.flatten(0, 1)].permute(0, 3, 1, 2)
             loss = loss + self.latent_loss * mse_loss(self.latent(context).float(), target) / self.codebook.var()
-        return PredictorOutput(logits, nll, loss)
+        if outcome_loss is not None:
+            loss = loss + self.outcome_loss * outcome_loss
+        return PredictorOutput(logits, nll, loss, outcome_loss)
+
+    def expect(self, codes: Int64[Tensor, "b t y x"], actions: Shaped[Tensor, "b t a"]) -> OutcomeOutput:
+        """What every action brings, given the frames and actions before it; of ``b t`` each."""
+        assert self.outcome is not None
+        past, past_actions = self._after_nothing(codes), self._after_no_action(actions)
+        context, _ = self._read(past, past_actions, None, None, self.codes(self.codebook))
+        found = self.outcome(context)
+        after = (z.unflatten(0, (len(codes), -1))[:, 1:] for z in (found.rewards, found.ends))
+        return OutcomeOutput(*after)
 
     def start(self, codes: Int64[Tensor, "b t y x"], actions: Shaped[Tensor, "b t_minus_1 a"]) -> PredictorState:
         """The state after the given context frames and the actions between them."""
@@ -154,7 +184,26 @@ class Predictor(nn.Module):
             draw = partial(predictive if sampler == "predictive" else uncached, self.decoder)
         codes = draw(context, table, self.codebook, choose)
         past = torch.cat([state.codes[:, 1:], codes[:, None]], dim=1)
-        return codes, PredictorState(past, past_actions[:, 1:], memory)
+        outcome = None if self.outcome is None else self.outcome(context)
+        return codes, PredictorState(past, past_actions[:, 1:], memory, outcome)
+
+    def _read_with_outcomes(
+        self,
+        past: Int64[Tensor, "b s y x"],
+        actions: Shaped[Tensor, "b t a"],
+        wanted: Int64[Tensor, "b m"] | None,
+        table: Float[Tensor, "k_plus_1 e"],
+        outcomes: Outcomes,
+    ) -> tuple[Float[Tensor, "n w y x"], Float[Tensor, ""]]:
+        """The contexts of the wanted frames, and the loss of what led to them and to the frame after the last."""
+        assert self.outcome is not None
+        batch, count = actions.shape[:2]
+        last = torch.full((batch, 1), count, device=actions.device)
+        shown = torch.arange(count, device=actions.device).expand(batch, -1) if wanted is None else wanted
+        frames = torch.cat([shown, last], dim=1)
+        context, _ = self._read(past, self._after_no_action(actions), None, frames, table)
+        context = context.unflatten(0, frames.shape)
+        return context[:, :-1].flatten(0, 1), self.outcome.loss(context, frames, outcomes)
 
     def _read(
         self,

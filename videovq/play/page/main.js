@@ -157,7 +157,8 @@ function paint(bitmap, packet) {
   codeView.show(packet);
   strip.update(frames, shown);
   Object.assign($("moment"), { max: frames.length - 1, value: shown });
-  const parts = shown ? [`frame ${shown}`, controls.label(packet.action ?? []), ...(shown === frames.length - 1
+  const expected = "reward" in packet ? `reward ${packet.reward.toFixed(2)}, end ${(100 * packet.end).toFixed(0)} %` : "";
+  const parts = shown ? [`frame ${shown}`, controls.label(packet.action ?? []), expected, ...(shown === frames.length - 1
     ? [`${spent.toFixed(0)} ms`, `${(1000 / pace).toFixed(1)} frames/s`] : [`of ${frames.length - 1}`])] : ["last frame of the scene"];
   $("caption").textContent = parts.filter(Boolean).join(" · ");
 }

@@ -47,8 +47,10 @@ class Environment(Protocol):
     def reset(self, seed: int) -> Observation:
         """Start the world that belongs to ``seed``."""
 
-    def step(self, action: int) -> tuple[float, Observation | None]:
-        """Take one action. Returns the reward, and what is seen then: None where the world ended and needs a reset."""
+    def step(self, action: int) -> tuple[float, Observation | None, bool]:
+        """Take one action. Returns the reward, what is seen then, or None where a reset is needed, and whether that is
+        because the world ended: not where time ran out, or where the environment does not tell.
+        """
 
     def close(self) -> None:
         """Free everything; the environment is of no use any more."""

@@ -54,9 +54,10 @@ class DeepMindLabEnvironment(Environment):
         self._lab.reset(seed=seed)
         return self._observe()
 
-    def step(self, action: int) -> tuple[float, Observation | None]:
+    def step(self, action: int) -> tuple[float, Observation | None, bool]:
         reward = float(self._lab.step(self._vectors[action], num_steps=self.action_repeat))
-        return reward, self._observe() if self._lab.is_running() else None
+        # Its levels end with their time, and nothing tells the few that end otherwise.
+        return reward, self._observe() if self._lab.is_running() else None, False
 
     def close(self) -> None:
         self._lab.close()

@@ -41,14 +41,14 @@ class GymnasiumEnvironment(Environment):
         observed, _ = self._env.reset(seed=seed)
         return self._observe(observed)
 
-    def step(self, action: int) -> tuple[float, Observation | None]:
+    def step(self, action: int) -> tuple[float, Observation | None, bool]:
         total = 0.0
         for _ in range(self._calls()):
             observed, reward, terminated, truncated, _ = self._env.step(self._numbers[action])
             total += float(reward)
             if terminated or truncated:
-                return total, None
-        return total, self._observe(observed)
+                return total, None, bool(terminated and not truncated)  # ViZDoom says both where time ran out
+        return total, self._observe(observed), False
 
     def close(self) -> None:
         self._env.close()

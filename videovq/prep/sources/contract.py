@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Shaped, UInt8
+import torch
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.types import ActionSpec
 
+OUTCOME_KEYS = ("rewards_key", "ends_key")
 AFTER = "action t is taken after frame t and leads to frame t + 1"
 BEFORE = "action t led to frame t; moved one frame back, the last one repeated"
 
@@ -48,6 +50,8 @@ class RawEpisode:
         actions: one a frame.
         fps: frames a second.
         discontinuities: every t where frame t + 1 does not follow from action t.
+        rewards: earned with each action, NaN where that is not known; None: nothing is known of rewards.
+        ends: every t where the world ended with action t; what follows belongs to no world, up to a discontinuity.
     """
 
     frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]]
@@ -55,6 +59,8 @@ class RawEpisode:
     action_spec: ActionSpec
     fps: float
     discontinuities: tuple[int, ...] = ()
+    rewards: Float[Tensor, "rewards"] | None = None  # prep says where they are not as many as frames
+    ends: tuple[int, ...] = ()
 
 
 class Reader(ABC):
@@ -70,7 +76,7 @@ class Reader(ABC):
     index: tuple[str, ...] = (".json", ".jsonl", ".csv", ".parquet")
     """Endings of the files that ``recognises`` and ``find`` look into."""
 
-    declarable: tuple[str, ...] = tuple(DeclareConfig.__dataclass_fields__)
+    declarable: tuple[str, ...] = tuple(n for n in DeclareConfig.__dataclass_fields__ if n not in OUTCOME_KEYS)
     """What the user may say of such recordings; anything else would have no effect."""
 
     def __init__(self, declared: DeclareConfig) -> None:
@@ -179,6 +185,44 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
     else:
         spec = ActionSpec("continuous", mean=(0.0,) * rows.shape[1], std=(1.0,) * rows.shape[1])
     return spec.tensor(rows.tolist(), where), spec
+
+
+def stated_rewards(values: Any, where: str, before: bool = False) -> Float[Tensor, "t"]:
+    """Rewards of recordings, each put beside the frame after which it was earned.
+
+    Args:
+        values: one a frame; None or NaN: not known.
+        before: whether they are stored beside the frame that they came with.
+
+    Raises:
+        ValueError: they are not numbers, or one is infinite.
+    """
+    try:
+        found = torch.from_numpy(np.asarray(values, dtype=np.float64)).float().squeeze()
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{where}: rewards are not one number a frame") from None
+    found = found.reshape(-1) if found.ndim == 0 else found
+    if found.ndim != 1 or found.isinf().any():
+        raise ValueError(f"{where}: rewards are not one finite number a frame")
+    return torch.cat([found[1:], found.new_full((1,), torch.nan)]) if before else found
+
+
+def stated_ends(values: Any, where: str, before: bool = False) -> tuple[int, ...]:
+    """Every t where the world ended with action t; the arguments as in :func:`stated_rewards`.
+
+    Args:
+        values: one a frame: whether it ended.
+
+    Raises:
+        ValueError: they are neither truth values nor zeros and ones.
+    """
+    try:
+        found = np.asarray(values, dtype=np.float64).reshape(len(values))
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{where}: ends are not one 0 or 1 a frame") from None
+    if not np.isin(found, (0, 1)).all():
+        raise ValueError(f"{where}: ends are not one 0 or 1 a frame")
+    return tuple(int(t) - before for t in np.flatnonzero(found) if t >= before)
 
 
 def declared_fps(declared: DeclareConfig, where: str) -> float:

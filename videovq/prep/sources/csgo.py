@@ -71,7 +71,7 @@ class CSGOReader(Reader):
 
     def read(self, place: Place) -> RawEpisode:
         with open_hdf5(place.path) as file:
-            numbers = (re.fullmatch(r"frame_(\d+)_[xy]", name) for name in file)
+            numbers = (re.fullmatch(r"frame_(\d+)_[xy]", str(name)) for name in file)  # a damaged name is bytes
             length = 1 + max((int(found[1]) for found in numbers if found), default=0)
             actions = np.stack([_numbers(file, f"frame_{t}_y", 51) for t in range(length)])
             died = [t for t in range(length) if _numbers(file, f"frame_{t}_helperarr", 2)[1] != 0]

@@ -1,7 +1,8 @@
 """Episodes in HDF5: ``NAME.hdf5`` (.h5) with datasets of frames and of actions, or several a file, each a group.
 
-The datasets are called ``frames`` and ``actions``, unless ``declare.frames_key`` and ``declare.actions_key`` say
-what; the names may be paths (``obs/camera``). An episode in a group is called after the file and the group:
+The datasets are called ``frames`` and ``actions``, and perhaps ``rewards`` and ``terminated``, unless
+``declare.frames_key``, ``actions_key``, ``rewards_key`` and ``ends_key`` say what; the names may be paths
+(``obs/camera``). An episode in a group is called after the file and the group:
 ``NAME/episode_0``.
 """
 
@@ -45,7 +46,11 @@ class HDF5Reader(ArraysReader):
                 found[id_] = Place(path, (path,), key, level, split_in_path(path / key, folder))
         return found
 
-    def _actions(self, place: Place, name: str) -> np.ndarray:
+    def _has(self, place: Place, name: str) -> bool:
+        with open_hdf5(place.path) as file:
+            return name in file[place.key or "/"]
+
+    def _array(self, place: Place, name: str) -> np.ndarray:
         with open_hdf5(place.path) as file:
             return np.asarray(dataset(file[place.key or "/"], name)[...])
 
@@ -74,7 +79,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
             yield file
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    except (OSError, RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, MemoryError) as error:  # a damaged shape can ask for any memory
         raise ValueError(f"{path}: cannot be read ({error})") from None
 
 
@@ -86,7 +91,7 @@ def dataset(group: Any, name: str) -> Any:
     """
     found = group.get(name)
     if not getattr(found, "shape", None):
-        names = list(group)
+        names = [str(one) for one in group]  # a damaged one is bytes
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         raise ValueError(f"{group.name} has no dataset {name!r}, only {shown or 'nothing'}")
     return found
@@ -97,8 +102,8 @@ def _groups(path: Path, wanted: Callable[[Any], bool]) -> list[str]:
     h5py = optional("h5py", "hdf5")
     names: list[str] = []
 
-    def look(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Group) and wanted(node):
+    def look(name: str | bytes, node: Any) -> None:
+        if isinstance(name, str) and isinstance(node, h5py.Group) and wanted(node):  # a damaged name is bytes
             names.append(name)
 
     try:

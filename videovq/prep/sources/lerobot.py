@@ -1,7 +1,8 @@
 """LeRobot datasets, v2 and v3: a folder with ``meta/``, ``data/`` and ``videos/``.
 
 The actions come from the column ``action``, unless ``declare.actions_key`` says which; the frames from the only camera,
-or from ``declare.frames_key``.
+or from ``declare.frames_key``; rewards, where there are any, from ``next.reward`` or ``declare.rewards_key``.
+``next.done`` does not tell an end from a time limit: ends come from the column that ``declare.ends_key`` names, if any.
 """
 
 from __future__ import annotations
@@ -14,9 +15,20 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
+from videovq.config import DeclareConfig
 from videovq.data.store import read_json
 from videovq.data.video import video_pieces
-from videovq.prep.sources.contract import AFTER, BEFORE, Place, RawEpisode, Reader, moved_back, stated_actions
+from videovq.prep.sources.contract import (
+    AFTER,
+    BEFORE,
+    Place,
+    RawEpisode,
+    Reader,
+    moved_back,
+    stated_actions,
+    stated_ends,
+    stated_rewards,
+)
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.lerobot_meta import INFO, Dataset, Row
 from videovq.prep.sources.parquet import read_columns
@@ -25,6 +37,8 @@ from videovq.types import ActionSpec
 
 class LeRobotReader(Reader):
     """See the module's docstring."""
+
+    declarable = tuple(DeclareConfig.__dataclass_fields__)
 
     @property
     def alignment(self) -> str:  # type: ignore[override]
@@ -60,7 +74,20 @@ class LeRobotReader(Reader):
             actions = moved_back(actions)
         frames = _film if row.video else _pictures
         fps = self.declared.fps or dataset.fps
-        return RawEpisode(lambda: frames(dataset, index, self.declared.colours), actions, spec, fps)
+        where, before = f"{row.data}: episode {index}", self.declared.actions_at == "before"
+        columns = [self.declared.rewards_key or ("next.reward" if "next.reward" in dataset.kinds else "")]
+        columns.append(self.declared.ends_key)
+        rewards, ends = (
+            read_columns(row.data, [name], ("episode_index", index))[0] if name else None for name in columns
+        )
+        return RawEpisode(
+            lambda: frames(dataset, index, self.declared.colours),
+            actions,
+            spec,
+            fps,
+            rewards=None if rewards is None else stated_rewards(rewards, where, before),
+            ends=() if ends is None else stated_ends(ends, where, before),
+        )
 
     def _actions(self, dataset: Dataset, row: Row, index: int) -> tuple[Shaped[Tensor, "t a"], ActionSpec]:
         names = [name.strip() for name in (self.declared.actions_key or "action").split(",")]

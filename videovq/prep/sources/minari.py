@@ -1,7 +1,8 @@
 """Minari datasets (Farama): a folder with ``metadata.json`` and ``main_data.hdf5``, or a folder for each episode.
 
 The pictures are the observation, or the only ones in it, or those that ``declare.frames_key`` names (``KEY`` or
-``KEY/KEY``). N actions lie between N + 1 observations; the last frame repeats the last action, which leads to no frame.
+``KEY/KEY``). N actions lie between N + 1 observations; the last frame repeats the last action, which leads to no frame,
+and whose reward is not known. A termination is an end, a truncation is none.
 Sources: minari/serialization.py and minari/dataset/_storages/ in Farama-Foundation/Minari.
 """
 
@@ -17,7 +18,15 @@ import numpy as np
 from jaxtyping import Shaped
 
 from videovq.data.store import read_json
-from videovq.prep.sources.contract import Place, RawEpisode, Reader, declared_fps, split_in_path
+from videovq.prep.sources.contract import (
+    Place,
+    RawEpisode,
+    Reader,
+    declared_fps,
+    split_in_path,
+    stated_ends,
+    stated_rewards,
+)
 from videovq.prep.sources.minari_storage import Arrow, Hdf5, Storage
 from videovq.types import ActionSpec
 
@@ -61,7 +70,10 @@ class MinariReader(Reader):
         if len(taken) == 0 or count != len(taken) + 1:
             raise ValueError(f"{where}: {count} observations and {len(taken)} actions; one fewer, and some, are needed")
         values = taken[[*range(len(taken)), -1]].astype(np.float64).reshape(count, -1) - start
-        return RawEpisode(storage.frames, spec.tensor(values.tolist(), where), spec, declared_fps(self.declared, where))
+        rewards = stated_rewards([*storage.steps("rewards").tolist(), None], where)
+        ends = stated_ends(storage.steps("terminations"), where)
+        actions, fps = spec.tensor(values.tolist(), where), declared_fps(self.declared, where)
+        return RawEpisode(storage.frames, actions, spec, fps, rewards=rewards, ends=ends)
 
     def _pictures(self, path: Path, metadata: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
         """Name and shape of the pictures that were chosen."""

@@ -47,6 +47,14 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
+        """``rewards`` or ``terminations``, one for each action.
+
+        Raises:
+            ValueError: the file is broken.
+        """
+
+    @abstractmethod
     def count(self) -> int:
         """Number of observations."""
 
@@ -69,13 +77,18 @@ class Hdf5(Storage):
         path = folder / cls.FILE
         try:
             with _opened(path) as file:
-                return {int(name.removeprefix("episode_")): path for name in file if name.startswith("episode_")}
+                names = [str(name) for name in file]  # a damaged name is bytes
+            return {int(name.removeprefix("episode_")): path for name in names if name.startswith("episode_")}
         except ValueError:
             return {0: path}  # reading it says what is wrong
 
     def actions(self) -> Shaped[np.ndarray, "t ..."]:
         with _opened(self.path) as file:
             return np.asarray(file[f"episode_{self.number}/actions"])
+
+    def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
+        with _opened(self.path) as file:
+            return np.asarray(file[f"episode_{self.number}/{name}"])
 
     def count(self) -> int:
         with _opened(self.path) as file:
@@ -112,6 +125,9 @@ class Arrow(Storage):
     def actions(self) -> Shaped[np.ndarray, "t ..."]:
         return np.asarray(self._column("actions").to_pylist()[:-1])
 
+    def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
+        return np.asarray(self._column(name).to_pylist()[:-1])
+
     def count(self) -> int:
         return len(self._column("observations"))
 
@@ -143,5 +159,11 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, KeyError, RuntimeError, AttributeError) as error:
+    except (
+        OSError,
+        KeyError,
+        RuntimeError,
+        AttributeError,
+        MemoryError,
+    ) as error:  # a damaged shape can ask for any memory
         raise ValueError(f"{path}: cannot be read ({error})") from None

@@ -9,6 +9,11 @@ from typing import Any
 from videovq.prep.sources.contract import optional
 
 
+def column_names(path: Path) -> list[str]:
+    """Names of the columns of a file that can be read."""
+    return list(optional("pyarrow.parquet", "parquet").read_schema(path).names)
+
+
 def read_columns(path: Path, names: Sequence[str], rows: tuple[str, int] | None = None) -> list[list[Any]]:
     """The values of some columns.
 

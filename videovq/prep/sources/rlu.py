@@ -1,8 +1,8 @@
 """RL Unplugged's DeepMind Lab (Gulcehre et al. 2020, arXiv 2006.13888; 2021, arXiv 2103.09575): TFRecord files.
 
 ``TASK/RUN/tfrecord-00000-of-00500``, gzipped; each record is an episode. Names, shapes and actions are those of
-rl_unplugged/dmlab_r2d2.ipynb in google-deepmind/deepmind-research, the order of colours is that of
-tensorflow_datasets/rl_unplugged/dmlab_dataset.py in tensorflow/datasets.
+rl_unplugged/dmlab_r2d2.ipynb in google-deepmind/deepmind-research; the order of colours, what rewards belong to, and
+that episodes end by their time only, those of tensorflow_datasets/rl_unplugged/dmlab_dataset.py in tensorflow/datasets.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from videovq.prep.sources.contract import Place, RawEpisode, Reader, split_in_path
+from videovq.prep.sources.contract import Place, RawEpisode, Reader, split_in_path, stated_rewards
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.tfrecord import Feature, RecordFile, parse_example
 from videovq.types import ActionSpec
@@ -43,7 +43,7 @@ ACTIONS = (  # the numbers are pixels of turning a frame
     "forward+look_right_60",
     "fire",
 )
-PIXELS, TAKEN, LAST = "observations_pixels", "actions", "observations_action"
+PIXELS, TAKEN, LAST, REWARDS = "observations_pixels", "actions", "observations_action", "rewards"
 
 
 class RLUReader(Reader):
@@ -94,7 +94,9 @@ class RLUReader(Reader):
         if wrong.any():
             raise ValueError(f"{where}: {LAST} at {int(wrong.argmax()) + 1} is not the action taken before")
         colours = self.declared.colours or COLOURS
-        return RawEpisode(lambda: decoded(pixels, colours, where), actions, spec, self.declared.fps or FPS)
+        rewards = stated_rewards(example[REWARDS], where) if REWARDS in example else None
+        fps = self.declared.fps or FPS
+        return RawEpisode(lambda: decoded(pixels, colours, where), actions, spec, fps, rewards=rewards)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,9 +1,10 @@
 """Videos, actions beside them: ``NAME.mp4`` (.mkv, ...) and ``NAME.json``, .jsonl, .npz, .npy, .csv, .parquet.
 
 The JSON holds ``actions`` (one a frame; action t leads to frame t + 1) and, where known, ``action_spec`` or
-``action_legend`` (number -> name), ``fps``, ``level``, ``split`` and ``discontinuities``. The other kinds hold
-actions alone: ``.jsonl`` one a line (a value, or an object with the field ``actions_key``), ``.npz`` and ``.npy`` an
-array, ``.csv`` and ``.parquet`` one row a frame.
+``action_legend`` (number -> name), ``fps``, ``level``, ``split``, ``discontinuities``, ``rewards`` (one a frame) and
+``ends`` (every frame number with whose action the world ended). The other kinds hold actions, and perhaps rewards and
+ends: ``.jsonl`` one a line (a value, or an object with the field ``actions_key``), ``.npz`` and ``.npy`` an array,
+``.csv`` and ``.parquet`` one row a frame.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import Any
 
 from videovq.data.store import read_json
 from videovq.data.video import frame_rate, video_pieces
-from videovq.prep.sources.arrays import read_array
+from videovq.prep.sources.arrays import array_names, read_array
 from videovq.prep.sources.contract import (
     AFTER,
     BEFORE,
+    OUTCOME_KEYS,
     Place,
     RawEpisode,
     Reader,
@@ -27,6 +29,8 @@ from videovq.prep.sources.contract import (
     moved_back,
     split_in_path,
     stated_actions,
+    stated_ends,
+    stated_rewards,
 )
 from videovq.types import ActionSpec
 
@@ -38,7 +42,7 @@ class VideosReader(Reader):
 
     actions_at = "after"
     sidecars: tuple[str, ...] = (".json", ".jsonl", ".npz", ".npy", ".csv", ".parquet")
-    declarable: tuple[str, ...] = ("fps", "action_names", "action_sizes", "actions_at", "actions_key")
+    declarable: tuple[str, ...] = ("fps", "action_names", "action_sizes", "actions_at", "actions_key", *OUTCOME_KEYS)
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
@@ -88,8 +92,29 @@ class VideosReader(Reader):
             return self._read_json(video, sidecar)
         values = READ[sidecar.suffix](sidecar, self.declared.actions_key)
         actions, spec = stated_actions(values, self.declared, str(sidecar))
-        fps = self.declared.fps or frame_rate(video)
-        return RawEpisode(lambda: video_pieces(video), moved_back(actions) if self._before() else actions, spec, fps)
+        fps, before = self.declared.fps or frame_rate(video), self._before()
+        rewards = self._column(sidecar, self.declared.rewards_key, "rewards_key", ("reward", "rewards"))
+        ends = self._column(sidecar, self.declared.ends_key, "ends_key", ("terminated",))
+        return RawEpisode(
+            lambda: video_pieces(video),
+            moved_back(actions) if before else actions,
+            spec,
+            fps,
+            rewards=None if rewards is None else stated_rewards(rewards, str(sidecar), before),
+            ends=() if ends is None else stated_ends(ends, str(sidecar), before),
+        )
+
+    def _column(self, sidecar: Path, declared: str, setting: str, usual: tuple[str, ...]) -> list[Any] | None:
+        """The values that were declared, or those of a usual name; None: there are none.
+
+        Raises:
+            ValueError: what was declared is not there.
+        """
+        there = COLUMNS[sidecar.suffix](sidecar)
+        if declared and declared not in there:
+            raise ValueError(f"{sidecar}: no {declared!r}, only {', '.join(there)}; see declare.{setting}")
+        name = declared or next((name for name in usual if name in there), None)
+        return READ[sidecar.suffix](sidecar, name) if name else None
 
     def _read_json(self, video: Path, sidecar: Path) -> RawEpisode:
         value = _object(sidecar)
@@ -103,9 +128,16 @@ class VideosReader(Reader):
         fps = self.declared.fps or _field(sidecar, value, "fps", float)
         if fps <= 0:
             raise ValueError(f"{sidecar}: `fps` must be positive")
-        cuts = tuple(int(t) for t in _field(sidecar, value, "discontinuities", list, ()))
+        cuts, ends = (tuple(_field(sidecar, value, name, _numbers, ())) for name in ("discontinuities", "ends"))
+        rewards = value.get("rewards")
         return RawEpisode(
-            lambda: video_pieces(video), moved_back(actions) if self._before() else actions, spec, fps, cuts
+            lambda: video_pieces(video),
+            moved_back(actions) if self._before() else actions,
+            spec,
+            fps,
+            cuts,
+            None if rewards is None else stated_rewards(rewards, str(sidecar), self._before()),
+            ends,
         )
 
     def _before(self) -> bool:
@@ -136,8 +168,12 @@ def _field(path: Path, value: dict[str, Any], name: str, kind: Callable[[Any], A
         raise ValueError(f"{path}: needs `{name}`")
     try:
         return kind(found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{path}: `{name}` is {found!r}, which it cannot be") from None
+
+
+def _numbers(values: Any) -> list[int]:
+    return [int(value) for value in values]
 
 
 def json_lines(path: Path) -> Iterator[Any]:
@@ -170,7 +206,7 @@ def _read_table(path: Path, key: str) -> list[Any]:
     try:
         return [[float(row[at]) for at in columns] for row in rows]
     except (ValueError, IndexError):
-        raise ValueError(f"{path}: a row lacks an action, or it is not a number") from None
+        raise ValueError(f"{path}: a row lacks {' or '.join(map(repr, _names(key)))}, or it is not a number") from None
 
 
 def _read_parquet(path: Path, key: str) -> list[Any]:
@@ -178,6 +214,22 @@ def _read_parquet(path: Path, key: str) -> list[Any]:
 
     columns = read_columns(path, _names(key))
     return [list(row) if len(row) > 1 else row[0] for row in zip(*columns, strict=True)]
+
+
+def _line_fields(path: Path) -> list[str]:
+    first = next(json_lines(path), None)
+    return list(first) if isinstance(first, dict) else []
+
+
+def _table_columns(path: Path) -> list[str]:
+    with path.open(newline="") as file:
+        return next(csv.reader(file))
+
+
+def _parquet_columns(path: Path) -> list[str]:
+    from videovq.prep.sources.parquet import column_names
+
+    return column_names(path)
 
 
 def _names(key: str) -> list[str]:
@@ -196,4 +248,12 @@ READ: dict[str, Callable[[Path, str], Any]] = {
     ".npy": lambda path, key: read_array(path, key).tolist(),
     ".csv": _read_table,
     ".parquet": _read_parquet,
+}
+
+COLUMNS: dict[str, Callable[[Path], list[str]]] = {
+    ".jsonl": _line_fields,
+    ".npz": lambda path: sorted(array_names(path)),
+    ".npy": lambda path: [],
+    ".csv": _table_columns,
+    ".parquet": _parquet_columns,
 }

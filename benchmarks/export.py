@@ -1,0 +1,75 @@
+"""Speed of an exported world against the networks themselves, and whether both draw the same.
+
+    videovq export --pretrained NAME --out EXPORTS
+    python benchmarks/export.py EXPORTS NAME [FRAMES]
+
+One walk from the example that ships with the model: 6 context frames, then FRAMES (30) frames with random actions;
+noise and temperature are alike. A frame is an action in and a picture out; the first five are not timed.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from videovq.config import ModelChoice
+from videovq.export.graphs import STATE
+from videovq.models.sampling import gumbel
+from videovq.rollout.contexts import contexts
+from videovq.rollout.engine import Session, decode_codes, place
+from videovq.rollout.pair import load_pair
+from videovq.types import Sampling
+
+folder, name = Path(sys.argv[1]), sys.argv[2]
+FRAMES = int(sys.argv[3]) if len(sys.argv) > 3 else 30
+TEMPERATURE, SEED, COLD = 0.3, 0, 5
+pair = load_pair(ModelChoice(pretrained=name))
+clip = contexts("", name, pair, 6, 1)[0]
+actions = torch.randint(pair.predictor.action_spec.sizes[0], (FRAMES, 1), generator=torch.Generator().manual_seed(SEED))
+
+
+def eager() -> tuple[list, list, list[float]]:
+    vqvae, network = pair.vqvae.network, pair.predictor.network
+    place(vqvae, network, "cpu", "32-true")
+    with torch.inference_mode():
+        context = vqvae.encode(clip.frames.permute(0, 3, 1, 2).float() / 255 - 0.5)[None]
+    session = Session(network, context, clip.actions[None], Sampling(TEMPERATURE), [SEED])
+    codes, frames, seconds = [], [], []
+    for action in actions:
+        start = time.perf_counter()
+        drawn = session.step(action[None])
+        frames.append(decode_codes(vqvae, drawn[:, None])[0, 0].numpy())
+        seconds.append(time.perf_counter() - start)
+        codes.append(drawn[0].numpy())
+    return codes, frames, seconds
+
+
+def exported() -> tuple[list, list, list[float]]:
+    watch, step = (onnxruntime.InferenceSession(str(folder / f"{graph}.onnx")) for graph in ("watch", "step"))
+    begin = dict(np.load(folder / "start.npz"))
+    state = [begin[key] for key in STATE]
+    for frame, led in zip(clip.frames.numpy(), [begin["action"], *clip.actions[:, None].numpy()], strict=True):
+        inputs = {**dict(zip(STATE, state, strict=True)), "action": led, "frame": frame[None]}
+        _, *state = watch.run(None, inputs)
+    network, generator = pair.predictor.network, torch.Generator().manual_seed(SEED)
+    codes, frames, seconds = [], [], []
+    for action in actions:
+        start = time.perf_counter()
+        noise = gumbel((1, *network.grid, len(network.codebook)), generator).numpy()
+        told = {"action": action[None].numpy(), "noise": noise, "temperature": np.array([TEMPERATURE], np.float32)}
+        drawn, frame, *state = step.run(None, {**dict(zip(STATE, state, strict=True)), **told})
+        seconds.append(time.perf_counter() - start)
+        codes.append(drawn[0])
+        frames.append(frame[0])
+    return codes, frames, seconds
+
+
+(a, pictures, slow), (b, others, fast) = eager(), exported()
+apart = max(int(np.abs(x.astype(int) - y.astype(int)).max()) for x, y in zip(pictures, others, strict=True))
+differ = sum(int((x != y).sum()) for x, y in zip(a, b, strict=True))
+print(f"{FRAMES} frames: {differ} of {FRAMES * a[0].size} codes differ, pictures by {apart}/255 at most")
+for what, seconds in (("PyTorch", slow), ("onnxruntime", fast)):
+    print(f"{what:<12} {1 / np.median(seconds[COLD:]):5.1f} frames/s at batch 1")

@@ -1,0 +1,52 @@
+"""Walk through an exported world with NumPy, Pillow and onnxruntime: neither videovq nor PyTorch.
+
+    python docs/examples/exported.py EXPORTS PICTURE ACTION [ACTION ...]
+
+EXPORTS is the folder that `videovq export` wrote, PICTURE a picture to begin with, each ACTION a name or a number.
+Writes walk.gif.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+TEMPERATURE = 0.3
+folder, picture, *actions = sys.argv[1:]
+world = json.loads((Path(folder) / "world.json").read_text())
+names = world["actions"].get("names", [])
+watch, step = (onnxruntime.InferenceSession(str(Path(folder) / f"{name}.onnx")) for name in ("watch", "step"))
+results = {graph: [output.name for output in graph.get_outputs()] for graph in (watch, step)}
+
+
+def run(graph, state, **inputs):
+    """The outputs, and the state for the next run."""
+    outputs = dict(zip(results[graph], graph.run(None, {**state, **inputs}), strict=True))
+    return outputs, {name: outputs[f"next_{name}"] for name in world["state"]}
+
+
+start = dict(np.load(Path(folder) / "start.npz"))
+state = {name: start[name] for name in world["state"]}
+_, height, width, _ = world["graphs"]["watch"]["inputs"]["frame"]["shape"]
+frames = [np.asarray(Image.open(picture).convert("RGB").resize((width, height), Image.Resampling.BOX))]
+_, state = run(watch, state, action=start["action"], frame=frames[0][None])
+
+random = np.random.default_rng(0)
+for action in actions:
+    number = names.index(action) if action in names else int(action)
+    uniform = random.uniform(np.finfo(np.float32).tiny, 1, world["graphs"]["step"]["inputs"]["noise"]["shape"])
+    outputs, state = run(
+        step,
+        state,
+        action=np.array([[number]], start["action"].dtype),
+        noise=-np.log(-np.log(uniform)).astype(np.float32),
+        temperature=np.array([TEMPERATURE], np.float32),
+    )
+    frames.append(outputs["frame"][0])
+
+pictures = [Image.fromarray(frame).resize((3 * width, 3 * height), Image.Resampling.NEAREST) for frame in frames]
+pictures[0].save("walk.gif", save_all=True, append_images=pictures[1:], duration=1000 / world["fps"], loop=0)
+print(f"walk.gif: {len(frames)} frames")
