@@ -37,7 +37,7 @@ class FramePrior(nn.Module):
         super().__init__()
         self.grid, self.any_level = grid, levels
         self.register_buffer("codebook", codebook.detach().float().clone())
-        self.codes = CodeEmbedding(*codebook.shape, config.embedding)
+        self.codes = CodeEmbedding(len(codebook), codebook.shape[1], config.embedding)
         self.level = nn.Embedding(levels + 1, config.width)
         self.place = nn.Parameter(torch.randn(config.width, *grid) * 0.02)
         self.decoder = build_pixelcnn(config, grid, codebook)

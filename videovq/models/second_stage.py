@@ -94,7 +94,7 @@ class SecondStage(nn.Module):
         self.small = (grid[0] // STRIDE, grid[1] // STRIDE)
         places = self.small[0] * self.small[1]
         self.register_buffer("codebook", codebook.detach().float().clone())
-        self.codes = CodeEmbedding(*codebook.shape, config.decoder.embedding)
+        self.codes = CodeEmbedding(len(codebook), codebook.shape[1], config.decoder.embedding)
         self.encoder = nn.Sequential(
             nn.Conv2d(config.decoder.embedding, width, STRIDE, stride=STRIDE),
             nn.ReLU(True),
