@@ -9,7 +9,7 @@ BIN := .venv/bin
 .PHONY: test lint demo docs clean
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .

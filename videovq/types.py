@@ -146,9 +146,9 @@ class Outcomes:
         weights: how much each counts; 0 where its reward is not known.
     """
 
-    rewards: Float[Tensor, "*b t"]
-    ends: Bool[Tensor, "*b t"]
-    weights: Float[Tensor, "*b t"]
+    rewards: Float[Tensor, "... t"]
+    ends: Bool[Tensor, "... t"]
+    weights: Float[Tensor, "... t"]
 
     def to(self, *args: Any, **kwargs: Any) -> Outcomes:
         return Outcomes(*(z.to(*args, **kwargs) for z in (self.rewards, self.ends, self.weights)))
@@ -329,5 +329,5 @@ class OutcomeOutput:
         ends: probability that the world ends with it.
     """
 
-    rewards: Float[Tensor, "*b"]
-    ends: Float[Tensor, "*b"]
+    rewards: Float[Tensor, "..."]
+    ends: Float[Tensor, "..."]

@@ -1,3 +1,4 @@
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def test_lpips_without_weights_says_where_they_belong(tmp_path: Path, monkeypatc
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there: no network
+    monkeypatch.setattr(urllib.request, "_opener", None)  # it remembers proxies, for later tests too
     with pytest.raises(ValueError, match=f"{tmp_path}/hub/checkpoints") as caught:
         load_lpips("squeeze", "loss.lpips")
     assert "leave loss.lpips out" in str(caught.value)
