@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,9 @@ ROOT = Path(__file__).parents[1]
 
 def command_of(path: Path) -> type:
     """configs/train_vqvae*.yaml belongs to `train vqvae`, and so on."""
-    found = [c.config for name, c in COMMANDS.items() if path.stem.startswith(name.replace(" ", "_"))]
+    found = [name for name in COMMANDS if path.stem.startswith(re.sub("[ -]", "_", name))]
     assert found, f"{path} belongs to no command"
-    return found[0]
+    return COMMANDS[max(found, key=len)].config
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("configs/**/*.yaml")), ids=lambda p: p.relative_to(ROOT).as_posix())
