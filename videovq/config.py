@@ -618,7 +618,7 @@ class SoundConfig:
     """D, the width of a code's vector."""
     context: int = 64
     """Channels of what the decoder is told of a code and its neighbours."""
-    quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(start_after=100))
+    quantizer: QuantizerConfig = field(default_factory=EMAConfig)
     """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
     decoder: DilatedConfig = field(default_factory=lambda: DilatedConfig(hidden_part=0.5))
     """The decoder, which draws one sample after the other."""

@@ -25,7 +25,7 @@ from videovq.parsing import to_plain
 from videovq.pictures import drawn, new_figure, write_png
 from videovq.progress import progress
 from videovq.types import Sampling
-from videovq.waves import HOP, LEVELS, log_spectral_distance, power, spectral_convergence, to_levels, to_wave
+from videovq.waves import HOP, LEVELS, WINDOW, log_spectral_distance, power, spectral_convergence, to_levels, to_wave
 
 PIECE = 16384  # samples, and codes, whose bits are computed at once; what lies before a piece is not known
 
@@ -57,8 +57,12 @@ def evaluate(config: EvaluateSoundConfig) -> dict[str, Any]:
     held = recordings(trained, source, config.split)
     train = [] if config.split == "all" else recordings(trained, source, "train")
     length = int(config.seconds * trained.rate) // STRIDE * STRIDE
-    if not 0 < length <= min(len(one.levels) for one in held):
-        raise ValueError("seconds: must be above 0, and no longer than the shortest recording")
+    shortest = min(len(one.levels) for one in held)
+    if not WINDOW <= length <= shortest:
+        raise ValueError(
+            f"seconds: must be within {WINDOW / trained.rate:.3g} and {shortest / trained.rate:.3g},"
+            " which is as long as the shortest recording"
+        )
     usage = torch.cat([one.codes for one in held]).bincount(minlength=trained.network.quantizer.codebook_size).float()
     metrics: dict[str, Any] = {
         "videovq": __version__,
@@ -145,8 +149,9 @@ def spectra(originals: Float[Tensor, "b t"], rebuilt: Float[Tensor, "b t"]) -> d
         "reconstruction": (originals, rebuilt),
         "reconstruction, from mu-law": (copies, rebuilt),
         "mu-law copy": (originals, copies),
-        "another's reconstruction": (originals, rebuilt.roll(1, 0)),
     }
+    if len(originals) > 1:
+        pairs["another's reconstruction"] = (originals, rebuilt.roll(1, 0))
     measures = {"log_spectral_distance_db": log_spectral_distance, "spectral_convergence": spectral_convergence}
     return {
         name: {what: mean([measure(a, b) for a, b in zip(*pair, strict=True)]) for what, measure in measures.items()}
