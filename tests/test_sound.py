@@ -53,7 +53,7 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train_config(tones: Path, run: Path, steps: int = 200) -> TrainSoundConfig:
+def train_config(tones: Path, run: Path, steps: int = 150) -> TrainSoundConfig:
     return TrainSoundConfig(
         source=str(tones),
         run=str(run),
@@ -62,7 +62,7 @@ def train_config(tones: Path, run: Path, steps: int = 200) -> TrainSoundConfig:
         model=SMALL,
         optimizer=OptimizerConfig(learning_rate=5e-3, warmup_steps=5),
         training=TrainingConfig(
-            steps=steps, batch_size=8, validate_every=100, checkpoint_every=20, precision="32-true", accelerator="cpu"
+            steps=steps, batch_size=4, validate_every=100, checkpoint_every=10, precision="32-true", accelerator="cpu"
         ),
     )
 
@@ -163,20 +163,20 @@ def test_another_vqvaes_prior_is_refused(tones: Path, sound_run: Path, prior_run
 def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound.train(train_config(tones, tmp_path / "whole", steps=60))
+    sound.train(train_config(tones, tmp_path / "whole", steps=40))
     step = sound.SoundModule.training_step
 
     def stop(module: Any, batch: Any, batch_idx: int) -> Any:
-        if module.global_step == 47:
+        if module.global_step == 35:
             raise RuntimeError("the power is gone")
         return step(module, batch, batch_idx)
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power"):
         patch.setattr(sound.SoundModule, "training_step", stop)
-        sound.train(train_config(tones, tmp_path / "stopped", steps=60))
+        sound.train(train_config(tones, tmp_path / "stopped", steps=40))
     assert not (tmp_path / "stopped" / "model.safetensors").exists()
-    sound.train(train_config(tones, tmp_path / "stopped", steps=60))
-    assert (tmp_path / "stopped" / "logs" / "from-0000040").is_dir()
+    sound.train(train_config(tones, tmp_path / "stopped", steps=40))
+    assert (tmp_path / "stopped" / "logs" / "from-0000030").is_dir()
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped")]
     assert weights[0] == weights[1]
 

@@ -77,6 +77,7 @@ def test_draws_are_those_of_a_whole_pass_for_every_symbol() -> None:
     assert len(drawn.unique()) > 3
 
 
+@torch.no_grad()
 def test_the_density_sums_to_one() -> None:
     made = network(symbols=3)
     every = torch.tensor(list(itertools.product(range(3), repeat=STRIDE)))

@@ -135,7 +135,7 @@ def simple_bits(held: list[Int64[Tensor, "_"]], train: list[Int64[Tensor, "_"]],
     """Mean bits per symbol of models that count; without a training split only that of a uniform guess."""
     bits = {"uniform": math.log2(size)}
     if train:
-        seen, asked = torch.cat(train)[None, None], torch.cat(held)[None, None]
+        seen, asked = torch.cat(train)[None], torch.cat(held)[None]
         bits = {"Markov": markov_bits(seen, asked, size), "unigram": unigram_bits(seen, asked, size)} | bits
     return bits
 
