@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from matplotlib import colormaps
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from videovq import __version__
 from videovq.checkpoints import TrainedSound, load_sound, load_sound_prior
@@ -25,7 +27,7 @@ from videovq.parsing import to_plain
 from videovq.pictures import drawn, new_figure, write_png
 from videovq.progress import progress
 from videovq.types import Sampling
-from videovq.waves import HOP, LEVELS, WINDOW, log_spectral_distance, power, spectral_convergence, to_levels, to_wave
+from videovq.waves import LEVELS, WINDOW, log_spectral_distance, power, spectral_convergence, to_levels, to_wave
 
 PIECE = 16384  # samples, and codes, whose bits are computed at once; what lies before a piece is not known
 
@@ -165,17 +167,27 @@ def mean(values: list[float]) -> float:
 
 
 def spectrograms(sounds: dict[str, Float[Tensor, "_ t"]], rate: int) -> np.ndarray:
-    """The first three sounds of each kind, loudness over time and frequency, a row for each kind; uint8 ``h w c``."""
+    """The first three sounds of each kind, loudness over time and frequency, a row for each kind, uint8 ``h w c``.
+
+    Black is 50 dB below the loudest of each.
+    """
     columns = min(3, *(len(waves) for waves in sounds.values()))
-    figure = new_figure(3.4 * columns, 1.7 * len(sounds))
+    figure = new_figure(3 * columns, 1.6 * len(sounds))
     axes = figure.subplots(len(sounds), columns, squeeze=False, sharex=True, sharey=True)
     for row, (name, waves) in zip(axes, sounds.items(), strict=True):
         row[0].set_ylabel(f"{name}\nkHz")
         for axis, wave in zip(row, waves, strict=False):
-            seen = power(wave)
+            seen = avg_pool2d(power(wave)[None], 2)[0]
             decibel = 10 * (seen / seen.max()).clamp(min=1e-6).log10()
-            extent = (0, decibel.shape[1] * HOP / rate, 0, rate / 2000)
-            axis.imshow(decibel.numpy(), origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=-60)
+            axis.imshow(
+                decibel.numpy(),
+                cmap=colormaps["magma"].resampled(16),
+                vmin=-50,
+                origin="lower",
+                aspect="auto",
+                interpolation="nearest",
+                extent=(0, len(wave) / rate, 0, rate / 2000),
+            )
     for axis in axes[-1]:
         axis.set_xlabel("s")
     return drawn(figure)
