@@ -17,14 +17,18 @@ from videovq.config import (
     TrainPredictorConfig,
     TrainPriorConfig,
     TrainSecondStageConfig,
+    TrainSoundConfig,
+    TrainSoundPriorConfig,
     TrainVQVAEConfig,
     VQVAEConfig,
 )
 from videovq.data.store import write_tensors
 from videovq.models.build import build_predictor
+from videovq.models.dilated import DilatedNetwork
 from videovq.models.frame_prior import FramePrior
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.second_stage import SecondStage
+from videovq.models.sound import SoundVQVAE
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config, to_plain
 from videovq.types import ActionSpec
@@ -216,6 +220,56 @@ def load_second_stage(run: str | Path) -> TrainedSecondStage:
     network = SecondStage(config.model, tuple(facts["grid"]), load_file(folder / WEIGHTS)["codebook"])
     _load(folder, network)
     return TrainedSecondStage(network, facts["vqvae"])
+
+
+@dataclass(frozen=True)
+class TrainedSound:
+    """A VQ-VAE of sound from its run.
+
+    Attributes:
+        rate: samples a second.
+        fingerprint: sha256 of its architecture and weights.
+        folder: fingerprint of the folder it was trained on.
+    """
+
+    network: SoundVQVAE
+    rate: int
+    fingerprint: str
+    folder: str
+
+
+def load_sound(run: str | Path) -> TrainedSound:
+    """Rebuild a VQ-VAE of sound from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "sound")
+    config = read_config(TrainSoundConfig, folder / "config.yaml")
+    network = SoundVQVAE(config.model)
+    facts = _load(folder, network)
+    return TrainedSound(network, config.rate, fingerprint(config.model, network), facts["folder"])
+
+
+@dataclass(frozen=True)
+class TrainedSoundPrior:
+    """A prior of sound from its run; ``sound``: fingerprint of the VQ-VAE whose codes it models."""
+
+    network: DilatedNetwork
+    sound: str
+
+
+def load_sound_prior(run: str | Path) -> TrainedSoundPrior:
+    """Rebuild a prior of sound from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "sound-prior")
+    facts, config = _facts(folder), read_config(TrainSoundPriorConfig, folder / "config.yaml")
+    network = DilatedNetwork(config.model, facts["codes"])
+    _load(folder, network)
+    return TrainedSoundPrior(network, facts["sound"])
 
 
 def fingerprint(config: Any, network: nn.Module) -> str:

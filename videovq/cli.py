@@ -40,6 +40,15 @@ COMMANDS = {
     "train second-stage": Command(
         "videovq.training.second_stage", "train", config.TrainSecondStageConfig, "CodeStore -> three codes a frame"
     ),
+    "make syllables": Command(
+        "videovq.prep.syllables", "make", config.MakeSyllablesConfig, "speech-like sound to learn from, made by rule"
+    ),
+    "train sound": Command(
+        "videovq.training.sound", "train", config.TrainSoundConfig, "wav files or videos -> VQ-VAE run of their sound"
+    ),
+    "train sound-prior": Command(
+        "videovq.training.sound_prior", "train", config.TrainSoundPriorConfig, "the same + that run -> a prior of codes"
+    ),
     "rollout": Command(
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
@@ -59,6 +68,9 @@ COMMANDS = {
     ),
     "evaluate prior": Command(
         "videovq.evaluation.prior", "evaluate", config.EvaluatePriorConfig, "bits of single frames, and drawn ones"
+    ),
+    "evaluate sound": Command(
+        "videovq.evaluation.sound", "evaluate", config.EvaluateSoundConfig, "bits, spectra, wav files of sound"
     ),
     "evaluate": Command(
         "videovq.evaluation.evaluate", "evaluate", config.EvaluateConfig, "bits, quality by horizon, controls: a report"

@@ -577,6 +577,99 @@ class TrainPriorConfig:
     used."""
 
 
+# ---------------------------------------------------------------- sound
+
+
+@dataclass(frozen=True)
+class MakeSyllablesConfig:
+    """Make speech-like sound to learn from: made-up speakers say made-up words."""
+
+    out: str = "sounds"
+    """Folder that receives ``speaker_0_0000.wav`` and so on. Files already there are kept."""
+    files: int = 200
+    """Number of files."""
+    seconds: float = 6.0
+    """Length of a file."""
+    speakers: int = 8
+    """Number of speakers, who differ in pitch and in the length of their throat."""
+    rate: int = 8000
+    """Samples a second."""
+    seed: int = 0
+    """Seed of speakers and words."""
+
+
+@dataclass(frozen=True)
+class DilatedConfig:
+    """Dilated, gated, causal convolutions of two taps (WaveNet, arXiv 1609.03499)."""
+
+    width: int = 64
+    """Channels."""
+    skip: int = 128
+    """Channels of what every layer adds to the output."""
+    layers: int = 10
+    """Number of layers."""
+    cycle: int = 10
+    """Dilations are 1, 2, 4 ... over that many layers, then 1 again: ten reach 1,024 symbols back."""
+    hidden_part: float = 0.0
+    """Largest part of the earlier symbols that training hides; each sequence draws its own."""
+
+
+@dataclass(frozen=True)
+class SoundConfig:
+    """The VQ-VAE of raw sound of van den Oord et al. 2017, section 4.3: 64 samples a code."""
+
+    hidden: int = 64
+    """Channels of the encoder's six convolutions."""
+    code_dim: int = 64
+    """D, the width of a code's vector."""
+    context: int = 64
+    """Channels of what the decoder is told of a code and its neighbours."""
+    quantizer: QuantizerConfig = field(default_factory=EMAConfig)
+    """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
+    decoder: DilatedConfig = field(default_factory=lambda: DilatedConfig(hidden_part=0.5))
+    """The decoder, which draws one sample after the other."""
+
+
+@dataclass(frozen=True)
+class TrainSoundConfig:
+    """Train a VQ-VAE on the sound of a folder of wav files or videos."""
+
+    source: str = "sounds"
+    """Folder searched, with its subfolders, for sound and video files."""
+    run: str = "runs/sound"
+    """Run folder; an interrupted run continues there."""
+    rate: int = 8000
+    """Samples a second that sound is resampled to."""
+    window: int = 2048
+    """Samples in a training window; a multiple of 64."""
+    model: SoundConfig = field(default_factory=SoundConfig)
+    """The network."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=8))
+    """Length, batch, precision, logging."""
+
+
+@dataclass(frozen=True)
+class TrainSoundPriorConfig:
+    """Train a prior over the codes of a VQ-VAE of sound, on the sound it was trained on."""
+
+    source: str = "sounds"
+    """Folder of the VQ-VAE's sound and video files."""
+    sound: str = "runs/sound"
+    """Run folder of the VQ-VAE."""
+    run: str = "runs/sound_prior"
+    """Run folder; an interrupted run continues there."""
+    window: int = 256
+    """Codes in a training window."""
+    model: DilatedConfig = field(default_factory=lambda: DilatedConfig(width=96, layers=8, cycle=8, hidden_part=0.3))
+    """The network."""
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=1000, batch_size=16))
+    """Length, batch, precision, logging."""
+
+
 # ---------------------------------------------------------------- rollout
 
 
@@ -746,6 +839,28 @@ class EvaluatePriorConfig(SamplingChoice):
     """How strongly the level acts; 1: as the prior learnt it."""
     out: str = "reports/prior"
     """Folder of ``metrics.json`` and ``samples.png``."""
+
+
+@dataclass(frozen=True)
+class EvaluateSoundConfig(SamplingChoice):
+    """Measure a VQ-VAE of sound and its prior: metrics.json, wav files, and spectrograms."""
+
+    source: str = "sounds"
+    """Folder of sound and video files."""
+    split: Literal["train", "val", "test", "all"] = "test"
+    """Split to measure on; ``all`` takes any folder, the others that of the training."""
+    sound: str = "runs/sound"
+    """Run folder of the VQ-VAE."""
+    prior: str = "runs/sound_prior"
+    """Run folder of the prior of its codes; empty: draw nothing new."""
+    shown: int = 6
+    """Recordings that are reconstructed."""
+    samples: int = 4
+    """Sounds that are drawn by the prior."""
+    seconds: float = 2.0
+    """Length of reconstructions and drawn sounds."""
+    out: str = "reports/sound"
+    """Folder of ``metrics.json``, ``spectrograms.png`` and the wav files."""
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,16 @@ class CodeBatch:
 
 
 @dataclass(frozen=True)
+class SymbolBatch:
+    """Windows of consecutive symbols: levels or codes of sound."""
+
+    symbols: Int64[Tensor, "b t"]
+
+    def to(self, *args: Any, **kwargs: Any) -> SymbolBatch:
+        return SymbolBatch(self.symbols.to(*args, **kwargs))
+
+
+@dataclass(frozen=True)
 class Sampling:
     """How codes are drawn from their scores.
 

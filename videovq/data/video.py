@@ -1,4 +1,4 @@
-"""Reading and writing video: the only module that imports PyAV."""
+"""Reading and writing video: the only module, beside sound.py, that imports PyAV."""
 
 from __future__ import annotations
 

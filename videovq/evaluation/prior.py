@@ -84,13 +84,13 @@ def prior_bits(trained: TrainedPrior, store: CodeStore, split: str, stride: int 
     return {name: total / count for name, total in totals.items()}
 
 
-def unigram_bits(train: Int64[Tensor, "n y x"], held: Int64[Tensor, "m y x"], size: int) -> float:
+def unigram_bits(train: Int64[Tensor, "n ..."], held: Int64[Tensor, "m ..."], size: int) -> float:
     """Bits per code where each is drawn alone, as often as in training (one added to every count)."""
     counts = train.flatten().bincount(minlength=size).double() + 1
     return float(-(counts / counts.sum()).log2()[held].mean())
 
 
-def markov_bits(train: Int64[Tensor, "n y x"], held: Int64[Tensor, "m y x"], size: int) -> float:
+def markov_bits(train: Int64[Tensor, "n ..."], held: Int64[Tensor, "m ..."], size: int) -> float:
     """Bits per code given the one before it in the raster, by counts that fall back on the unigram's.
 
     The fallback weighs as many observations as there were different codes after the same code (Witten and Bell 1991).

@@ -1,0 +1,75 @@
+"""``videovq train sound-prior``: a folder of sound + the VQ-VAE run of it -> run of a prior over its codes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from videovq.checkpoints import load_sound, save_weights
+from videovq.config import TrainSoundPriorConfig
+from videovq.data.modules import SymbolData
+from videovq.data.sound import SoundFolder
+from videovq.models.dilated import DilatedNetwork
+from videovq.models.sound import codes_of
+from videovq.training import run
+from videovq.training.callbacks import Curves
+from videovq.training.sound import check
+from videovq.types import SymbolBatch
+
+PANELS = (("bits_per_code", "bits per code", False),)
+
+
+class SoundPriorModule(L.LightningModule):
+    """The training and validation step of a prior of sound."""
+
+    what = "train sound-prior"
+
+    def __init__(self, network: DilatedNetwork, config: TrainSoundPriorConfig) -> None:
+        super().__init__()
+        self.network, self.config = network, config
+
+    def training_step(self, batch: SymbolBatch, batch_idx: int) -> Tensor:
+        nll = self.network(batch.symbols).mean()
+        self.log("train/bits_per_code", nll.detach() / math.log(2))
+        return nll
+
+    def validation_step(self, batch: SymbolBatch, batch_idx: int) -> None:
+        bits = self.network(batch.symbols).mean() / math.log(2)
+        self.log("val/bits_per_code", bits, batch_size=len(batch.symbols), sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
+
+
+def train(config: TrainSoundPriorConfig) -> None:
+    """Train a prior of sound, or go on with an interrupted training.
+
+    Raises:
+        ValueError: the VQ-VAE was trained on another folder, or ``config.run`` holds another training.
+    """
+    check(config.model, "model")
+    if config.window < 2:
+        raise ValueError("window: must be at least 2 codes")
+    trained, source, training = load_sound(config.sound), SoundFolder(config.source), config.training
+    if source.fingerprint != trained.folder:
+        raise ValueError(f"source: {config.source} holds other files than {config.sound} was trained on")
+    codes = {
+        split: [codes_of(trained.network, levels.long()) for levels in source.levels(split, trained.rate)]
+        for split in ("train", "val")
+    }
+    data = SymbolData(codes, config.window, training.batch_size, training.steps, training.seed)
+    torch.manual_seed(training.seed)
+    size = trained.network.quantizer.codebook_size
+    network = DilatedNetwork(config.model, size)
+    folder = Path(config.run)
+    if not run.claim(folder, config):
+        return
+    module = SoundPriorModule(network, config)
+    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
+    if weights:
+        save_weights(folder, weights, {"codes": size, "sound": trained.fingerprint})
