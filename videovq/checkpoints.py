@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from videovq.config import (
+    TrainDensityConfig,
     TrainPredictorConfig,
     TrainPriorConfig,
     TrainSecondStageConfig,
@@ -21,6 +22,8 @@ from videovq.config import (
 )
 from videovq.data.store import write_tensors
 from videovq.models.build import build_predictor
+from videovq.models.densities.build import build_density
+from videovq.models.densities.contract import Density
 from videovq.models.frame_prior import FramePrior
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.second_stage import SecondStage
@@ -214,6 +217,27 @@ def load_second_stage(run: str | Path) -> TrainedSecondStage:
     network = SecondStage(config.model, tuple(facts["grid"]), load_file(folder / WEIGHTS)["codebook"])
     _load(folder, network)
     return TrainedSecondStage(network, facts["vqvae"])
+
+
+@dataclass(frozen=True)
+class TrainedDensity:
+    """An autoencoder with a likelihood from its run; ``frame_size``: height and width of its frames, in pixels."""
+
+    network: Density
+    frame_size: tuple[int, int]
+
+
+def load_density(run: str | Path) -> TrainedDensity:
+    """Rebuild an autoencoder with a likelihood from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "density")
+    config, frame_size = read_config(TrainDensityConfig, folder / "config.yaml"), tuple(_facts(folder)["frame_size"])
+    network = build_density(config.model, frame_size)
+    _load(folder, network)
+    return TrainedDensity(network, frame_size)
 
 
 def fingerprint(config: Any, network: nn.Module) -> str:

@@ -40,6 +40,9 @@ COMMANDS = {
     "train second-stage": Command(
         "videovq.training.second_stage", "train", config.TrainSecondStageConfig, "CodeStore -> three codes a frame"
     ),
+    "train density": Command(
+        "videovq.training.density", "train", config.TrainDensityConfig, "EpisodeStore -> VAE, VIMCO or VQ-VAE run"
+    ),
     "rollout": Command(
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
@@ -55,6 +58,12 @@ COMMANDS = {
         "evaluate",
         config.EvaluateSecondStageConfig,
         "are its codes used, and what becomes of frames",
+    ),
+    "evaluate density": Command(
+        "videovq.evaluation.density",
+        "evaluate",
+        config.EvaluateDensityConfig,
+        "VAE, VIMCO, VQ-VAE in bits per dimension",
     ),
     "evaluate prior": Command(
         "videovq.evaluation.prior", "evaluate", config.EvaluatePriorConfig, "bits of single frames, and drawn ones"

@@ -33,9 +33,11 @@ def encoder(hidden: int, residual_hidden: int, residual_blocks: int, downsamplin
     return nn.Sequential(*layers)
 
 
-def decoder(hidden: int, residual_hidden: int, residual_blocks: int, downsamplings: int, code_dim: int) -> nn.Module:
-    """Vectors ``b d y x`` -> pixels ``b 3 h w``, about -0.5..0.5."""
-    widths = [*(hidden if i == 0 else hidden // 2 for i in range(downsamplings)), 3]
+def decoder(
+    hidden: int, residual_hidden: int, residual_blocks: int, downsamplings: int, code_dim: int, channels: int = 3
+) -> nn.Module:
+    """Vectors ``b d y x`` -> pixels ``b 3 h w``, about -0.5..0.5; or as many other ``channels``."""
+    widths = [*(hidden if i == 0 else hidden // 2 for i in range(downsamplings)), channels]
     layers: list[nn.Module] = [nn.Conv2d(code_dim, hidden, 3, padding=1)]
     layers += [ResidualBlock(hidden, residual_hidden) for _ in range(residual_blocks)]
     for before, after in pairwise(widths):
