@@ -610,7 +610,7 @@ class QuantizedVAEConfig(DensityConfig):
 
     quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(restart_below=0.3))
     """How each vector becomes a code; all latents share the codebook."""
-    prior: FramePriorConfig = field(default_factory=lambda: FramePriorConfig(width=64, embedding=32, decoder_layers=6))
+    prior: FramePriorConfig = field(default_factory=lambda: FramePriorConfig(width=48, embedding=32, decoder_layers=4))
     """The PixelCNN that learns p(codes) beside."""
 
 

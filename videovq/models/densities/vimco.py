@@ -50,16 +50,26 @@ class VIMCO(Density):
         self.vectors = nn.Parameter(torch.randn(config.codebook_size, config.code_dim))
 
     def forward(self, frames: UInt8[Tensor, "b h w c"]) -> DensityOutput:
-        """The bound with :attr:`samples` samples."""
+        """The bound with :attr:`samples` samples.
+
+        The decoder's gradient is the samples' mean, weighted by their shares of the bound. It is taken from one sample
+        drawn by these shares: the same on average, and the backward pass of one decoding in place of all.
+        """
         log_chances = self._posterior(frames)
-        log_weights, log_posterior = self._weigh(frames, log_chances, self.samples)
-        bound, surrogate = vimco(log_weights, log_posterior)
+        codes, log_posterior = self._draw(log_chances, self.samples)
+        with torch.no_grad():
+            log_joint = self._log_joint(frames, codes)
+        bound, surrogate = vimco(log_joint - log_posterior, log_posterior)
+        shares = (log_joint - log_posterior.detach()).softmax(dim=0)
+        one = codes[torch.multinomial(shares.T, 1)[:, 0], torch.arange(len(frames), device=codes.device)]
+        surrogate = surrogate + self._log_joint(frames, one[None])[0]
         uniform = math.log(self.size)
         rate = (log_chances.exp() * (log_chances + uniform)).sum(dim=(1, 2, 3, 4))
         return DensityOutput(bound, rate, -surrogate.mean() / self.dims)
 
     def log_weights(self, frames: UInt8[Tensor, "b h w c"], samples: int) -> Float[Tensor, "s b"]:
-        return self._weigh(frames, self._posterior(frames), samples)[0]
+        codes, log_posterior = self._draw(self._posterior(frames), samples)
+        return self._log_joint(frames, codes) - log_posterior
 
     def encode(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b d y x"]:
         return self._look_up(self._posterior(frames).argmax(dim=-1)[None])[0]
@@ -71,16 +81,18 @@ class VIMCO(Density):
         scores = rearrange(self.encoder(to_float(frames)).float(), "b (l k) y x -> b l y x k", l=self.latents)
         return scores.log_softmax(dim=-1)
 
-    def _weigh(
-        self, frames: UInt8[Tensor, "b h w c"], log_chances: Float[Tensor, "b l y x k"], samples: int
-    ) -> tuple[Float[Tensor, "s b"], Float[Tensor, "s b"]]:
-        chances = log_chances.detach().flatten(0, 3).exp()
-        drawn = torch.multinomial(chances, samples, replacement=True)
-        codes = rearrange(drawn.view(*log_chances.shape[:-1], samples), "b l y x s -> s b l y x")
-        chosen = log_chances.gather(-1, rearrange(codes, "s b l y x -> b l y x s"))
-        log_posterior = chosen.sum(dim=(1, 2, 3)).T
-        log_prior = -math.log(self.size) * math.prod(codes.shape[2:])
-        return self.log_likelihood(frames, self._look_up(codes)) + log_prior - log_posterior, log_posterior
+    def _draw(
+        self, log_chances: Float[Tensor, "b l y x k"], samples: int
+    ) -> tuple[Int64[Tensor, "s b l y x"], Float[Tensor, "s b"]]:
+        """Samples of the posterior, and their log-probabilities."""
+        drawn = torch.multinomial(log_chances.detach().flatten(0, 3).exp(), samples, replacement=True)
+        codes = drawn.view(*log_chances.shape[:-1], samples)
+        log_posterior = log_chances.gather(-1, codes).sum(dim=(1, 2, 3)).T
+        return rearrange(codes, "b l y x s -> s b l y x"), log_posterior
+
+    def _log_joint(self, frames: UInt8[Tensor, "b h w c"], codes: Int64[Tensor, "s b l y x"]) -> Float[Tensor, "s b"]:
+        """log p(frame, codes)."""
+        return self.log_likelihood(frames, self._look_up(codes)) - math.log(self.size) * math.prod(codes.shape[2:])
 
     def _look_up(self, codes: Int64[Tensor, "s b l y x"]) -> Float[Tensor, "s b d y x"]:
         return rearrange(embedding(codes, self.vectors), "s b l y x d -> s b (l d) y x")
