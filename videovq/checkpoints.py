@@ -13,14 +13,17 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from videovq.config import (
+    TrainBottomPriorConfig,
     TrainDensityConfig,
     TrainPredictorConfig,
     TrainPriorConfig,
     TrainSecondStageConfig,
+    TrainVQVAE2Config,
     TrainVQVAEConfig,
     VQVAEConfig,
 )
 from videovq.data.store import write_tensors
+from videovq.models.bottom_prior import BottomPrior
 from videovq.models.build import build_predictor
 from videovq.models.densities.build import build_density
 from videovq.models.densities.contract import Density
@@ -28,6 +31,7 @@ from videovq.models.frame_prior import FramePrior
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.second_stage import SecondStage
 from videovq.models.vqvae import VQVAE
+from videovq.models.vqvae2 import VQVAE2
 from videovq.parsing import read_config, to_plain
 from videovq.types import ActionSpec
 
@@ -238,6 +242,59 @@ def load_density(run: str | Path) -> TrainedDensity:
     network = build_density(config.model, frame_size)
     _load(folder, network)
     return TrainedDensity(network, frame_size)
+
+
+@dataclass(frozen=True)
+class TrainedVQVAE2:
+    """A VQ-VAE with two levels from its run.
+
+    Attributes:
+        frame_size: height and width it was trained on, in pixels.
+        fingerprint: sha256 of its architecture and weights.
+    """
+
+    network: VQVAE2
+    frame_size: tuple[int, int]
+    fingerprint: str
+
+    def fingerprint_of(self, level: str) -> str:
+        """What the codes of a level are known by."""
+        return f"{self.fingerprint}-{level}"
+
+
+def load_vqvae2(run: str | Path) -> TrainedVQVAE2:
+    """Rebuild a VQ-VAE with two levels from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "vqvae2")
+    config = read_config(TrainVQVAE2Config, folder / "config.yaml").model
+    network = VQVAE2(config)
+    facts = _load(folder, network)
+    return TrainedVQVAE2(network, tuple(facts["frame_size"]), fingerprint(config, network))
+
+
+@dataclass(frozen=True)
+class TrainedBottomPrior:
+    """A bottom prior from its run; ``vqvae``: fingerprint of the level whose codes it models."""
+
+    network: BottomPrior
+    vqvae: str
+
+
+def load_bottom_prior(run: str | Path) -> TrainedBottomPrior:
+    """Rebuild a bottom prior from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "bottom-prior")
+    facts, config = _facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")
+    tensors = load_file(folder / WEIGHTS)
+    network = BottomPrior(config.model, tuple(facts["grid"]), tensors["top"], tensors["bottom"])
+    _load(folder, network)
+    return TrainedBottomPrior(network, facts["vqvae"])
 
 
 def fingerprint(config: Any, network: nn.Module) -> str:

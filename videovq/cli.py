@@ -27,7 +27,13 @@ COMMANDS = {
         "videovq.prep.tokens", "import_tokens", config.ImportTokensConfig, "a 1X token dump -> a CodeStore"
     ),
     "inspect": Command("videovq.prep.inspect", "inspect", config.InspectConfig, "what is in a store, and what is odd"),
+    "train vqvae2": Command(
+        "videovq.training.vqvae2", "train", config.TrainVQVAE2Config, "EpisodeStore -> run of a VQ-VAE with two levels"
+    ),
     "train vqvae": Command("videovq.training.vqvae", "train", config.TrainVQVAEConfig, "EpisodeStore -> VQ-VAE run"),
+    "encode vqvae2": Command(
+        "videovq.training.vqvae2", "encode", config.EncodeVQVAE2Config, "EpisodeStore + two levels -> two CodeStores"
+    ),
     "encode": Command(
         "videovq.training.encode", "encode", config.EncodeConfig, "EpisodeStore + VQ-VAE run -> CodeStore"
     ),
@@ -36,6 +42,9 @@ COMMANDS = {
     ),
     "train prior": Command(
         "videovq.training.prior", "train", config.TrainPriorConfig, "CodeStore -> a prior of single frames"
+    ),
+    "train bottom-prior": Command(
+        "videovq.training.bottom_prior", "train", config.TrainBottomPriorConfig, "two CodeStores -> p(bottom | top)"
     ),
     "train second-stage": Command(
         "videovq.training.second_stage", "train", config.TrainSecondStageConfig, "CodeStore -> three codes a frame"
@@ -47,6 +56,9 @@ COMMANDS = {
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
     "play": Command("videovq.play.command", "play", config.PlayConfig, "walk through the learned world in the browser"),
+    "evaluate vqvae2": Command(
+        "videovq.evaluation.vqvae2", "evaluate", config.EvaluateVQVAE2Config, "two levels against one of as many bits"
+    ),
     "evaluate vqvae": Command(
         "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
     ),

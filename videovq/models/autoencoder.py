@@ -21,9 +21,11 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
-def encoder(hidden: int, residual_hidden: int, residual_blocks: int, downsamplings: int, code_dim: int) -> nn.Module:
-    """Pixels ``b 3 h w`` in -0.5..0.5 -> vectors ``b d y x`` with y = h / 2**downsamplings."""
-    widths = [3, *(hidden // 2 if i + 1 < downsamplings else hidden for i in range(downsamplings))]
+def encoder(
+    hidden: int, residual_hidden: int, residual_blocks: int, downsamplings: int, code_dim: int, channels: int = 3
+) -> nn.Module:
+    """Pixels ``b 3 h w`` in -0.5..0.5, or other ``channels`` -> vectors ``b d y x`` with y = h / 2**downsamplings."""
+    widths = [channels, *(hidden // 2 if i + 1 < downsamplings else hidden for i in range(downsamplings))]
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU(True)]
