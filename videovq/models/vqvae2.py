@@ -20,6 +20,7 @@ from videovq.models.quantizers.contract import Quantizer
 from videovq.types import QuantizerOutput
 
 LevelName = Literal["top", "bottom"]
+LEVELS: tuple[LevelName, ...] = ("top", "bottom")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from videovq.data.modules import FrameData
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.quantizers.contract import perplexity
-from videovq.models.vqvae2 import VQVAE2, Level
+from videovq.models.vqvae2 import LEVELS, VQVAE2, Level
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.encode import encode_store
@@ -103,7 +103,7 @@ def encode(config: EncodeVQVAE2Config) -> tuple[CodeStore, CodeStore]:
         )
     if config.batch_size < 1:
         raise ValueError("batch_size: must be at least 1")
-    for name in ("top", "bottom"):
+    for name in LEVELS:
         level = Level(trained.network, name)
         encode_store(store, level, trained.fingerprint_of(name), f"{config.out}/{name}", config.batch_size, None)
     return CodeStore(f"{config.out}/top"), CodeStore(f"{config.out}/bottom")

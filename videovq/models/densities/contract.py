@@ -62,6 +62,10 @@ class Density(nn.Module, ABC):
         """The bound that training maximises."""
 
     @abstractmethod
+    def rate(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
+        """Kullback-Leibler divergence of each frame's posterior from the prior, in nats."""
+
+    @abstractmethod
     def log_weights(self, frames: UInt8[Tensor, "b h w c"], samples: int) -> Float[Tensor, "s b"]:
         """log p(frame, z) - log q(z | frame) of samples z of the posterior q, in nats."""
 

@@ -23,10 +23,13 @@ class GaussianVAE(Density):
     def forward(self, frames: UInt8[Tensor, "b h w c"]) -> DensityOutput:
         """The evidence lower bound, with one sample (paper, equation 10)."""
         mean, log_std = self._posterior(frames)
-        rate = 0.5 * (mean.pow(2) + (2 * log_std).exp() - 1 - 2 * log_std).sum(dim=(1, 2, 3))
+        rate = _divergence(mean, log_std)
         latents = mean + log_std.exp() * torch.randn_like(mean)
         bound = self.log_likelihood(frames, latents[None])[0] - rate
         return DensityOutput(bound, rate, -bound.mean() / self.dims)
+
+    def rate(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
+        return _divergence(*self._posterior(frames))
 
     def log_weights(self, frames: UInt8[Tensor, "b h w c"], samples: int) -> Float[Tensor, "s b"]:
         mean, log_std = self._posterior(frames)
@@ -46,3 +49,8 @@ class GaussianVAE(Density):
         """Mean and logarithm of the standard deviation."""
         mean, log_std = self.encoder(to_float(frames)).float().chunk(2, dim=1)
         return mean, log_std.clamp(-math.log(1e4), math.log(1e2))
+
+
+def _divergence(mean: Float[Tensor, "b d y x"], log_std: Float[Tensor, "b d y x"]) -> Float[Tensor, "b"]:
+    """From a standard normal distribution."""
+    return 0.5 * (mean.pow(2) + (2 * log_std).exp() - 1 - 2 * log_std).sum(dim=(1, 2, 3))

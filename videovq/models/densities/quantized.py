@@ -38,14 +38,19 @@ class QuantizedVAE(Density):
     def forward(self, frames: UInt8[Tensor, "b h w c"]) -> DensityOutput:
         """log p(x | z) + log p(z), p(z) uniform."""
         found = self.quantizer(self._vectors(frames))
-        rate = self._uniform(frames)
+        rate = self.rate(frames)
         bound = self.log_likelihood(frames, self._together(found.quantized)[None])[0] - rate
         loss = -bound.mean() / self.dims + found.loss + self._prior_nll(found.codes).mean() / self.dims
         return DensityOutput(bound, rate, loss)
 
+    def rate(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
+        """log K for every code (paper, section 3.1)."""
+        codes = self.latents * math.prod(self.grid)
+        return torch.full((len(frames),), codes * math.log(self.size), device=frames.device)
+
     def log_weights(self, frames: UInt8[Tensor, "b h w c"], samples: int) -> Float[Tensor, "s b"]:
         likelihood = self.log_likelihood(frames, self.encode(frames)[None])
-        return (likelihood - self._uniform(frames)).expand(samples, -1)
+        return (likelihood - self.rate(frames)).expand(samples, -1)
 
     def learned_prior_bound(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
         """The bound with the PixelCNN's p(z) in place of the uniform one, in nats."""
@@ -68,10 +73,6 @@ class QuantizedVAE(Density):
 
     def _together(self, vectors: Float[Tensor, "b d ly x"]) -> Float[Tensor, "b ld y x"]:
         return rearrange(vectors, "b d (y l) x -> b (l d) y x", l=self.latents)
-
-    def _uniform(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
-        codes = self.latents * math.prod(self.grid)
-        return torch.full((len(frames),), codes * math.log(self.size), device=frames.device)
 
     def _prior_nll(self, codes: Int64[Tensor, "b ly x"]) -> Float[Tensor, "b"]:
         levels = torch.zeros(len(codes), dtype=torch.int64, device=codes.device)

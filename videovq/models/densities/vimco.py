@@ -63,9 +63,10 @@ class VIMCO(Density):
         shares = (log_joint - log_posterior.detach()).softmax(dim=0)
         one = codes[torch.multinomial(shares.T, 1)[:, 0], torch.arange(len(frames), device=codes.device)]
         surrogate = surrogate + self._log_joint(frames, one[None])[0]
-        uniform = math.log(self.size)
-        rate = (log_chances.exp() * (log_chances + uniform)).sum(dim=(1, 2, 3, 4))
-        return DensityOutput(bound, rate, -surrogate.mean() / self.dims)
+        return DensityOutput(bound, self._divergence(log_chances), -surrogate.mean() / self.dims)
+
+    def rate(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
+        return self._divergence(self._posterior(frames))
 
     def log_weights(self, frames: UInt8[Tensor, "b h w c"], samples: int) -> Float[Tensor, "s b"]:
         codes, log_posterior = self._draw(self._posterior(frames), samples)
@@ -93,6 +94,10 @@ class VIMCO(Density):
     def _log_joint(self, frames: UInt8[Tensor, "b h w c"], codes: Int64[Tensor, "s b l y x"]) -> Float[Tensor, "s b"]:
         """log p(frame, codes)."""
         return self.log_likelihood(frames, self._look_up(codes)) - math.log(self.size) * math.prod(codes.shape[2:])
+
+    def _divergence(self, log_chances: Float[Tensor, "b l y x k"]) -> Float[Tensor, "b"]:
+        """From the uniform distribution."""
+        return (log_chances.exp() * (log_chances + math.log(self.size))).sum(dim=(1, 2, 3, 4))
 
     def _look_up(self, codes: Int64[Tensor, "s b l y x"]) -> Float[Tensor, "s b d y x"]:
         return rearrange(embedding(codes, self.vectors), "s b l y x d -> s b (l d) y x")
