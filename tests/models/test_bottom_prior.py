@@ -23,7 +23,7 @@ def prior(grid: tuple[int, int] = (6, 4), size: int = 5) -> BottomPrior:
     return network
 
 
-def test_a_code_depends_on_those_before_it_and_on_all_top_codes() -> None:
+def test_a_code_depends_on_those_before_it_and_on_top_codes_all_around() -> None:
     network, generator = prior(), torch.Generator().manual_seed(1)
     bottom = torch.randint(5, (1, 6, 4), generator=generator)
     top = torch.randint(7, (1, 3, 2), generator=generator)
@@ -39,7 +39,7 @@ def test_a_code_depends_on_those_before_it_and_on_all_top_codes() -> None:
             changed = top.flatten().clone()
             changed[place] = (changed[place] + 1) % 7
             after = network(bottom, changed.view_as(top)).flatten()
-            assert (after - before).abs()[0] > 1e-6, "the first code knows the whole top"
+            assert (after - before).abs()[0] > 1e-6, "the first code is told of top codes below and to the right"
 
 
 def test_the_density_sums_to_one_and_draws_follow_it() -> None:

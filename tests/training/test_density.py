@@ -71,7 +71,7 @@ def test_the_table_has_every_bound_on_the_same_frames(
     rows = json.loads((out / "metrics.json").read_text())["bits_per_dim"]
     found = {(row["run"], row["bound"]): row for row in rows}
     assert len(found) == 6
-    assert all(2 < row["bits_per_dim"] < 8.5 for row in rows)
+    assert all(2 < row["bits_per_dim"] < 10 for row in rows)
     assert found["vae", "4 samples"]["bits_per_dim"] < found["vae", "1 sample"]["bits_per_dim"]
     assert found["vqvae", "its code, uniform prior"]["rate"] == pytest.approx(4 / 48)  # 4 bits, 4x4 pixels, 3 colours
     assert (out / "reconstructions.png").is_file() and (out / "samples.png").is_file()

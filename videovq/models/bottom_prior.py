@@ -1,8 +1,8 @@
 """p(bottom codes | top codes): the fine level of a VQ-VAE-2, given the coarse one.
 
-Razavi et al. 2019 (arXiv 1906.00446, section 3.2): a stack of residual blocks reads the top codes, all of them at every
-place, and conditions a gated PixelCNN without attention. Trained in part without the top codes, so that guidance can
-strengthen what they say.
+Razavi et al. 2019 (arXiv 1906.00446, section 3.2): residual blocks read the top codes around every place, those below
+and to the right too, and condition a gated PixelCNN without attention. Trained in part without the top codes, so that
+guidance can strengthen what they say.
 """
 
 from __future__ import annotations
