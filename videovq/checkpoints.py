@@ -14,22 +14,29 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from videovq.config import (
+    TrainBottomPriorConfig,
+    TrainDensityConfig,
     TrainPredictorConfig,
     TrainPriorConfig,
     TrainSecondStageConfig,
     TrainSoundConfig,
     TrainSoundPriorConfig,
+    TrainVQVAE2Config,
     TrainVQVAEConfig,
     VQVAEConfig,
 )
 from videovq.data.store import write_tensors
+from videovq.models.bottom_prior import BottomPrior
 from videovq.models.build import build_predictor
+from videovq.models.densities.build import build_density
+from videovq.models.densities.contract import Density
 from videovq.models.dilated import DilatedNetwork
 from videovq.models.frame_prior import FramePrior
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.second_stage import SecondStage
 from videovq.models.sound import SoundVQVAE
 from videovq.models.vqvae import VQVAE
+from videovq.models.vqvae2 import VQVAE2
 from videovq.parsing import read_config, to_plain
 from videovq.types import ActionSpec
 
@@ -220,6 +227,80 @@ def load_second_stage(run: str | Path) -> TrainedSecondStage:
     network = SecondStage(config.model, tuple(facts["grid"]), load_file(folder / WEIGHTS)["codebook"])
     _load(folder, network)
     return TrainedSecondStage(network, facts["vqvae"])
+
+
+@dataclass(frozen=True)
+class TrainedDensity:
+    """An autoencoder with a likelihood from its run; ``frame_size``: height and width of its frames, in pixels."""
+
+    network: Density
+    frame_size: tuple[int, int]
+
+
+def load_density(run: str | Path) -> TrainedDensity:
+    """Rebuild an autoencoder with a likelihood from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "density")
+    config, frame_size = read_config(TrainDensityConfig, folder / "config.yaml"), tuple(_facts(folder)["frame_size"])
+    network = build_density(config.model, frame_size)
+    _load(folder, network)
+    return TrainedDensity(network, frame_size)
+
+
+@dataclass(frozen=True)
+class TrainedVQVAE2:
+    """A VQ-VAE with two levels from its run.
+
+    Attributes:
+        frame_size: height and width it was trained on, in pixels.
+        fingerprint: sha256 of its architecture and weights.
+    """
+
+    network: VQVAE2
+    frame_size: tuple[int, int]
+    fingerprint: str
+
+    def fingerprint_of(self, level: str) -> str:
+        """What the codes of a level are known by."""
+        return f"{self.fingerprint}-{level}"
+
+
+def load_vqvae2(run: str | Path) -> TrainedVQVAE2:
+    """Rebuild a VQ-VAE with two levels from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "vqvae2")
+    config = read_config(TrainVQVAE2Config, folder / "config.yaml").model
+    network = VQVAE2(config)
+    facts = _load(folder, network)
+    return TrainedVQVAE2(network, tuple(facts["frame_size"]), fingerprint(config, network))
+
+
+@dataclass(frozen=True)
+class TrainedBottomPrior:
+    """A bottom prior from its run; ``vqvae``: fingerprint of the level whose codes it models."""
+
+    network: BottomPrior
+    vqvae: str
+
+
+def load_bottom_prior(run: str | Path) -> TrainedBottomPrior:
+    """Rebuild a bottom prior from its run directory.
+
+    Raises:
+        ValueError: the run is missing or unfinished.
+    """
+    folder = _finished(run, "bottom-prior")
+    facts, config = _facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")
+    tensors = load_file(folder / WEIGHTS)
+    network = BottomPrior(config.model, tuple(facts["grid"]), tensors["top"], tensors["bottom"])
+    _load(folder, network)
+    return TrainedBottomPrior(network, facts["vqvae"])
 
 
 @dataclass(frozen=True)

@@ -670,6 +670,133 @@ class TrainSoundPriorConfig:
     """Length, batch, precision, logging."""
 
 
+@dataclass(frozen=True)
+class VQVAE2Config:
+    """VQ-VAE with two levels of codes (Razavi et al. 2019): a coarse grid, and one of twice its sides for the rest."""
+
+    hidden: int = 128
+    """Channels of the convolutions."""
+    residual_hidden: int = 64
+    """Channels between the two convolutions of a residual block."""
+    residual_blocks: int = 2
+    """Residual blocks in every encoder and decoder."""
+    downsamplings: int = 1
+    """Stride-2 convolutions before the bottom level: 1 turns 84x84 pixels into 42x42 codes, and 21x21 above them."""
+    code_dim: int = 16
+    """D, the width of a code's vector."""
+    top: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=256, restart_below=0.3))
+    """Quantizer of the coarse level."""
+    bottom: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=16, restart_below=0.3))
+    """Quantizer of the fine level."""
+
+
+@dataclass(frozen=True)
+class TrainVQVAE2Config:
+    """Train a VQ-VAE with two levels on the frames of an EpisodeStore."""
+
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore."""
+    run: str = "runs/vqvae2"
+    """Run folder; an interrupted run continues there."""
+    model: VQVAE2Config = field(default_factory=VQVAE2Config)
+    """The network."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """Length, batch, precision, logging."""
+
+
+@dataclass(frozen=True)
+class EncodeVQVAE2Config:
+    """Encode every frame of an EpisodeStore with a VQ-VAE of two levels into two CodeStores."""
+
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore."""
+    vqvae2: str = "runs/vqvae2"
+    """Run folder of the VQ-VAE with two levels."""
+    out: str = "stores/codes2"
+    """Folder of the CodeStores ``top`` and ``bottom``."""
+    batch_size: int = 64
+    """Frames encoded at once."""
+
+
+@dataclass(frozen=True)
+class TrainBottomPriorConfig:
+    """Train p(bottom codes | top codes) on the CodeStores of a VQ-VAE with two levels."""
+
+    store: str = "stores/codes2"
+    """Folder of the CodeStores ``top`` and ``bottom``."""
+    run: str = "runs/bottom_prior"
+    """Run folder; an interrupted run continues there."""
+    model: FramePriorConfig = field(default_factory=lambda: FramePriorConfig(width=64, embedding=32, decoder_layers=8))
+    """The network; it has no attention."""
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=1000, batch_size=8))
+    """Length, batch, precision, logging."""
+    top_dropout: float = 0.1
+    """Part of the frames that are learnt without their top codes; guidance needs some."""
+
+
+@dataclass(frozen=True)
+class DensityConfig:
+    """An autoencoder with a likelihood of 8-bit pixels; encoder and decoder are the VQ-VAE's (section 4.1)."""
+
+    hidden: int = 128
+    """Channels of the convolutions (256 in the paper)."""
+    residual_hidden: int = 64
+    """Channels between the two convolutions of a residual block."""
+    residual_blocks: int = 2
+    """Residual blocks in the encoder, and in the decoder."""
+    downsamplings: int = 2
+    """Stride-2 convolutions: 2 turns 32x32 pixels into 8x8 places."""
+    latents: int = 1
+    """Latents of a place (10 in the paper)."""
+    code_dim: int = 16
+    """Numbers that each gives to the decoder."""
+
+
+@dataclass(frozen=True)
+class GaussianVAEConfig(DensityConfig):
+    """VAE: every latent is ``code_dim`` independent Gaussians, with a standard normal prior."""
+
+
+@dataclass(frozen=True)
+class VIMCOConfig(DensityConfig):
+    """Categorical latents with a uniform prior, learnt by the multi-sample bound (arXiv 1602.06725)."""
+
+    codebook_size: int = 512
+    """K, values of a latent."""
+    samples: int = 50
+    """Samples of the posterior for every frame."""
+
+
+@dataclass(frozen=True)
+class QuantizedVAEConfig(DensityConfig):
+    """VQ-VAE: every latent is a code."""
+
+    quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(restart_below=0.3))
+    """How each vector becomes a code; all latents share the codebook."""
+    prior: FramePriorConfig = field(default_factory=lambda: FramePriorConfig(width=48, embedding=32, decoder_layers=4))
+    """The PixelCNN that learns p(codes) beside."""
+
+
+@dataclass(frozen=True)
+class TrainDensityConfig:
+    """Train an autoencoder with a likelihood on the frames of an EpisodeStore: VAE, VIMCO or VQ-VAE."""
+
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore."""
+    run: str = "runs/density"
+    """Run folder; an interrupted run continues there."""
+    model: DensityConfig = field(default_factory=GaussianVAEConfig)
+    """GaussianVAEConfig, VIMCOConfig or QuantizedVAEConfig."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """Length, batch, precision, logging."""
+
+
 # ---------------------------------------------------------------- rollout
 
 
@@ -864,6 +991,58 @@ class EvaluateSoundConfig(SamplingChoice):
 
 
 @dataclass(frozen=True)
+class EvaluateVQVAE2Config(SamplingChoice):
+    """Two levels of codes against one of as many bits: reconstructions, bits by the priors, and frames drawn."""
+
+    vqvae2: str = "runs/vqvae2"
+    """Run folder of the VQ-VAE with two levels."""
+    top_prior: str = "runs/top_prior"
+    """Run folder of the prior of its top codes."""
+    bottom_prior: str = "runs/bottom_prior"
+    """Run folder of the prior of its bottom codes."""
+    one_level: str = "runs/one_level"
+    """Run folder of the VQ-VAE with one level."""
+    one_level_prior: str = "runs/one_level_prior"
+    """Run folder of the prior of its codes."""
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore."""
+    split: Literal["train", "val", "test"] = "test"
+    """Split to measure on."""
+    frames: int = 300
+    """Frames measured, spread evenly over the split; 0: all."""
+    shown: int = 8
+    """Frames reconstructed, and drawn in each row."""
+    guidance: float = 2.0
+    """Scale of the guided rows: how strongly the level acts on the top codes, and the top codes on the bottom ones."""
+    out: str = "reports/vqvae2"
+    """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
+
+
+@dataclass(frozen=True)
+class EvaluateDensityConfig:
+    """Bits per dimension of several autoencoders on the same frames in one table, what they reconstruct and draw."""
+
+    runs: list[str] = field(default_factory=list)
+    """Run folders of `videovq train density`, on frames of one size."""
+    store: str = "stores/episodes"
+    """Folder of the EpisodeStore."""
+    split: Literal["train", "val", "test"] = "test"
+    """Split to measure on."""
+    frames: int = 1000
+    """Frames measured, spread evenly over the split; 0: all."""
+    samples: int = 50
+    """Samples of the posterior in the multi-sample bounds."""
+    shown: int = 10
+    """Frames reconstructed, and drawn."""
+    seed: int = 0
+    """Seed of the samples and of the intervals."""
+    scale: int = 2
+    """Enlargement of the pictures."""
+    out: str = "reports/density"
+    """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
+
+
+@dataclass(frozen=True)
 class EvaluateConfig(SamplingChoice, ModelChoice):
     """Measure a predictor over a split, beside baselines and controls: metrics.json, plots, and one HTML page."""
 
@@ -983,5 +1162,5 @@ class DemoConfig:
     """Optimiser steps of the predictor."""
 
 
-CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig)
+CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig, DensityConfig)
 """Configs of which a user chooses a subclass, in YAML by ``class_path``."""

@@ -194,6 +194,17 @@ class LevelBatch:
 
 
 @dataclass(frozen=True)
+class TwoLevelBatch:
+    """Independent frames of codes, coarse and fine."""
+
+    top: Int64[Tensor, "b y x"]
+    bottom: Int64[Tensor, "b y2 x2"]
+
+    def to(self, *args: Any, **kwargs: Any) -> TwoLevelBatch:
+        return TwoLevelBatch(self.top.to(*args, **kwargs), self.bottom.to(*args, **kwargs))
+
+
+@dataclass(frozen=True)
 class CodeBatch:
     """Windows of consecutive code grids with the action taken after each, and what came of it where that is wanted."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from videovq.data.pool import Pool
 from videovq.data.store import CodeStore, EpisodeStore, Store
 from videovq.data.windows import Window, evened, windows
-from videovq.types import CodeBatch, FrameBatch, LevelBatch, Outcomes, SymbolBatch
+from videovq.types import CodeBatch, FrameBatch, LevelBatch, Outcomes, SymbolBatch, TwoLevelBatch
 
 Batch = TypeVar("Batch")
 SPARSE = 8  # neighbouring frames are much alike: every eighth tells as much
@@ -172,6 +172,43 @@ class CodeData(L.LightningDataModule):
         even = [evened(w, self.targets) if split == "train" else torch.tensor(1 / w.length) for w in picked]
         weights = torch.stack([p.weights * one for p, one in zip(parts, even, strict=True)])
         return Outcomes(torch.stack([p.rewards for p in parts]), torch.stack([p.ends for p in parts]), weights)
+
+
+class TwoLevelData(L.LightningDataModule):
+    """Single frames of coarse and fine codes: random ones of ``train``, every one of ``val``.
+
+    Raises:
+        ValueError: the two stores are not of the same frames.
+    """
+
+    def __init__(self, top: CodeStore, bottom: CodeStore, batch_size: int, steps: int, seed: int) -> None:
+        super().__init__()
+        if top.episodes != bottom.episodes:
+            raise ValueError(f"{top} and {bottom}: are not of the same episodes; encode them again")
+        self.top, self.bottom = top, bottom
+        self.batch_size, self.steps, self.seed = batch_size, steps, seed
+        self.places = {split: _places(top, split) for split in ("train", "val")}
+
+    def train_dataloader(self) -> RandomBatches[TwoLevelBatch]:
+        assert self.trainer is not None
+        ranks, places = (self.trainer.global_rank, self.trainer.world_size), self.places["train"]
+        pool = _pool(self.top, places[:, 0], self.batch_size, self.seed, *ranks)
+        make = self._batch("train")
+        return RandomBatches(len(places), make, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
+
+    def val_dataloader(self) -> Batches[TwoLevelBatch]:
+        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size)
+
+    def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], TwoLevelBatch]:
+        def make(chosen: Int64[Tensor, "b"]) -> TwoLevelBatch:
+            places = self.places[split][chosen]
+            return TwoLevelBatch(_codes(self.top, places), _codes(self.bottom, places))
+
+        return make
+
+
+def _codes(store: CodeStore, places: Int64[Tensor, "b 2"]) -> Int64[Tensor, "b y x"]:
+    return torch.stack([store.shard(int(shard))["codes"][row] for shard, row in places]).long()
 
 
 class LevelData(L.LightningDataModule):

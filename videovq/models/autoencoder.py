@@ -21,9 +21,11 @@ class ResidualBlock(nn.Module):
         return x + self.layers(x)
 
 
-def encoder(hidden: int, residual_hidden: int, residual_blocks: int, downsamplings: int, code_dim: int) -> nn.Module:
-    """Pixels ``b 3 h w`` in -0.5..0.5 -> vectors ``b d y x`` with y = h / 2**downsamplings."""
-    widths = [3, *(hidden // 2 if i + 1 < downsamplings else hidden for i in range(downsamplings))]
+def encoder(
+    hidden: int, residual_hidden: int, residual_blocks: int, downsamplings: int, code_dim: int, channels: int = 3
+) -> nn.Module:
+    """Pixels ``b 3 h w`` in -0.5..0.5, or other ``channels`` -> vectors ``b d y x`` with y = h / 2**downsamplings."""
+    widths = [channels, *(hidden // 2 if i + 1 < downsamplings else hidden for i in range(downsamplings))]
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.ReLU(True)]
@@ -33,9 +35,11 @@ def encoder(hidden: int, residual_hidden: int, residual_blocks: int, downsamplin
     return nn.Sequential(*layers)
 
 
-def decoder(hidden: int, residual_hidden: int, residual_blocks: int, downsamplings: int, code_dim: int) -> nn.Module:
-    """Vectors ``b d y x`` -> pixels ``b 3 h w``, about -0.5..0.5."""
-    widths = [*(hidden if i == 0 else hidden // 2 for i in range(downsamplings)), 3]
+def decoder(
+    hidden: int, residual_hidden: int, residual_blocks: int, downsamplings: int, code_dim: int, channels: int = 3
+) -> nn.Module:
+    """Vectors ``b d y x`` -> pixels ``b 3 h w``, about -0.5..0.5; or as many other ``channels``."""
+    widths = [*(hidden if i == 0 else hidden // 2 for i in range(downsamplings)), channels]
     layers: list[nn.Module] = [nn.Conv2d(code_dim, hidden, 3, padding=1)]
     layers += [ResidualBlock(hidden, residual_hidden) for _ in range(residual_blocks)]
     for before, after in pairwise(widths):

@@ -11,7 +11,7 @@ from jaxtyping import Int16, Int64, UInt8
 from torch import Tensor
 
 from videovq import __version__
-from videovq.checkpoints import TrainedVQVAE, load_vqvae, vqvae_run
+from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import EncodeConfig
 from videovq.data.folders import Folder, open_folder
 from videovq.data.store import (
@@ -26,6 +26,7 @@ from videovq.data.store import (
 )
 from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
+from videovq.models.vqvae2 import Level
 from videovq.progress import progress
 from videovq.training.memory import keep_freed_memory
 from videovq.types import ActionSpec
@@ -45,20 +46,40 @@ def encode(config: EncodeConfig) -> CodeStore:
         )
     if config.batch_size < 1:
         raise ValueError("batch_size: must be at least 1")
-    out = open_folder(config.out)
+    swap = swapped(store.header.action_spec) if config.mirror else None
+    return encode_store(store, trained.network, trained.fingerprint, config.out, config.batch_size, swap)
+
+
+def encode_store(
+    store: EpisodeStore,
+    network: VQVAE | Level,
+    fingerprint: str,
+    folder: str,
+    batch_size: int,
+    swap: Int64[Tensor, "k"] | None,
+) -> CodeStore:
+    """Write every shard's codes into ``folder``.
+
+    Args:
+        fingerprint: of what encodes.
+        swap: for every action the one that does the same in a mirror, to encode training episodes mirrored too.
+
+    Raises:
+        ValueError: ``folder`` holds other codes.
+    """
+    out = open_folder(folder)
     origin: dict[str, Any] = {
-        "vqvae": trained.fingerprint,
+        "vqvae": fingerprint,
         "episodes": [[e.id, e.split, e.shard, e.start, e.length, e.sha256] for e in store.episodes],
         "header": {"grid": list(store.header.grid), "provenance": store.header.provenance},
     }
     if store.rewarded:
         origin["rewards"] = True
-    swap = swapped(store.header.action_spec) if config.mirror else None
     if swap is not None:
         origin["mirror"] = True
     with claimed(out, "origin.json", origin, "episodes or settings, or by another VQ-VAE"):
-        _encode(store, trained, out, config.batch_size, swap)
-    found = CodeStore(config.out)
+        _encode(store, network, fingerprint, out, batch_size, swap)
+    found = CodeStore(folder)
     rows, columns = found.header.grid
     total = sum(info.length for info in found.episodes)
     print(f"{out}: {len(found.episodes)} episodes, {total} frames as {rows}x{columns} codes")
@@ -66,10 +87,15 @@ def encode(config: EncodeConfig) -> CodeStore:
 
 
 def _encode(
-    store: EpisodeStore, trained: TrainedVQVAE, out: Folder, batch_size: int, swap: Int64[Tensor, "k"] | None
+    store: EpisodeStore,
+    network: VQVAE | Level,
+    fingerprint: str,
+    out: Folder,
+    batch_size: int,
+    swap: Int64[Tensor, "k"] | None,
 ) -> None:
     keep_freed_memory()
-    network = trained.network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device)
     todo = [i for i in range(store.header.shards) if not shard_is_complete(out, i)]
@@ -87,11 +113,11 @@ def _encode(
             write_shard(out, index, {"codes": codes, **kept}, infos)
             bar.update(len(frames))
     if not (out.path / "store.json").exists():
-        _finish(out, store, trained)
+        _finish(out, store, network, fingerprint)
 
 
 @torch.inference_mode()
-def encode_frames(network: VQVAE, frames: UInt8[Tensor, "t h w c"], batch_size: int) -> Int16[Tensor, "t y x"]:
+def encode_frames(network: VQVAE | Level, frames: UInt8[Tensor, "t h w c"], batch_size: int) -> Int16[Tensor, "t y x"]:
     """Codes of frames, in float32 whatever the training's precision, so that every machine finds the same codes."""
     parts = (network.encode(to_float(part).to(network.device)) for part in frames.split(batch_size))
     return torch.cat([part.to(torch.int16).cpu() for part in parts])
@@ -112,17 +138,17 @@ def swapped(spec: ActionSpec) -> Int64[Tensor, "k"]:
     return torch.tensor([spec.names.index(twin) for twin in twins])
 
 
-def _finish(out: Folder, store: EpisodeStore, trained: TrainedVQVAE) -> None:
-    quantizer = trained.network.quantizer
+def _finish(out: Folder, store: EpisodeStore, network: VQVAE | Level, fingerprint: str) -> None:
+    quantizer = network.quantizer
     write_tensors(out.path / "codebook.safetensors", {"codebook": quantizer.code_vectors().float().cpu().contiguous()})
     out.send("codebook.safetensors")
-    stride = trained.network.stride
+    stride = network.stride
     replace(
         store.header,
         kind="codes",
         format_version=FORMAT_VERSION,
         grid=(store.header.grid[0] // stride, store.header.grid[1] // stride),
         codebook_size=quantizer.codebook_size,
-        fingerprint=trained.fingerprint,
+        fingerprint=fingerprint,
         provenance={**store.header.provenance, "videovq": __version__},
     ).write(out)

@@ -1,0 +1,162 @@
+"""``videovq evaluate density``: VAE, VIMCO and VQ-VAE in bits per dimension of the same frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+from videovq import __version__
+from videovq.checkpoints import TrainedDensity, load_density
+from videovq.config import EvaluateDensityConfig
+from videovq.data.store import EpisodeStore, write_json
+from videovq.evaluation.bootstrap import interval
+from videovq.frames import psnr
+from videovq.models.densities.contract import Density
+from videovq.models.densities.quantized import QuantizedVAE
+from videovq.parsing import to_plain
+from videovq.pictures import labelled_rows, write_png
+from videovq.progress import progress
+
+BATCH = 16
+
+Bound = Callable[[UInt8[Tensor, "b h w c"]], Float[Tensor, "b"]]
+
+
+def evaluate(config: EvaluateDensityConfig) -> dict[str, Any]:
+    """Write ``metrics.json``, ``reconstructions.png`` and ``samples.png`` into ``config.out``, and print the table.
+
+    Raises:
+        ValueError: runs and store do not belong together, or a setting cannot be used.
+    """
+    if not config.runs:
+        raise ValueError("runs: name one run of `videovq train density` or more")
+    if config.shown < 1 or config.samples < 1 or config.frames < 0:
+        raise ValueError("shown and samples must be at least 1, frames 0 (all) or more")
+    store = EpisodeStore(config.store)
+    trained = {Path(run).name: load_density(run) for run in config.runs}
+    for run, one in trained.items():
+        if one.frame_size != store.header.grid:
+            raise ValueError(f"{run}: was trained on frames of {one.frame_size}, but {store} has {store.header.grid}")
+    frames, episodes = spread(store, config.split, config.frames)
+    rows: list[dict[str, Any]] = []
+    for run, one in trained.items():
+        rows += measure(run, one, frames, episodes, config.samples, config.seed)
+    metrics = {"videovq": __version__, "settings": to_plain(config), "frames": len(frames), "bits_per_dim": rows}
+    shown = frames[torch.linspace(0, len(frames) - 1, config.shown).long()]
+    networks = {run: one.network for run, one in trained.items()}
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_png(out / "reconstructions.png", reconstructions(networks, shown, config.scale))
+    write_png(out / "samples.png", samples(networks, config.shown, config.seed, config.scale))
+    write_json(out / "metrics.json", metrics)
+    print(table(rows))
+    print(f"{len(frames)} frames of {config.split}; written to {out}/")
+    return metrics
+
+
+def spread(store: EpisodeStore, split: str, count: int) -> tuple[UInt8[Tensor, "n h w c"], Int64[Tensor, "n"]]:
+    """Frames spread evenly over a split, and the number of the episode of each."""
+    infos = store.split(split)
+    numbers = torch.arange(len(infos)).repeat_interleave(torch.tensor([info.length for info in infos]))
+    chosen = torch.arange(len(numbers))
+    if 0 < count < len(numbers):
+        chosen = torch.linspace(0, len(numbers) - 1, count).long()
+    first = torch.tensor([info.length for info in infos]).cumsum(0) - torch.tensor([info.length for info in infos])
+    parts = []
+    for number, info in enumerate(infos):
+        rows = chosen[numbers[chosen] == number] - first[number]
+        if len(rows):
+            parts.append(store.read(info).frames[rows])
+    return torch.cat(parts), numbers[chosen]
+
+
+def measure(
+    run: str,
+    trained: TrainedDensity,
+    frames: UInt8[Tensor, "n h w c"],
+    episodes: Int64[Tensor, "n"],
+    samples: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """The rows of one run: every bound on -log2 p(frame) that its model offers, in bits per dimension."""
+    network, unit = trained.network, trained.network.dims * math.log(2)
+    bounds = bounds_of(network, samples)
+    values: dict[str, list[Tensor]] = {name: [] for name in (*bounds, "rate", "psnr")}
+    torch.manual_seed(seed)
+    with progress(len(frames), run, "frame") as bar, torch.inference_mode():
+        for part in frames.split(BATCH):
+            for name, bound in bounds.items():
+                values[name].append(-bound(part) / unit)
+            values["rate"].append(network.rate(part) / unit)
+            values["psnr"].append(psnr(network.decode(network.encode(part)), part))
+            bar.update(len(part))
+    found = {name: torch.cat(parts) for name, parts in values.items()}
+    first, rows = next(iter(bounds)), []
+    for name in bounds:
+        low, high = interval(found[name], episodes, seed)
+        alone = name == first or isinstance(network, QuantizedVAE)  # else the samples share what the latents cost
+        rows.append(
+            {
+                "run": run,
+                "model": type(network).__name__,
+                "bound": name,
+                "bits_per_dim": float(found[name].mean()),
+                "interval": [float(low), float(high)],
+                "rate": float((found["rate"] + found[name] - found[first]).mean()) if alone else None,
+                "psnr": float(found["psnr"].mean()),
+                "parameters": sum(p.numel() for p in network.parameters()),
+            }
+        )
+    return rows
+
+
+def bounds_of(network: Density, samples: int) -> dict[str, Bound]:
+    """Name -> lower bound on log p(frame), in nats."""
+    if isinstance(network, QuantizedVAE):
+        return {
+            "its code, uniform prior": lambda frames: network.multi_sample_bound(frames, 1),
+            "its code, learned prior": network.learned_prior_bound,
+        }
+    return {f"{n} sample{'s'[: n > 1]}": _bound(network, n) for n in sorted({1, samples})}
+
+
+def _bound(network: Density, samples: int) -> Bound:
+    return lambda frames: network.multi_sample_bound(frames, samples)
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """What was measured, a line a bound."""
+    lines = [f"{'run':<16} {'bound':<26} bits/dim  95 % interval   of which latents   PSNR of reconstructions"]
+    for row in rows:
+        low, high = row["interval"]
+        rate = "" if row["rate"] is None else f"{row['rate']:.3f}"
+        lines.append(
+            f"{row['run']:<16} {row['bound']:<26} {row['bits_per_dim']:>8.3f}  {low:.3f} to {high:.3f}"
+            f"  {rate:>16}   {row['psnr']:.2f} dB"
+        )
+    return "\n".join(lines)
+
+
+@torch.inference_mode()
+def reconstructions(networks: dict[str, Density], frames: UInt8[Tensor, "n h w c"], scale: int) -> np.ndarray:
+    """Frames above what each model makes of them, uint8 ``h w c``."""
+    rows = [("frames", list(frames.numpy()))]
+    rows += [(run, list(one.decode(one.encode(frames)).numpy())) for run, one in networks.items()]
+    return labelled_rows([str(i + 1) for i in range(len(frames))], rows, scale)
+
+
+@torch.inference_mode()
+def samples(networks: dict[str, Density], count: int, seed: int, scale: int) -> np.ndarray:
+    """Mean frames of latents that each model's prior drew, a row each, uint8 ``h w c``."""
+    rows = []
+    for run, one in networks.items():
+        latents = one.draw(count, torch.Generator().manual_seed(seed))
+        rows.append((run, list(one.decode(latents).numpy())))
+    return labelled_rows([str(i + 1) for i in range(count)], rows, scale)

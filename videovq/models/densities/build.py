@@ -1,0 +1,34 @@
+"""Config -> density."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from videovq.config import DensityConfig, GaussianVAEConfig, QuantizedVAEConfig, VIMCOConfig
+from videovq.models.densities.contract import Density
+from videovq.models.densities.gaussian import GaussianVAE
+from videovq.models.densities.quantized import QuantizedVAE
+from videovq.models.densities.vimco import VIMCO
+
+DENSITIES: dict[type[DensityConfig], Callable[..., Density]] = {
+    GaussianVAEConfig: GaussianVAE,
+    VIMCOConfig: VIMCO,
+    QuantizedVAEConfig: QuantizedVAE,
+}
+
+
+def build_density(settings: DensityConfig, frame_size: tuple[int, int]) -> Density:
+    """The autoencoder that a config describes, for frames of that height and width.
+
+    Raises:
+        ValueError: the config is of none, or its numbers cannot work with these frames.
+    """
+    if type(settings) not in DENSITIES:
+        names = ", ".join(kind.__name__ for kind in DENSITIES)
+        raise ValueError(f"model: {type(settings).__name__} is no density; choose from {names}")
+    stride = 2**settings.downsamplings
+    if any(side % stride for side in frame_size):
+        raise ValueError(f"model.downsamplings: frames of {frame_size} do not divide by {stride}")
+    if settings.latents < 1:
+        raise ValueError("model.latents: must be at least 1")
+    return DENSITIES[type(settings)](settings, frame_size)

@@ -1,0 +1,68 @@
+"""``videovq train bottom-prior``: the CodeStores of two levels -> run of p(bottom codes | top codes)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from videovq.checkpoints import save_weights
+from videovq.config import TrainBottomPriorConfig
+from videovq.data.modules import TwoLevelData
+from videovq.data.store import CodeStore
+from videovq.models.bottom_prior import BottomPrior
+from videovq.training import run
+from videovq.training.callbacks import Curves
+from videovq.types import TwoLevelBatch
+
+PANELS = (("bits_per_code", "bits per bottom code", False),)
+
+
+class BottomPriorModule(L.LightningModule):
+    """The training and validation step of a bottom prior."""
+
+    what = "train bottom-prior"
+
+    def __init__(self, network: BottomPrior, config: TrainBottomPriorConfig) -> None:
+        super().__init__()
+        self.network, self.config = network, config
+
+    def training_step(self, batch: TwoLevelBatch, batch_idx: int) -> Tensor:
+        hidden = torch.rand(len(batch.top), 1, 1, device=self.device) < self.config.top_dropout
+        nll = self.network(batch.bottom, batch.top.masked_fill(hidden, self.network.missing)).mean()
+        self.log("train/bits_per_code", nll.detach() / math.log(2))
+        return nll
+
+    def validation_step(self, batch: TwoLevelBatch, batch_idx: int) -> None:
+        bits = self.network(batch.bottom, batch.top).mean() / math.log(2)
+        self.log("val/bits_per_code", bits, batch_size=len(batch.top), sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
+
+
+def train(config: TrainBottomPriorConfig) -> None:
+    """Train a bottom prior, or go on with an interrupted training.
+
+    Raises:
+        ValueError: the stores cannot be used, or ``config.run`` holds another training.
+    """
+    if not 0 <= config.top_dropout <= 1:
+        raise ValueError("top_dropout: must be within 0 and 1")
+    top, bottom = (CodeStore(f"{config.store}/{name}") for name in ("top", "bottom"))
+    training = config.training
+    data = TwoLevelData(top, bottom, training.batch_size, training.steps, training.seed)
+    torch.manual_seed(training.seed)
+    network = BottomPrior(config.model, bottom.header.grid, top.codebook, bottom.codebook)
+    folder = Path(config.run)
+    if not run.claim(folder, config):
+        return
+    network.to(memory_format=torch.channels_last)
+    module = BottomPriorModule(network, config)
+    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
+    if weights:
+        save_weights(folder, weights, {"grid": list(bottom.header.grid), "vqvae": bottom.header.fingerprint})

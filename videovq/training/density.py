@@ -1,0 +1,67 @@
+"""``videovq train density``: EpisodeStore -> run of an autoencoder with a likelihood."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from videovq.checkpoints import save_weights
+from videovq.config import OptimizerConfig, TrainDensityConfig
+from videovq.data.modules import FrameData
+from videovq.data.store import EpisodeStore
+from videovq.models.densities.build import build_density
+from videovq.models.densities.contract import Density
+from videovq.training import run
+from videovq.training.callbacks import Curves
+from videovq.types import FrameBatch
+
+PANELS = (("bits_per_dim", "bits per dimension, at most", False), ("rate", "bits per dimension of the latents", False))
+
+
+class DensityModule(L.LightningModule):
+    """The training and validation step of an autoencoder with a likelihood."""
+
+    what = "train density"
+
+    def __init__(self, network: Density, optimizer: OptimizerConfig, steps: int) -> None:
+        super().__init__()
+        self.network, self.optimizer, self.steps = network, optimizer, steps
+        self.unit = network.dims * math.log(2)
+
+    def training_step(self, batch: FrameBatch, batch_idx: int) -> Tensor:
+        output = self.network(batch.frames)
+        self.log("train/bits_per_dim", -output.bound.detach().mean() / self.unit)
+        self.log("train/rate", output.rate.detach().mean() / self.unit)
+        return output.loss
+
+    def validation_step(self, batch: FrameBatch, batch_idx: int) -> None:
+        output, size = self.network(batch.frames), len(batch.frames)
+        self.log("val/bits_per_dim", -output.bound.mean() / self.unit, batch_size=size, sync_dist=True)
+        self.log("val/rate", output.rate.mean() / self.unit, batch_size=size, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        return run.optimizer(self.network, self.optimizer, self.steps)
+
+
+def train(config: TrainDensityConfig) -> None:
+    """Train an autoencoder with a likelihood, or go on with an interrupted training.
+
+    Raises:
+        ValueError: the store cannot be used, settings do not fit together, or ``config.run`` holds another training.
+    """
+    store, training = EpisodeStore(config.store), config.training
+    data = FrameData(store, training.batch_size, training.steps, training.seed)
+    torch.manual_seed(training.seed)
+    network = build_density(config.model, store.header.grid).to(memory_format=torch.channels_last)
+    folder = Path(config.run)
+    if not run.claim(folder, config):
+        return
+    module = DensityModule(network, config.optimizer, training.steps)
+    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
+    if weights:
+        save_weights(folder, weights, {"frame_size": list(store.header.grid)})
