@@ -18,8 +18,6 @@ from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.prep.sources.contract import (
-    AFTER,
-    BEFORE,
     Place,
     RawEpisode,
     Reader,
@@ -39,10 +37,6 @@ class ArraysReader(Reader):
 
     frames_key, actions_key = "frames", "actions"
     declarable = tuple(DeclareConfig.__dataclass_fields__)
-
-    @property
-    def alignment(self) -> str:  # type: ignore[override]
-        return BEFORE if self.declared.actions_at == "before" else AFTER
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
@@ -66,7 +60,7 @@ class ArraysReader(Reader):
 
     def read(self, place: Place) -> RawEpisode:
         frames, actions = self._names()
-        where, before = str(place.path), self.declared.actions_at == "before"
+        where, before = str(place.path), self.before
         numbers, spec = stated_actions(self._array(place, actions), self.declared, where)
         if before:
             numbers = moved_back(numbers)

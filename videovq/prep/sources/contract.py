@@ -70,8 +70,8 @@ class Reader(ABC):
         declared: what the user says of the recordings.
     """
 
-    alignment: str = AFTER
-    """How actions and frames lie in the source, and what is done about it."""
+    actions_at: str = "after"
+    """Whether the format keeps an action beside the frame after which it was taken, or ``before`` which."""
 
     index: tuple[str, ...] = (".json", ".jsonl", ".csv", ".parquet")
     """Endings of the files that ``recognises`` and ``find`` look into."""
@@ -81,6 +81,16 @@ class Reader(ABC):
 
     def __init__(self, declared: DeclareConfig) -> None:
         self.declared = declared
+
+    @property
+    def before(self) -> bool:
+        """Whether actions lie beside the frames they led to, as the user or else the format says."""
+        return (self.declared.actions_at or self.actions_at) == "before"
+
+    @property
+    def alignment(self) -> str:
+        """How actions and frames lie in the source, and what is done about it."""
+        return BEFORE if self.before else AFTER
 
     @classmethod
     @abstractmethod

@@ -22,6 +22,8 @@ from videovq.prep.sources.arrays import ArraysReader, as_frames
 from videovq.prep.sources.contract import Place, files_below, identity, optional, split_in_path
 
 ENDINGS = (".hdf5", ".h5")
+# What h5py raises on damaged files; a damaged shape can ask for any memory.
+DAMAGED = (OSError, RuntimeError, KeyError, AttributeError, MemoryError)
 
 
 class HDF5Reader(ArraysReader):
@@ -73,13 +75,21 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     Raises:
         ValueError: h5py is not installed, or, naming the file: it is missing or broken, or what the block said.
     """
+    with opened(path) as file:
+        try:
+            yield file
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """The same for a block whose own ValueErrors name the file already."""
     h5py = optional("h5py", "hdf5")
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    except (OSError, RuntimeError, KeyError, MemoryError) as error:  # a damaged shape can ask for any memory
+    except DAMAGED as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
 
 

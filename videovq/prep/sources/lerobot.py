@@ -19,8 +19,6 @@ from videovq.config import DeclareConfig
 from videovq.data.store import read_json
 from videovq.data.video import video_pieces
 from videovq.prep.sources.contract import (
-    AFTER,
-    BEFORE,
     Place,
     RawEpisode,
     Reader,
@@ -39,10 +37,6 @@ class LeRobotReader(Reader):
     """See the module's docstring."""
 
     declarable = tuple(DeclareConfig.__dataclass_fields__)
-
-    @property
-    def alignment(self) -> str:  # type: ignore[override]
-        return BEFORE if self.declared.actions_at == "before" else AFTER
 
     @classmethod
     def recognises(cls, folder: Path) -> bool:
@@ -70,11 +64,11 @@ class LeRobotReader(Reader):
         dataset, index = _dataset(place.files[0], self.declared.frames_key), int(place.key)
         row = dataset.rows[index]
         actions, spec = self._actions(dataset, row, index)
-        if self.declared.actions_at == "before":
+        if self.before:
             actions = moved_back(actions)
         frames = _film if row.video else _pictures
         fps = self.declared.fps or dataset.fps
-        where, before = f"{row.data}: episode {index}", self.declared.actions_at == "before"
+        where, before = f"{row.data}: episode {index}", self.before
         columns = [self.declared.rewards_key or ("next.reward" if "next.reward" in dataset.kinds else "")]
         columns.append(self.declared.ends_key)
         rewards, ends = (

@@ -47,7 +47,7 @@ class MinariReader(Reader):
         return next(_datasets(folder), None) is not None
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
-        if self.declared.actions_at == "before":
+        if self.before:
             raise ValueError("declare.actions_at: Minari keeps the action taken after a frame; leave it out")
         found = {}
         for path in sorted(p for p in _datasets(folder) if without not in p.parents):

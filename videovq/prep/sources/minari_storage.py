@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +15,7 @@ from videovq.data.video import PIECE
 from videovq.prep.sources.arrays import as_frames
 from videovq.prep.sources.contract import optional
 from videovq.prep.sources.encoded import decoded
+from videovq.prep.sources.hdf5 import opened
 
 
 class Storage(ABC):
@@ -76,26 +76,26 @@ class Hdf5(Storage):
     def episodes(cls, folder: Path) -> dict[int, Path]:
         path = folder / cls.FILE
         try:
-            with _opened(path) as file:
+            with opened(path) as file:
                 names = [str(name) for name in file]  # a damaged name is bytes
             return {int(name.removeprefix("episode_")): path for name in names if name.startswith("episode_")}
         except ValueError:
             return {0: path}  # reading it says what is wrong
 
     def actions(self) -> Shaped[np.ndarray, "t ..."]:
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             return np.asarray(file[f"episode_{self.number}/actions"])
 
     def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             return np.asarray(file[f"episode_{self.number}/{name}"])
 
     def count(self) -> int:
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             return len(file[self._pictures])
 
     def frames(self) -> Iterator[UInt8[Tensor, "n h w c"]]:
-        with _opened(self.path) as file:
+        with opened(self.path) as file:
             stored = file[self._pictures]
             if stored.ndim == 1 or (stored.ndim == 2 and stored.dtype == np.uint8):  # of several lengths, or of one
                 yield from decoded((bytes(one) for one in stored), self.colours, self.where)
@@ -151,19 +151,3 @@ class Arrow(Storage):
             return found
         except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
             raise ValueError(f"{self.path}: cannot be read ({error})") from None
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    h5py = optional("h5py", "hdf5")
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (
-        OSError,
-        KeyError,
-        RuntimeError,
-        AttributeError,
-        MemoryError,
-    ) as error:  # a damaged shape can ask for any memory
-        raise ValueError(f"{path}: cannot be read ({error})") from None

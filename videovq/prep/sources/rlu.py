@@ -61,7 +61,7 @@ class RLUReader(Reader):
         return False
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
-        if self.declared.actions_at == "before":
+        if self.before:
             raise ValueError("declare.actions_at: RL Unplugged keeps the action taken after a frame; leave it out")
         _records.cache_clear()  # the files may have changed since they were read
         found = {}

@@ -19,8 +19,6 @@ from videovq.data.store import read_json
 from videovq.data.video import frame_rate, video_pieces
 from videovq.prep.sources.arrays import array_names, read_array
 from videovq.prep.sources.contract import (
-    AFTER,
-    BEFORE,
     OUTCOME_KEYS,
     Place,
     RawEpisode,
@@ -40,7 +38,6 @@ VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg")
 class VideosReader(Reader):
     """See the module's docstring."""
 
-    actions_at = "after"
     sidecars: tuple[str, ...] = (".json", ".jsonl", ".npz", ".npy", ".csv", ".parquet")
     declarable: tuple[str, ...] = ("fps", "action_names", "action_sizes", "actions_at", "actions_key", *OUTCOME_KEYS)
 
@@ -52,10 +49,6 @@ class VideosReader(Reader):
             if path.suffix.lower() in VIDEOS
             for ending in cls.sidecars
         )
-
-    @property
-    def alignment(self) -> str:  # type: ignore[override]
-        return BEFORE if self._before() else AFTER
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         paths = [p for p in folder.rglob("*") if without not in p.parents and not p.name.startswith(".")]
@@ -92,7 +85,7 @@ class VideosReader(Reader):
             return self._read_json(video, sidecar)
         values = READ[sidecar.suffix](sidecar, self.declared.actions_key)
         actions, spec = stated_actions(values, self.declared, str(sidecar))
-        fps, before = self.declared.fps or frame_rate(video), self._before()
+        fps, before = self.declared.fps or frame_rate(video), self.before
         rewards = self._column(sidecar, self.declared.rewards_key, "rewards_key", ("reward", "rewards"))
         ends = self._column(sidecar, self.declared.ends_key, "ends_key", ("terminated",))
         return RawEpisode(
@@ -132,16 +125,13 @@ class VideosReader(Reader):
         rewards = value.get("rewards")
         return RawEpisode(
             lambda: video_pieces(video),
-            moved_back(actions) if self._before() else actions,
+            moved_back(actions) if self.before else actions,
             spec,
             fps,
             cuts,
-            None if rewards is None else stated_rewards(rewards, str(sidecar), self._before()),
+            None if rewards is None else stated_rewards(rewards, str(sidecar), self.before),
             ends,
         )
-
-    def _before(self) -> bool:
-        return (self.declared.actions_at or self.actions_at) == "before"
 
 
 def _object(path: Path) -> dict[str, Any]:
