@@ -728,7 +728,7 @@ class TrainBottomPriorConfig:
     """Folder of the CodeStores ``top`` and ``bottom``."""
     run: str = "runs/bottom_prior"
     """Run folder; an interrupted run continues there."""
-    model: FramePriorConfig = field(default_factory=lambda: FramePriorConfig(width=64, embedding=32, decoder_layers=8))
+    model: PixelCNNConfig = field(default_factory=lambda: PixelCNNConfig(width=64, embedding=32, decoder_layers=8))
     """The network; it has no attention."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
     """The optimiser."""
@@ -777,7 +777,7 @@ class QuantizedVAEConfig(DensityConfig):
 
     quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(restart_below=0.3))
     """How each vector becomes a code; all latents share the codebook."""
-    prior: FramePriorConfig = field(default_factory=lambda: FramePriorConfig(width=48, embedding=32, decoder_layers=4))
+    prior: PixelCNNConfig = field(default_factory=lambda: PixelCNNConfig(width=48, embedding=32, decoder_layers=4))
     """The PixelCNN that learns p(codes) beside."""
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from videovq.config import FramePriorConfig
+from videovq.config import PixelCNNConfig
 from videovq.models.autoencoder import decoder
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
@@ -38,7 +38,7 @@ class BottomPrior(nn.Module):
 
     def __init__(
         self,
-        config: FramePriorConfig,
+        config: PixelCNNConfig,
         grid: tuple[int, int],
         top: Float[Tensor, "k_top d"],
         bottom: Float[Tensor, "k d"],
