@@ -6,12 +6,12 @@ import math
 import pytest
 import torch
 
-from videovq.config import FramePriorConfig
+from videovq.config import PixelCNNConfig
 from videovq.models.bottom_prior import BottomPrior
 from videovq.models.sampling import gumbel
 from videovq.types import Sampling
 
-CONFIG = FramePriorConfig(width=16, embedding=8, decoder_layers=3)
+CONFIG = PixelCNNConfig(width=16, embedding=8, decoder_layers=3)
 
 
 def prior(grid: tuple[int, int] = (6, 4), size: int = 5) -> BottomPrior:
@@ -73,4 +73,4 @@ def test_guidance_leans_towards_the_top_codes() -> None:
 
 def test_attention_is_refused() -> None:
     with pytest.raises(ValueError, match="attention_every"):
-        BottomPrior(FramePriorConfig(attention_every=2), (4, 4), torch.zeros(2, 2), torch.zeros(2, 2))
+        BottomPrior(PixelCNNConfig(attention_every=2), (4, 4), torch.zeros(2, 2), torch.zeros(2, 2))

@@ -12,9 +12,9 @@ from tests.conftest import run_and_kill
 from videovq.config import (
     EMAConfig,
     EvaluateDensityConfig,
-    FramePriorConfig,
     GaussianVAEConfig,
     OptimizerConfig,
+    PixelCNNConfig,
     QuantizedVAEConfig,
     TrainDensityConfig,
     TrainingConfig,
@@ -30,7 +30,7 @@ VAE = GaussianVAEConfig(**TINY)  # type: ignore[arg-type]
 QUANTIZED = QuantizedVAEConfig(
     **TINY,  # type: ignore[arg-type]
     quantizer=EMAConfig(codebook_size=16),
-    prior=FramePriorConfig(width=8, embedding=4, decoder_layers=2),
+    prior=PixelCNNConfig(width=8, embedding=4, decoder_layers=2),
 )
 MANY = VIMCOConfig(**TINY, codebook_size=4, samples=3)  # type: ignore[arg-type]
 

@@ -16,8 +16,8 @@ from videovq.config import (
     EMAConfig,
     EncodeVQVAE2Config,
     EvaluateVQVAE2Config,
-    FramePriorConfig,
     OptimizerConfig,
+    PixelCNNConfig,
     TrainBottomPriorConfig,
     TrainingConfig,
     TrainPriorConfig,
@@ -30,7 +30,7 @@ from videovq.frames import psnr, to_float, to_uint8
 from videovq.parsing import read_config, to_yaml
 from videovq.training import bottom_prior, prior, vqvae2
 
-SMALL = FramePriorConfig(width=16, embedding=8, decoder_layers=2, heads=2)
+SMALL = PixelCNNConfig(width=16, embedding=8, decoder_layers=2, heads=2)
 
 
 def shared(steps: int) -> dict[str, Any]:

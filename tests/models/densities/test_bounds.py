@@ -12,8 +12,8 @@ from torch import Tensor
 from videovq.config import (
     DensityConfig,
     EMAConfig,
-    FramePriorConfig,
     GaussianVAEConfig,
+    PixelCNNConfig,
     QuantizedVAEConfig,
     VIMCOConfig,
 )
@@ -27,7 +27,7 @@ SMALL_QUANTIZED = QuantizedVAEConfig(
     **TINY,  # type: ignore[arg-type]
     latents=2,
     quantizer=EMAConfig(codebook_size=3),
-    prior=FramePriorConfig(width=8, embedding=4, decoder_layers=2),
+    prior=PixelCNNConfig(width=8, embedding=4, decoder_layers=2),
 )
 SMALL_GAUSSIAN = GaussianVAEConfig(**TINY, latents=2)  # type: ignore[arg-type]
 FRAMES = torch.randint(256, (3, 4, 4, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
