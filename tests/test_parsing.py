@@ -37,6 +37,17 @@ def test_round_trip_through_yaml(command, tmp_path: Path) -> None:
     assert parsing.read_config(command.config, tmp_path / "c.yaml") == before
 
 
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_without_options_a_command_does_what_its_config_says(command) -> None:
+    assert parsing.parse(command.config, []) == command.config()
+
+
+def test_a_class_chosen_within_a_chosen_class_has_its_own_defaults() -> None:
+    words = ["--model", "QuantizedVAEConfig", "--model.quantizer", "CosineConfig", "--model.hidden", "32"]
+    found = parsing.parse(config.TrainDensityConfig, words).model
+    assert found == config.QuantizedVAEConfig(hidden=32, quantizer=config.CosineConfig())
+
+
 def test_subclasses_round_trip_with_changed_values(tmp_path: Path) -> None:
     before = parsing.parse(
         config.RecordConfig, ["--source", "DeepMindLabSource", "--source.level", "x", "--source.action_repeat", "2"]

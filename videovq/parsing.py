@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -42,7 +43,7 @@ def parse(config: type[C], arguments: list[str], prog: str = "videovq") -> C:
         values = parser.instantiate(parser.parse_args(words))
         # jsonargparse gives a chosen class the values of the default class's fields of the same name, so parse again
         # with each chosen class's own defaults.
-        parser.set_defaults({name: to_plain(type(value)()) for name, value in choices(values).items()})
+        parser.set_defaults({name: to_plain(value) for name, value in choices(config(), values).items()})
         values = parser.instantiate(parser.parse_args(words))
     except (jsonargparse.ArgumentError, TypeError) as error:
         raise ValueError(explained(config, " ".join(str(error).split()))) from None
@@ -69,16 +70,26 @@ def leaves(kind: type[Any]) -> list[str]:
     return found
 
 
-def choices(values: Any, name: str = "") -> dict[str, Any]:
-    """Every chosen subclass in a config, by its dotted name."""
+def choices(default: Any, values: Any, name: str = "") -> dict[str, Any]:
+    """The default of every class that was chosen in a config, by its dotted name: what the config around it makes it,
+    or the chosen class's own where that is another.
+    """
     found = {}
     for key, value in vars(values).items():
-        dotted = f"{name}.{key}" if name else key
+        dotted, usual = f"{name}.{key}" if name else key, getattr(default, key, None)
         if isinstance(value, CHOICES):
-            found[dotted] = value
-        elif hasattr(value, "__dataclass_fields__"):
-            found.update(choices(value, dotted))
+            found[dotted] = own_default(usual, value)
+        elif is_dataclass(value):
+            found.update(choices(usual, value, dotted))
     return found
+
+
+def own_default(default: Any, chosen: Any) -> Any:
+    """``default``, or where another class was chosen, that one's; so also within."""
+    if type(default) is not type(chosen):
+        default = type(chosen)()
+    within = {key: value for key, value in vars(chosen).items() if is_dataclass(value)}
+    return replace(default, **{key: own_default(getattr(default, key), value) for key, value in within.items()})
 
 
 def spell_out(config: type, arguments: list[str]) -> list[str]:
@@ -118,7 +129,7 @@ def to_yaml(config: Any) -> str:
 
 def to_plain(config: Any) -> Any:
     """A config as plain dictionaries, lists and scalars; a chosen subclass as ``class_path`` + ``init_args``."""
-    if hasattr(config, "__dataclass_fields__"):
+    if is_dataclass(config):
         fields = {name: to_plain(getattr(config, name)) for name in config.__dataclass_fields__}
         if isinstance(config, CHOICES):
             kind = type(config)
