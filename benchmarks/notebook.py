@@ -4,7 +4,8 @@
 
 Settings: configs/train_vqvae_notebook.yaml, frames shrunk to 32x32, 1,500 steps unless told otherwise. Both start from
 the same weights and see the same batches, step by step in turns. The plain one is what one writes first: float32, all
-distances at once, codes that start at random and are never restarted. NMSE is measured on ``test``, in float32.
+distances at once, one-hot products. Its codebook keeps the same rules, k-means on the first batch and restarts of dead
+codes included, and makes its own random choices. NMSE is measured on ``test``, in float32.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from videovq.training import run
 from videovq.training.memory import keep_freed_memory
 
 SEED, SIDE, FRAMES = 0, 32, 20_000
-HIDDEN, RESIDUAL, DIM, CODES, DECAY, BETA = 128, 32, 64, 512, 0.99, 0.25
+HIDDEN, RESIDUAL, DIM, CODES, DECAY, BETA, DEAD = 128, 32, 64, 512, 0.99, 0.25, 0.02
 
 
 class Residual(nn.Module):
@@ -46,23 +47,42 @@ class Residual(nn.Module):
 class Codebook(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("vectors", torch.randn(CODES, DIM))
-        self.register_buffer("sums", self.vectors.clone())
+        self.register_buffer("vectors", torch.zeros(CODES, DIM))
+        self.register_buffer("sums", torch.zeros(CODES, DIM))
         self.register_buffer("counts", torch.zeros(CODES))
+
+    def nearest(self, flat: Tensor) -> Tensor:
+        distances = flat.pow(2).sum(1, keepdim=True) - 2 * flat @ self.vectors.T + self.vectors.pow(2).sum(1)
+        return torch.zeros(len(flat), CODES).scatter_(1, distances.argmin(1)[:, None], 1)
+
+    def place(self, which: Tensor, vectors: Tensor, batch: int) -> None:
+        self.vectors[which] = vectors
+        self.counts[which] = DEAD * batch / CODES
+        self.sums[which] = vectors * DEAD * batch / CODES
+
+    def start(self, flat: Tensor) -> None:
+        self.vectors.copy_(flat[torch.randperm(len(flat))[:CODES]])
+        for _ in range(10):
+            chosen = self.nearest(flat)
+            used = chosen.sum(0) > 0
+            self.vectors[used] = (chosen.T @ flat)[used] / chosen.sum(0)[used, None]
+        self.place(torch.arange(CODES), self.vectors.clone(), len(flat))
+
+    def learn(self, flat: Tensor, chosen: Tensor) -> None:
+        self.counts.mul_(DECAY).add_(chosen.sum(0), alpha=1 - DECAY)
+        self.sums.mul_(DECAY).add_(chosen.T @ flat, alpha=1 - DECAY)
+        self.vectors.copy_(self.sums / self.counts.clamp(min=1e-9)[:, None])
+        dead = (self.counts < DEAD * len(flat) / CODES).nonzero()[:, 0]
+        self.place(dead, flat[torch.randperm(len(flat))[: len(dead)]], len(flat))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         flat = z.permute(0, 2, 3, 1).reshape(-1, DIM)
-        distances = flat.pow(2).sum(1, keepdim=True) - 2 * flat @ self.vectors.T + self.vectors.pow(2).sum(1)
-        codes = distances.argmin(1)
-        chosen = torch.zeros(len(flat), CODES).scatter_(1, codes[:, None], 1)
+        if not self.counts.any():
+            self.start(flat.detach())
+        chosen = self.nearest(flat.detach())
         quantized = (chosen @ self.vectors).view(len(z), *z.shape[2:], DIM).permute(0, 3, 1, 2)
         if self.training:
-            with torch.no_grad():
-                self.counts.mul_(DECAY).add_(chosen.sum(0), alpha=1 - DECAY)
-                total = self.counts.sum()
-                self.counts.copy_((self.counts + 1e-5) / (total + CODES * 1e-5) * total)
-                self.sums.mul_(DECAY).add_(chosen.T @ flat.detach(), alpha=1 - DECAY)
-                self.vectors.copy_(self.sums / self.counts[:, None])
+            self.learn(flat.detach(), chosen)
         loss = BETA * mse_loss(z, quantized.detach())
         return z + (quantized - z).detach(), loss, chosen.sum(0)
 
