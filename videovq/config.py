@@ -619,6 +619,10 @@ class PlayConfig(SamplingChoice, ModelChoice):
     """``bf16`` runs the context network in bf16; ``auto``: where the hardware computes that natively."""
     open: bool = True
     """Open the page in the browser; ``--no-open`` only prints its link."""
+    in_browser: str = ""
+    """Serve nothing, and write a page to this folder that computes all by itself, for any web server."""
+    onnxruntime_web: str = "node_modules/onnxruntime-web/dist"
+    """Folder with the files of onnxruntime-web that such a page needs."""
 
 
 # ---------------------------------------------------------------- export

@@ -182,14 +182,18 @@ def clip_sha256(clip: Clip) -> str:
     return digest.hexdigest()
 
 
-def uploaded_clip(frames: UInt8[Tensor, "t h w c"], pair: Pair, most: int) -> Clip:
-    """A scene from a video whose actions nobody knows.
+def known_frames(pair: Pair, most: int) -> int:
+    """How many frames of a video, whose actions nobody knows, a predictor can be given.
 
-    A predictor that was trained with some windows without actions can do with that; any other is given a single frame,
-    which needs none.
+    One that was trained with some windows without actions can do with that; any other is given a single frame, which
+    needs none.
     """
-    knows_nothing = pair.predictor.config.action_dropout > 0
-    given = frames[: most if knows_nothing else 1].contiguous()
+    return most if pair.predictor.config.action_dropout > 0 else 1
+
+
+def uploaded_clip(frames: UInt8[Tensor, "t h w c"], pair: Pair, most: int) -> Clip:
+    """A scene from a video whose actions nobody knows."""
+    given = frames[: known_frames(pair, most)].contiguous()
     spec = pair.predictor.action_spec
     actions = unknown(torch.zeros(len(given) - 1, spec.width, dtype=spec.dtype))
     name = hashlib.sha256(given.numpy().tobytes()).hexdigest()[:12]
