@@ -2,8 +2,8 @@
 
     python benchmarks/play.py VQVAE_RUN PREDICTOR_RUN EPISODE_STORE [SECONDS]
 
-Every player acts as soon as the last frame has come, SECONDS (60) long, at temperature 1, and starts again where a dream
-is as long as one may be; server and players share the machine. Memory is that of this process, every tenth of the time.
+Every player acts as soon as the last frame has come, SECONDS (60) long, at temperature 1, and starts again where a
+dream is as long as one may be; server and players share the machine. Memory: of this process, every tenth of the time.
 """
 
 import asyncio
