@@ -112,7 +112,7 @@ def test_the_noise_is_gumbels_and_depends_on_seed_and_frame_only(link: str, brow
       const pairs = [[3, 1], [3, 1], [3, 2], [4, 1], [3 + 2 ** 32, 1]];
       const all = pairs.map(([seed, frame]) => gumbel(seed, frame, {count}));
       const mean = (z) => z.reduce((a, b) => a + b, 0) / z.length;
-      const product = (a, b) => mean(a.map((x, i) => (x - mean(a)) * (b[i] - mean(b))));
+      const product = (a, b) => mean(a.map((x, i) => x * b[i])) - mean(a) * mean(b);
       return {{ means: all.map(mean), variances: all.map((z) => product(z, z)),
         same: all.map((z) => z.every((x, i) => x === all[0][i])),
         covariance: all.slice(2).map((z) => product(all[0], z)) }};
@@ -156,7 +156,7 @@ def test_the_page_plays_without_a_server(link: str, browser: Browser, recordings
     browser.evaluate("""window.film = new Promise((done) => {
       const make = URL.createObjectURL;
       URL.createObjectURL = (blob) => (done(blob), make(blob));
-    })""")
+    }); 0""")
     browser.evaluate('document.querySelector("#recordings button").click()')
     assert browser.evaluate("film.then((blob) => blob.type === 'video/webm' && blob.size > 500)")
     browser.look(1280, 900, "light", Path(os.environ.get("VIDEOVQ_SHOTS", tmp_path)) / "in_browser.png")

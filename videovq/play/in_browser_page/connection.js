@@ -8,7 +8,7 @@ export function connect(on) {
   isolated().then(() => {
     worker = new Worker(new URL("dream.js", import.meta.url), { type: "module" });
     worker.onmessage = ({ data }) => {
-      if (data.codes) return on.frame(data);
+      if (!data.type) return on.frame(data);
       if (data.type === "taken") return answers.get(data.name)();
       if (data.type === "hello") hello = data;
       if (data.type === "broken") return on.closed(data.why);

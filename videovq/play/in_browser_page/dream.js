@@ -33,11 +33,8 @@ async function scene({ file, frames, actions }, world) {
   const strip = await createImageBitmap(await (await fetch(new URL(file, world))).blob(), { colorSpaceConversion: "none" });
   const pen = new OffscreenCanvas(strip.width, strip.height).getContext("2d");
   pen.drawImage(strip, 0, 0);
-  const rgb = [...Array(frames).keys()].map((t) => {
-    const { data } = pen.getImageData(0, t * height, width, height);
-    return data.filter((_, i) => i % 4 < 3);
-  });
-  return known(rgb, actions);
+  const rgb = pen.getImageData(0, 0, width, frames * height).data.filter((_, i) => i % 4 < 3), size = 3 * width * height;
+  return known([...Array(frames).keys()].map((t) => rgb.slice(t * size, (t + 1) * size)), actions);
 }
 
 function known(frames, actions) {
