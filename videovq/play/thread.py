@@ -65,7 +65,7 @@ class Seen:
 class ModelThread:
     """Takes whatever waits, computes all steps among it in one batch, and starts over.
 
-    Before that it waits a little, a tenth of what the last batch took, for those who were in the last two batches:
+    Before that it waits a little, a fifth of what the last batch took, for those who were in the last two batches:
     else four players would end up in two pairs that take turns. Nobody waits for anybody who stopped acting.
 
     Args:
@@ -136,7 +136,7 @@ class ModelThread:
 
     def _gathered(self) -> list[Job | None]:
         jobs = [self._waiting.get()]
-        end = time.monotonic() + self._took / 10
+        end = time.monotonic() + self._took / 5
         expected: set[int] = set().union(*list(self.batches)[-2:])
         while True:
             acting = {job.work.player for job in jobs if job is not None and isinstance(job.work, Step)}
