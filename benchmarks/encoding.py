@@ -14,8 +14,8 @@ from videovq.checkpoints import load_vqvae
 from videovq.config import EncodeConfig
 from videovq.data.store import EpisodeStore, shard_name
 from videovq.frames import to_float
+from videovq.memory import keep_freed_memory
 from videovq.training.encode import encode
-from videovq.training.memory import keep_freed_memory
 
 SHARDS = 4
 run, folder = sys.argv[1:3]

@@ -60,7 +60,7 @@ def exported() -> tuple[list, list, list[float]]:
         start = time.perf_counter()
         noise = gumbel((1, *network.grid, len(network.codebook)), generator).numpy()
         told = {"action": action[None].numpy(), "noise": noise, "temperature": np.array([TEMPERATURE], np.float32)}
-        drawn, frame, *state = step.run(None, {**dict(zip(STATE, state, strict=True)), **told})
+        drawn, _, frame, *state = step.run(None, {**dict(zip(STATE, state, strict=True)), **told})
         seconds.append(time.perf_counter() - start)
         codes.append(drawn[0])
         frames.append(frame[0])

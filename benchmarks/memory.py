@@ -7,7 +7,7 @@ CODE = """
 import sys, time, torch
 from videovq.config import VQVAEConfig
 from videovq.models.vqvae import VQVAE
-from videovq.training.memory import keep_freed_memory
+from videovq.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 torch.manual_seed(0)

@@ -2,12 +2,12 @@
 
     python benchmarks/play.py VQVAE_RUN PREDICTOR_RUN EPISODE_STORE [SECONDS]
 
-Every player acts as soon as the last frame has come, SECONDS (60) long, at temperature 1; server and players share the
-machine.
+Every player acts as soon as the last frame has come, SECONDS (60) long, at temperature 1, and starts again where a
+dream is as long as one may be; they are a process of their own on the same machine. Memory: of the server's process.
 """
 
-import asyncio
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -16,7 +16,6 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import uvicorn
-from websockets.asyncio.client import connect
 
 import videovq.gym
 from videovq.config import ModelChoice, PlayConfig
@@ -35,29 +34,16 @@ def resident() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
 
-async def player(link: str, clip: str, seed: int) -> list[float]:
-    """Seconds for each frame, from the action to its picture's arrival, once the window is full."""
-    async with connect(link, max_size=None) as socket:
-        choices = json.loads(await socket.recv())["actions"]["sizes"][0]
-        sampling = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
-        await socket.send(
-            json.dumps({"type": "start", "clip": clip, "seed": seed, "guidance": 1, "sampling": sampling})
-        )
-        await socket.recv()
-        await socket.recv()
-        await socket.send(json.dumps({"type": "acknowledge", "frame": 0}))
-        actions, seconds, begun = np.random.default_rng(seed), [], time.perf_counter()
-        while time.perf_counter() - begun < SECONDS:
-            start = time.perf_counter()
-            await socket.send(json.dumps({"type": "act", "action": [int(actions.integers(choices))]}))
-            await socket.recv()
-            seconds.append(time.perf_counter() - start)
-            await socket.send(json.dumps({"type": "acknowledge", "frame": len(seconds)}))
-        return seconds[16:]
-
-
-async def together(link: str, clips: list[str]) -> list[list[float]]:
-    return await asyncio.gather(*(player(link, clip, seed) for seed, clip in enumerate(clips)))
+def played_by(link: str, clips: list[str]) -> tuple[list[list[float]], list[float]]:
+    """Seconds for each frame of each player, and MiB of memory of this process, ten times along the way."""
+    command = [sys.executable, str(Path(__file__).with_name("players.py")), link, str(SECONDS), *clips]
+    players = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    memory = []
+    for _ in range(10):
+        time.sleep(SECONDS / 10)
+        memory.append(resident())
+    said, _ = players.communicate()
+    return json.loads(said), memory
 
 
 def loaded() -> Pair:
@@ -76,15 +62,17 @@ def played() -> None:
         time.sleep(0.05)
     port = serving.servers[0].sockets[0].getsockname()[1]
     names = list(server.clips)
-    print("players  frames/s each  median ms  95th percentile ms  steps a batch  memory MiB")
+    print("players  frames/s each  median ms  95th percentile ms  steps a batch  memory MiB along the way")
     for number in (1, 4):
         server.thread.batches.clear()
-        found = asyncio.run(together(f"ws://127.0.0.1:{port}/play?token={server.token}", (names * 4)[:number]))
+        link = f"ws://127.0.0.1:{port}/play?token={server.token}"
+        found, memory = played_by(link, (names * 4)[:number])
         each = np.concatenate(found)
         rate = np.mean([len(seconds) / sum(seconds) for seconds in found])
         shared = np.mean([len(batch) for batch in server.thread.batches])
         middle, worst = np.percentile(each, [50, 95]) * 1000
-        print(f"{number:7} {rate:14.1f} {middle:10.1f} {worst:19.1f} {shared:14.1f} {resident():11.0f}", flush=True)
+        along = " ".join(f"{mib:.0f}" for mib in memory)
+        print(f"{number:7} {rate:14.1f} {middle:10.1f} {worst:19.1f} {shared:14.1f}  {along}", flush=True)
     serving.should_exit = True
     thread.join()
 

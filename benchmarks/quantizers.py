@@ -19,11 +19,11 @@ from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.reconstruction import reconstruction
 from videovq.frames import to_float
+from videovq.memory import keep_freed_memory
 from videovq.models.quantizers.library import RotationQuantizer
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
 from videovq.training import run
-from videovq.training.memory import keep_freed_memory
 
 SEED = 0
 config = read_config(TrainVQVAEConfig, Path(__file__).parents[1] / "configs" / "train_vqvae.yaml")

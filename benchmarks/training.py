@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from videovq.config import TrainVQVAEConfig
+from videovq.memory import keep_freed_memory
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
 from videovq.training import run
-from videovq.training.memory import keep_freed_memory
 
 keep_freed_memory()
 config = read_config(TrainVQVAEConfig, sys.argv[1] if len(sys.argv) > 1 else "configs/train_vqvae.yaml")

@@ -11,11 +11,11 @@ import time
 import torch
 
 from videovq.config import TrainPredictorConfig
+from videovq.memory import keep_freed_memory
 from videovq.models.build import build_predictor
 from videovq.parsing import read_config
 from videovq.training import run
 from videovq.training.estimate import estimate, matrix_peak
-from videovq.training.memory import keep_freed_memory
 from videovq.types import ActionSpec
 
 GRID, SPEC, CODEBOOK = (21, 21), ActionSpec("discrete", (9,)), torch.randn(512, 16)

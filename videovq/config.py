@@ -860,7 +860,7 @@ class RolloutConfig(SamplingChoice, ModelChoice):
     device: str = "auto"
     """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
     precision: Literal["auto", "32-true", "bf16"] = "32-true"
-    """``bf16`` runs the context network in bf16: faster where the hardware computes that natively (``auto`` finds
+    """``bf16`` runs most of both networks in bf16: faster where the hardware computes that natively (``auto`` finds
     out), slightly other scores."""
     compile: bool = False
     """Compile the predictor (torch.compile; CUDA graphs on a GPU): for rollouts of thousands of frames on a GPU."""
@@ -903,9 +903,13 @@ class PlayConfig(SamplingChoice, ModelChoice):
     device: str = "auto"
     """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
     precision: Literal["auto", "32-true", "bf16"] = "auto"
-    """``bf16`` runs the context network in bf16; ``auto``: where the hardware computes that natively."""
+    """``bf16`` runs most of both networks in bf16; ``auto``: where the hardware computes that natively."""
     open: bool = True
     """Open the page in the browser; ``--no-open`` only prints its link."""
+    in_browser: str = ""
+    """Serve nothing, and write a page to this folder that computes all by itself, for any web server."""
+    onnxruntime_web: str = "node_modules/onnxruntime-web/dist"
+    """Folder with the files of onnxruntime-web that such a page needs."""
 
 
 # ---------------------------------------------------------------- export

@@ -18,12 +18,14 @@ from PIL import Image
 from tests.conftest import SMALL_RASTER
 from videovq.config import ExportConfig, ModelChoice
 from videovq.data.store import EpisodeStore
-from videovq.export.command import NEEDED, export
+from videovq.export.command import export
 from videovq.export.graphs import STATE, World
+from videovq.export.onnx import NEEDED
 from videovq.models.sampling import gumbel
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import generate
 from videovq.rollout.pair import Pair, load_pair
+from videovq.rollout.walks import advance, begin
 from videovq.types import RolloutRequest, Sampling
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -81,11 +83,15 @@ def test_a_walk_is_the_rollout_of_the_same_noise(
         known = codes
     assert np.array_equal(known[0], eager.context_codes[-1].numpy())
     generator = torch.Generator().manual_seed(SEED)
+    (walk,) = begin(pair.predictor.network, eager.context_codes[None], clip.actions[None], [SEED])
     for t, action in enumerate(actions):
         noise = gumbel((1, *pair.predictor.network.grid, 32), generator).numpy()
         told = {"action": action[None].numpy(), "noise": noise, "temperature": np.array([TEMPERATURE], np.float32)}
-        codes, frame, *state = run("step", {**dict(zip(STATE, state, strict=True)), **told})
+        codes, bits, frame, *state = run("step", {**dict(zip(STATE, state, strict=True)), **told})
         assert np.array_equal(codes[0], eager.codes[0, t].numpy()), t
+        (drawn,) = advance(pair.predictor.network, [walk], [action], [Sampling(TEMPERATURE)])
+        assert np.abs(bits[0] - drawn.bits.numpy()).max() < 1e-3
+        walk = drawn.walk
         assert np.abs(frame[0].astype(int) - eager.frames[0, t].numpy().astype(int)).max() <= 1
     assert state[STATE.index("seen")] == 3
 

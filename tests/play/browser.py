@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -12,7 +13,24 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio")
+
+# What tests say to the page.
+KEEP = """
+window.frame = () => document.getElementById("frame").toDataURL();
+window.text = (id) => document.getElementById(id).textContent;
+window.saved = new Promise((done) => {
+  const make = URL.createObjectURL;
+  URL.createObjectURL = (blob) => (done(blob), make(blob));
+});
+window.give = (id, file) => {
+  const all = new DataTransfer(), input = document.getElementById(id);
+  all.items.add(file);
+  input.files = all.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+};
+"""
 
 
 class Browser:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +15,10 @@ import uvicorn
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.play.browser import Browser, until
+from tests.play.browser import CHROMIUM, KEEP, Browser, until
 from videovq.config import PlayConfig
 from videovq.data.store import EpisodeStore
 from videovq.play.command import play
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 
 
 @dataclass
@@ -96,22 +93,6 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
     browser = Browser(CHROMIUM, tmp_path / "profile")
     yield browser
     browser.close()
-
-
-KEEP = """
-window.frame = () => document.getElementById("frame").toDataURL();
-window.text = (id) => document.getElementById(id).textContent;
-window.saved = new Promise((done) => {
-  const make = URL.createObjectURL;
-  URL.createObjectURL = (blob) => (done(blob), make(blob));
-});
-window.give = (id, file) => {
-  const all = new DataTransfer(), input = document.getElementById(id);
-  all.items.add(file);
-  input.files = all.files;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
-};
-"""
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")

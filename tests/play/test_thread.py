@@ -30,7 +30,7 @@ def test_what_waits_is_computed_in_one_batch_and_errors_stay_with_their_jobs(mod
         gate = threading.Event()
         jobs = [asyncio.create_task(model.call(lambda pair: gate.wait(5)))]
         for i, walk in enumerate(walks):
-            jobs.append(asyncio.create_task(model.step(i, walk, torch.tensor([i]), Sampling())))
+            jobs.append(asyncio.create_task(model.step(i, walk, torch.tensor([i]), Sampling(), False)))
         jobs.append(asyncio.create_task(model.call(lambda pair: 1 // 0)))
         await asyncio.sleep(0)
         gate.set()
@@ -59,7 +59,7 @@ def test_players_of_the_last_batches_are_waited_for_but_not_long(model: ModelThr
 
     async def step(player: int, after: float) -> None:
         await asyncio.sleep(after)
-        await model.step(player, walks[player], torch.tensor([0]), Sampling())
+        await model.step(player, walks[player], torch.tensor([0]), Sampling(), False)
 
     async def both(late: float) -> None:
         await asyncio.gather(step(0, 0), step(1, late))

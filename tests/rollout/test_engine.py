@@ -100,12 +100,13 @@ def test_bf16_changes_the_scores_a_little(models, request_: RolloutRequest) -> N
     vqvae, predictor = models[0].network, models[1].network
     with torch.no_grad():
         codes, actions = vqvae.encode(to_float(request_.context))[None], torch.zeros(1, 6, 1, dtype=torch.int64)
-        before = predictor(codes, actions).logits
+        before, frames = predictor(codes, actions).logits, decode_codes(vqvae, codes).float()
         place(vqvae, predictor, "cpu", "bf16")
-        after = predictor(codes, actions).logits
+        after, again = predictor(codes, actions).logits, decode_codes(vqvae, codes).float()
     assert next(predictor.context.parameters()).dtype == torch.bfloat16
     assert next(predictor.decoder.parameters()).dtype == torch.float32
     assert 0 < (after - before).pow(2).mean().sqrt() < 0.05 * before.std()
+    assert 0 < (again - frames).abs().mean() < 1, "of 255"
     assert generate(vqvae, predictor, request_).codes.shape == (3, 4, 6, 6)
 
 

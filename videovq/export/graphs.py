@@ -6,6 +6,7 @@ walk begins with :meth:`World.nothing` and the frames of its context, watched on
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -119,6 +120,30 @@ class World(nn.Module):
         return codes, State(after.codes, after.actions, seen, memory)
 
 
+class Choices:
+    """Draws codes, and keeps how uncertain the scores were that they came from; as graphs are made, nothing is written
+    into a tensor.
+
+    Args:
+        noise: of all places of a frame, as large as it counts.
+    """
+
+    def __init__(self, noise: Float[Tensor, "b n k"]) -> None:
+        self.noise = noise
+        self.entropies: list[Float[Tensor, "b p"]] = []
+        self.places: list[Int64[Tensor, "p"]] = []
+
+    def __call__(self, scores: Float[Tensor, "b p k"], places: Int64[Tensor, "p"]) -> Int64[Tensor, "b p"]:
+        logs = scores.log_softmax(dim=-1)
+        self.entropies.append((logs.exp() * logs).sum(dim=-1) / -math.log(2))
+        self.places.append(places)
+        return choose(self.noise, Sampling(), scores, places)
+
+    def bits(self) -> Float[Tensor, "b n"]:
+        """Entropy of the predictor about every code, in bits, before the temperature."""
+        return torch.cat(self.entropies, dim=1)[:, torch.cat(self.places).argsort()]
+
+
 class Step(nn.Module):
     """Draw the next frame."""
 
@@ -136,21 +161,18 @@ class Step(nn.Module):
         noise: Float[Tensor, "b y x k"],
         temperature: Float[Tensor, "one"],
     ) -> tuple[Tensor, ...]:
-        """The codes ``b y x``, their picture ``b h w 3`` (uint8), and the state after them.
+        """The codes ``b y x``, the predictor's entropy about each in bits, their picture ``b h w 3`` (uint8), and the
+        state after them.
 
         Args:
             action: taken after the last frame; leads to the one drawn.
             noise: standard Gumbel noise.
             temperature: factor of the noise; 0 takes the most likely codes.
         """
-        world, sampling, scaled = self.world, Sampling(), (noise * temperature).flatten(1, 2)
-        codes, state = world.advance(
-            State(past_codes, past_actions, seen, memory),
-            action,
-            lambda scores, places: choose(scaled, sampling, scores, places),
-        )
+        world, choices = self.world, Choices((noise * temperature).flatten(1, 2))
+        codes, state = world.advance(State(past_codes, past_actions, seen, memory), action, choices)
         vectors = rearrange(embedding(codes, world.vectors), "b y x d -> b d y x")
-        return codes, to_uint8(world.decoder(vectors)), *state
+        return codes, choices.bits().view_as(codes), to_uint8(world.decoder(vectors)), *state
 
 
 class Watch(nn.Module):

@@ -63,5 +63,6 @@ class VQVAE(nn.Module):
         return self.quantizer.encode(self.encoder(frames))
 
     def decode(self, codes: Int64[Tensor, "b y x"]) -> Float[Tensor, "b c h w"]:
-        """Frames of codes, about -0.5..0.5."""
-        return self.decoder(self.quantizer.decode(codes)).float()
+        """Frames of codes, about -0.5..0.5, computed in whatever precision the decoder is."""
+        precision = next(self.decoder.parameters()).dtype
+        return self.decoder(self.quantizer.decode(codes).to(precision)).float()

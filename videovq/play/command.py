@@ -9,6 +9,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from videovq.config import PlayConfig
+from videovq.play import in_browser
 from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import place
@@ -20,17 +21,27 @@ SCENES = 24
 
 
 def play(config: PlayConfig) -> None:
-    """Serve the page until interrupted or terminated.
+    """Serve the page until interrupted or terminated, or write one that needs no server.
 
     Raises:
         ValueError: a setting, a run or the store cannot be used, or a package is missing.
     """
+    Sampling(config.temperature, config.top_k, config.top_p)
+    if config.players < 1 or config.rate < 0 or config.idle <= 0 or not 0 <= config.seed < 2**53:
+        raise ValueError("players must be at least 1, rate 0 or more, idle above 0, seed 0 or more")
+    if config.in_browser:
+        in_browser.check(config)
+        pair = load_pair(config)
+        clips = contexts(config.store, config.pretrained, pair, config.context_frames, SCENES)
+        in_browser.write_page(config, pair, clips)
+    else:
+        _serve(config)
+
+
+def _serve(config: PlayConfig) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise ValueError(f'play: needs {", ".join(missing)}; run: pip install "videovq[play]"')
-    if config.players < 1 or config.rate < 0 or config.idle <= 0 or not 0 <= config.seed < 2**53:
-        raise ValueError("players must be at least 1, rate 0 or more, idle above 0, seed 0 or more")
-    Sampling(config.temperature, config.top_k, config.top_p)
 
     import uvicorn
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import math
@@ -95,7 +96,8 @@ class Dream:
         if self.now >= MOST_FRAMES:
             raise ValueError(f"act: a dream ends after {MOST_FRAMES} frames; rewind or start again")
         sampling = self.sampling
-        seen = await self._model.step(id(self), self._walk, self._tensor(action), sampling)
+        keep = (self.now + 1) % self._spacing == 0
+        seen = await self._model.step(id(self), self._walk, self._tensor(action), sampling, keep)
         self._walk = seen.drawn.walk
         codes = seen.drawn.codes.cpu().numpy()
         most = math.log2(len(self._model.pair.predictor.network.codebook))
@@ -103,7 +105,8 @@ class Dream:
         digest = hashlib.sha256(self.moments[-1].digest.encode() + codes.tobytes()).hexdigest()
         outcome = self._walk.state.outcome
         expected = {"reward": float(outcome.rewards[0]), "end": float(outcome.ends[0])} if outcome else {}
-        self.moments.append(Moment(action, sampling, codes, bits, png(seen.picture), digest, expected))
+        picture = await asyncio.to_thread(png, seen.picture)
+        self.moments.append(Moment(action, sampling, codes, bits, picture, digest, expected))
         self._keep()
         return self.moments[-1]
 
@@ -170,7 +173,7 @@ def _begin(pair: Pair, clip: Clip, seed: int, guided: bool) -> tuple[Int64[Tenso
 def png(picture: UInt8[Tensor, "h w c"]) -> bytes:
     """A picture as a PNG file."""
     file = BytesIO()
-    Image.fromarray(picture.numpy()).save(file, "PNG", compress_level=3)
+    Image.fromarray(picture.numpy()).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
@@ -182,14 +185,18 @@ def clip_sha256(clip: Clip) -> str:
     return digest.hexdigest()
 
 
-def uploaded_clip(frames: UInt8[Tensor, "t h w c"], pair: Pair, most: int) -> Clip:
-    """A scene from a video whose actions nobody knows.
+def known_frames(pair: Pair, most: int) -> int:
+    """How many frames of a video, whose actions nobody knows, a predictor can be given.
 
-    A predictor that was trained with some windows without actions can do with that; any other is given a single frame,
-    which needs none.
+    One that was trained with some windows without actions can do with that; any other is given a single frame, which
+    needs none.
     """
-    knows_nothing = pair.predictor.config.action_dropout > 0
-    given = frames[: most if knows_nothing else 1].contiguous()
+    return most if pair.predictor.config.action_dropout > 0 else 1
+
+
+def uploaded_clip(frames: UInt8[Tensor, "t h w c"], pair: Pair, most: int) -> Clip:
+    """A scene from a video whose actions nobody knows."""
+    given = frames[: known_frames(pair, most)].contiguous()
     spec = pair.predictor.action_spec
     actions = unknown(torch.zeros(len(given) - 1, spec.width, dtype=spec.dtype))
     name = hashlib.sha256(given.numpy().tobytes()).hexdigest()[:12]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import secrets
 import time
 from collections import deque
@@ -27,12 +25,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from torch import Tensor
 
-from videovq.checkpoints import fingerprint
 from videovq.config import PlayConfig
 from videovq.data.clip import Clip
 from videovq.data.resize import centre_resize
 from videovq.data.video import uploaded_frames
-from videovq.play.dream import Dream, clip_sha256, png, uploaded_clip
+from videovq.play.dream import Dream, clip_sha256, uploaded_clip
+from videovq.play.hello import described, world
 from videovq.play.messages import (
     MOST_FRAMES,
     Acknowledge,
@@ -47,7 +45,6 @@ from videovq.play.messages import (
 )
 from videovq.play.recording import ENDINGS, recorded
 from videovq.play.thread import ModelThread
-from videovq.rollout.engine import decode_codes
 from videovq.rollout.pair import Pair
 
 PAGE = Path(__file__).parent / "page"
@@ -117,8 +114,7 @@ class PlayServer:
         self.clips = {clip.name: clip for clip in clips}
         self.token = secrets.token_urlsafe(16)
         self.players: dict[str, Player] = {}
-        self.model = thread.now(networks_sha256)
-        self.colours = thread.now(code_colours)
+        self.world = thread.now(world)
         self._render = asyncio.Semaphore(1)
 
     def app(self) -> Starlette:
@@ -163,7 +159,7 @@ class PlayServer:
         player.uploads[clip.name] = clip
         while len(player.uploads) > UPLOADS:
             del player.uploads[next(iter(player.uploads))]
-        return JSONResponse(_described(clip), headers=SAFE)
+        return JSONResponse(described(clip), headers=SAFE)
 
     async def recording(self, request: Request) -> Response:
         """What a player has dreamt, as a GIF or MP4."""
@@ -248,7 +244,7 @@ class PlayServer:
             await player.playing().rewind(message.frame)
             await socket.send_json({"type": "rewound", "frame": message.frame})
         elif isinstance(message, Save):
-            await socket.send_json({"type": "replay", "replay": player.playing().replay(self.model).to_json()})
+            await socket.send_json({"type": "replay", "replay": player.playing().replay(self.world["model"]).to_json()})
         else:
             await self._begin(socket, player, message)
 
@@ -257,7 +253,7 @@ class PlayServer:
         begun: dict[str, Any] = {"type": "started", "actions": []}
         if isinstance(message, Load):
             replay = message.replay
-            if replay.model != self.model:
+            if replay.model != self.world["model"]:
                 raise ValueError("replay.model: it was dreamt by other networks, or in another precision")
             clip, seed, (_, sampling) = self._clip(player, replay.clip), replay.seed, replay.samplings[0]
             if clip_sha256(clip) != replay.clip_sha256:
@@ -293,22 +289,18 @@ class PlayServer:
 
     def _hello(self, player: Player) -> dict[str, Any]:
         """All that the page must know of the model."""
-        predictor, c = self.pair.predictor, self.config
+        c = self.config
         return {
             "type": "hello",
             "player": player.id,
-            "model": self.model,
-            "actions": {"kind": predictor.action_spec.kind, **predictor.action_spec.to_json()},
+            **self.world,
             "rate": self.rate,
-            "size": list(self.pair.vqvae.frame_size),
-            "grid": list(predictor.network.grid),
-            "codes": len(predictor.network.codebook),
-            "colours": base64.b64encode(self.colours).decode(),
             "guidance": self._guides(),
             "sampling": {"temperature": c.temperature, "top_k": c.top_k, "top_p": c.top_p},
             "seed": c.seed,
             "most": MOST_FRAMES,
-            "clips": [_described(clip) for clip in self.clips.values()],
+            "recordings": list(ENDINGS),
+            "clips": [described(clip) for clip in self.clips.values()],
         }
 
     def _decoded(self, data: bytes) -> Clip:
@@ -339,29 +331,8 @@ def same_host(headers: Headers) -> bool:
         return False
 
 
-def networks_sha256(pair: Pair) -> str:
-    """Fingerprint of both networks: architectures, weights and their precision."""
-    both = fingerprint(pair.predictor.config, pair.predictor.network) + pair.vqvae.fingerprint
-    return hashlib.sha256(both.encode()).hexdigest()
-
-
-@torch.inference_mode()
-def code_colours(pair: Pair) -> bytes:
-    """Mean colour of every code where it is decoded among its like: red, green, blue of code 0, of code 1, ..."""
-    vqvae, field = pair.vqvae.network, 5
-    codes = torch.arange(vqvae.quantizer.codebook_size, device=vqvae.device)[:, None, None, None]
-    edge = field // 2 * vqvae.stride
-    middles = decode_codes(vqvae, codes.expand(-1, 1, field, field).contiguous())[:, 0, edge:-edge, edge:-edge]
-    return bytes(middles.float().mean(dim=(1, 2)).round().byte().cpu().flatten().tolist())
-
-
 def _small(frame: UInt8[Tensor, "one h w c"], pair: Pair) -> UInt8[Tensor, "one size size c"]:
     return centre_resize(frame, pair.vqvae.frame_size[0], "video")
-
-
-def _described(clip: Clip) -> dict[str, Any]:
-    picture = base64.b64encode(png(clip.frames[-1])).decode()
-    return {"name": clip.name, "frames": len(clip.frames), "picture": f"data:image/png;base64,{picture}"}
 
 
 def _refusal(why: str, status: int) -> Response:

@@ -14,13 +14,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
+from videovq.memory import keep_freed_memory
 from videovq.rollout.engine import decode_codes
 from videovq.rollout.pair import Pair
 from videovq.rollout.walks import Drawn, Walk, advance
@@ -43,12 +44,14 @@ class Step:
 
     Attributes:
         player: any number that tells players apart.
+        keep: whether the walk after it is to be kept, and not only gone on from.
     """
 
     player: int
     walk: Walk
     action: Shaped[Tensor, "a"]
     sampling: Sampling
+    keep: bool
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class Seen:
 class ModelThread:
     """Takes whatever waits, computes all steps among it in one batch, and starts over.
 
-    Before that it waits a little, a tenth of what the last batch took, for those who were in the last two batches:
+    Before that it waits a little, a fifth of what the last batch took, for those who were in the last two batches:
     else four players would end up in two pairs that take turns. Nobody waits for anybody who stopped acting.
 
     Args:
@@ -73,6 +76,7 @@ class ModelThread:
     """
 
     def __init__(self, load: Callable[[], Pair]) -> None:
+        keep_freed_memory()
         self.batches: deque[set[int]] = deque(maxlen=100)
         self._took = 0.0  # seconds, the last batch
         self._ended = False
@@ -85,9 +89,9 @@ class ModelThread:
             self.close()
             raise
 
-    async def step(self, player: int, walk: Walk, action: Shaped[Tensor, "a"], sampling: Sampling) -> Seen:
+    async def step(self, player: int, walk: Walk, action: Shaped[Tensor, "a"], sampling: Sampling, keep: bool) -> Seen:
         """The next frame of a player's walk."""
-        return await self._submit(Step(player, walk, action, sampling))
+        return await self._submit(Step(player, walk, action, sampling, keep))
 
     async def call(self, function: Callable[[Pair], R]) -> R:
         """What ``function`` makes of the networks."""
@@ -132,7 +136,7 @@ class ModelThread:
 
     def _gathered(self) -> list[Job | None]:
         jobs = [self._waiting.get()]
-        end = time.monotonic() + self._took / 10
+        end = time.monotonic() + self._took / 5
         expected: set[int] = set().union(*list(self.batches)[-2:])
         while True:
             acting = {job.work.player for job in jobs if job is not None and isinstance(job.work, Step)}
@@ -160,8 +164,11 @@ class ModelThread:
             [step.action for step in steps],
             [step.sampling for step in steps],
         )
-        # Decoded one by one: a picture must not depend on who else is playing.
-        pictures = [decode_codes(self.pair.vqvae.network, one.codes[None, None])[0, 0].cpu() for one in drawn]
+        pictures = decode_codes(self.pair.vqvae.network, torch.stack([one.codes for one in drawn])[:, None])[:, 0].cpu()
+        seen = [
+            Seen(replace(one, walk=one.walk.copy()) if step.keep else one, picture)
+            for step, one, picture in zip(steps, drawn, pictures, strict=True)
+        ]
         self.batches.append({step.player for step in steps})
         self._took = time.monotonic() - began
-        return [Seen(one, picture) for one, picture in zip(drawn, pictures, strict=True)]
+        return seen

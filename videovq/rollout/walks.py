@@ -38,6 +38,10 @@ class Walk:
     def rows(self) -> int:
         return len(self.state.codes)
 
+    def copy(self) -> Walk:
+        """The same walk, to be kept: those of a batch share their memory."""
+        return Walk(self.state.rows(list(range(self.rows))), self.noise)
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -123,7 +127,7 @@ class Choices:
     def __init__(self, blocks: Sequence[tuple[int, Float[Tensor, "_ n k"], Sampling]], grid: tuple[int, int]) -> None:
         self.blocks = blocks
         rows, noise = sum(block[0] for block in blocks), blocks[0][1]
-        self.scores = noise.new_zeros(rows, grid[0] * grid[1], noise.shape[-1])
+        self.scores = noise.new_empty(rows, grid[0] * grid[1], noise.shape[-1])
 
     def __call__(self, scores: Float[Tensor, "n p k"], places: Int64[Tensor, "p"]) -> Int64[Tensor, "n p"]:
         self.scores[:, places] = scores
@@ -162,8 +166,8 @@ def _advance(
     bits = choices.bits().view_as(codes)
     drawn, first = [], 0
     for walk, noise in zip(walks, after, strict=True):
-        own = list(range(first, first + walk.rows))
-        drawn.append(Drawn(codes[first], bits[first], Walk(state.rows(own), noise)))
+        own = state.rows(slice(first, first + walk.rows))
+        drawn.append(Drawn(codes[first], bits[first], Walk(own, noise)))
         first += walk.rows
     return drawn
 

@@ -25,10 +25,10 @@ from videovq.data.store import (
     write_tensors,
 )
 from videovq.frames import to_float
+from videovq.memory import keep_freed_memory
 from videovq.models.vqvae import VQVAE
 from videovq.models.vqvae2 import Level
 from videovq.progress import progress
-from videovq.training.memory import keep_freed_memory
 from videovq.types import ActionSpec
 
 

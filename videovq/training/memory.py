@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from functools import partial
 
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-
-
-def keep_freed_memory() -> None:
-    """Make glibc keep freed blocks: else every large activation is mapped and zeroed anew.
-
-    benchmarks/memory.py measures what it saves. Does nothing on other systems.
-    """
-    if sys.platform == "linux":
-        libc = ctypes.CDLL(None)
-        if hasattr(libc, "mallopt"):
-            for parameter in (-3, -1):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
-                libc.mallopt(parameter, 1 << 30)
 
 
 def recompute_activations(network: nn.Module) -> None:

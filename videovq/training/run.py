@@ -21,10 +21,10 @@ from torch.optim import Optimizer
 
 from videovq.checkpoints import is_finished
 from videovq.config import OptimizerConfig, TrainingConfig
+from videovq.memory import keep_freed_memory
 from videovq.models.bf16 import computes_bf16
 from videovq.parsing import read_config, to_plain, to_yaml
 from videovq.training.callbacks import ProgressBar, StepSeed
-from videovq.training.memory import keep_freed_memory
 
 
 def claim(run: Path, config: Any) -> bool:

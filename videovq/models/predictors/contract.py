@@ -77,6 +77,9 @@ class FrameDecoder(nn.Module, ABC):
         """Scores of all codes: one learnt for each, and how well its vector fits the one that is looked for."""
         return (self.scores(x) + self.vector(x) @ codebook.T).float()
 
+    def halve(self) -> None:
+        """Compute in bfloat16 from now on what gains by it; scores stay float32."""
+
     @abstractmethod
     def score(
         self,

@@ -37,8 +37,14 @@ class ModulatedBlock(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Float[Tensor, "n w y x"], condition: Float[Tensor, "n c #y #x"]) -> Float[Tensor, "n w y x"]:
+        return self.modulated(x, self.modulate(condition))
+
+    def modulated(
+        self, x: Float[Tensor, "n w y x"], modulation: Float[Tensor, "#n two_w #y #x"]
+    ) -> Float[Tensor, "n w y x"]:
+        """The same, of what ``modulate`` makes of the condition."""
         normed = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        scale, shift = self.modulate(condition).chunk(2, dim=1)
+        scale, shift = modulation.chunk(2, dim=1)
         return x + self.second(silu(torch.addcmul(shift, self.first(normed), 1 + scale)))
 
 

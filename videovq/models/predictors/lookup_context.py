@@ -36,8 +36,8 @@ class Memory(NamedTuple):
         layers = [(k.repeat_interleave(times, dim=0), v.repeat_interleave(times, dim=0)) for k, v in self.layers]
         return Memory(layers)
 
-    def rows(self, which: list[int]) -> Memory:
-        """A copy of the memory of some rollouts of the batch."""
+    def rows(self, which: list[int] | slice) -> Memory:
+        """The memory of some rollouts of the batch: a copy, or with a slice a view."""
         return Memory([(k[which], v[which]) for k, v in self.layers])
 
     @property

@@ -8,6 +8,8 @@ Shapes: ``q`` = 9 places in a patch, ``u v`` = rows and columns of patches (7, 7
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int64
@@ -39,6 +41,11 @@ class PatchDecoder(FrameDecoder):
         self.step = nn.Embedding(steps, width)
         self.blocks = nn.ModuleList(ModulatedBlock(width, width) for _ in range(config.decoder_blocks))
         self.norm = nn.LayerNorm(width)
+        self.halved = False
+
+    def halve(self) -> None:
+        self.halved = True
+        self.blocks.bfloat16()
 
     def score(
         self,
@@ -51,7 +58,13 @@ class PatchDecoder(FrameDecoder):
         known = [torch.zeros_like(contexts[0])]
         for layer, step in zip(self.known, by_step(embedding(codes, table)), strict=False):
             known.append(known[-1] + layer(step))
-        return from_steps(self._scores(contexts, torch.stack(known), 0, codebook))
+        used = torch.stack([combine(k) for combine, k in zip(self.combine, known, strict=True)])
+        x, condition = (contexts + used).flatten(0, 1), self._conditions().repeat_interleave(len(codes), dim=0)
+        if self.halved:
+            x = x.bfloat16()
+        for block in self.blocks:
+            x = block(x, condition)
+        return from_steps(self._scores(x, codebook).unflatten(0, contexts.shape[:2]))
 
     def draw(
         self,
@@ -63,35 +76,32 @@ class PatchDecoder(FrameDecoder):
         contexts = by_step(context.permute(0, 2, 3, 1))
         known = torch.zeros_like(contexts[0])
         codes = self.order.new_zeros(len(context), *context.shape[2:])
+        modulations = [block.modulate(self._conditions()) for block in self._modulated()]
         for g, (i, j) in enumerate(ORDER):
-            scores = self._scores(contexts[g : g + 1], known[None], g, codebook)[0]
+            x = contexts[g] + self.combine[g](known)
+            if self.halved:
+                x = x.bfloat16()
+            for block, modulation in zip(self._modulated(), modulations, strict=True):
+                x = block.modulated(x, modulation[g : g + 1])
+            scores = self._scores(x, codebook)
             drawn = choose(scores.flatten(1, 2), self.order[g]).view(scores.shape[:3])
             codes[:, i::PATCH, j::PATCH] = drawn
             if g < len(self.known):
                 known = known + self.known[g](embedding(drawn, table).permute(0, 3, 1, 2))
         return codes
 
-    def _scores(
-        self,
-        context: Float[Tensor, "q n w u v"],
-        known: Float[Tensor, "q n w u v"],
-        first: int,
-        codebook: Float[Tensor, "k d"],
-    ) -> Float[Tensor, "q n u v k"]:
-        """Scores of the codes of the steps ``first``, ``first + 1``, ..., one for each given context.
+    def _conditions(self) -> Float[Tensor, "steps w 1 1"]:
+        """What tells the blocks which step it is."""
+        condition = self.step.weight[:, :, None, None]
+        return condition.bfloat16() if self.halved else condition
 
-        Args:
-            context: the context at the places of those steps.
-            known: the sum of what :attr:`known` makes of the codes of all earlier steps.
-        """
-        used = [self.combine[first + i](k) for i, k in enumerate(known)]
-        x = (context + torch.stack(used)).flatten(0, 1)
-        steps = torch.arange(first, first + len(context), device=x.device).repeat_interleave(context.shape[1])
-        condition = self.step(steps)[:, :, None, None]
-        for block in self.blocks:
-            x = block(x, condition)
-        scores = self.score_codes(self.norm(x.permute(0, 2, 3, 1)), codebook)
-        return scores.unflatten(0, context.shape[:2])
+    def _modulated(self) -> Iterator[ModulatedBlock]:
+        return (block for block in self.blocks if isinstance(block, ModulatedBlock))
+
+    def _scores(self, x: Float[Tensor, "n w u v"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n u v k"]:
+        if self.halved:
+            x = x.float()
+        return self.score_codes(self.norm(x.permute(0, 2, 3, 1)), codebook)
 
 
 def by_step(grid: Float[Tensor, "n y x w"]) -> Float[Tensor, "q n w u v"]:

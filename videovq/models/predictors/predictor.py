@@ -38,8 +38,8 @@ class PredictorState:
         codes, actions = (z.repeat_interleave(times, dim=0) for z in (self.codes, self.actions))
         return PredictorState(codes, actions, self.memory.repeat(times) if self.memory else None)
 
-    def rows(self, which: list[int]) -> PredictorState:
-        """A copy of some rollouts of the batch."""
+    def rows(self, which: list[int] | slice) -> PredictorState:
+        """Some rollouts of the batch: a copy, or with a slice a view, which keeps the whole batch in memory."""
         memory = self.memory.rows(which) if self.memory else None
         outcome = OutcomeOutput(self.outcome.rewards[which], self.outcome.ends[which]) if self.outcome else None
         return PredictorState(self.codes[which], self.actions[which], memory, outcome)
@@ -52,6 +52,8 @@ class PredictorState:
     @staticmethod
     def joined(states: Sequence[PredictorState]) -> PredictorState:
         """The rollouts of several states in one batch."""
+        if len(states) == 1:
+            return states[0]
         codes, actions = torch.cat([s.codes for s in states]), torch.cat([s.actions for s in states])
         memories = [s.memory for s in states]
         return PredictorState(codes, actions, memories[0].joined(memories) if memories[0] else None)
@@ -146,6 +148,11 @@ class Predictor(nn.Module):
         found = self.outcome(context)
         after = (z.unflatten(0, (len(codes), -1))[:, 1:] for z in (found.rewards, found.ends))
         return OutcomeOutput(*after)
+
+    def halve(self) -> None:
+        """Compute in bfloat16 from now on, but for the scores: for drawing only."""
+        self.context.bfloat16()
+        self.decoder.halve()
 
     def start(self, codes: Int64[Tensor, "b t y x"], actions: Shaped[Tensor, "b t_minus_1 a"]) -> PredictorState:
         """The state after the given context frames and the actions between them."""

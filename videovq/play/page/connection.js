@@ -1,9 +1,11 @@
-// The WebSocket: JSON both ways, frames as binary packets.
+// The server: a WebSocket with JSON both ways and frames as binary packets; files by HTTP.
 
 const decoder = new TextDecoder();
+const token = new URLSearchParams(location.search).get("token") ?? "";
 
 /** Connect; calls `on.message(object)`, `on.frame(packet)` and `on.closed(text)`. */
-export function connect(token, on) {
+export function connect(on) {
+  let player;
   const url = new URL("play", location.href);
   url.protocol = url.protocol.replace("http", "ws");
   url.search = new URLSearchParams({ token });
@@ -14,10 +16,17 @@ export function connect(token, on) {
     if (typeof data !== "string") return on.frame(packet(data));
     const message = JSON.parse(data);
     if (message.type === "full" || message.type === "idle") why = message.why;
+    player = message.player ?? player;
     on.message(message);
   };
   socket.onclose = () => on.closed(why);
-  return { send: (message) => socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message)) };
+  return {
+    send: (message) => socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message)),
+    /** Take a file in as a scene; gives its name and picture. */
+    upload: (file) => upload(player, file),
+    /** The dream as a file. */
+    recording: (ending) => recording(player, ending),
+  };
 }
 
 /** Length of the header (4 bytes), header, PNG, codes (2 bytes each), entropies (1 byte each). */
@@ -34,8 +43,7 @@ function packet(buffer) {
   };
 }
 
-/** Send a file; returns what the server says of it. */
-export async function upload(token, player, file) {
+async function upload(player, file) {
   const url = `upload?${new URLSearchParams({ token, player })}`;
   const answer = await fetch(url, { method: "POST", body: file });
   const said = await answer.json();
@@ -43,18 +51,8 @@ export async function upload(token, player, file) {
   return said;
 }
 
-/** The dream as a file. */
-export async function recording(token, player, ending) {
+async function recording(player, ending) {
   const answer = await fetch(`recording/${player}.${ending}?${new URLSearchParams({ token })}`);
   if (!answer.ok) throw new Error((await answer.json()).why);
   return answer.blob();
-}
-
-/** Hand a file to the player. */
-export function download(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }

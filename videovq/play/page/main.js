@@ -1,11 +1,11 @@
 // The page: one dream at a time, asked for frame by frame.
 
-import { connect, download, recording, upload } from "./connection.js";
+import { connect } from "./connection.js";
 import { makeControls } from "./controls.js";
+import { download } from "./download.js";
 import { CodeView, Strip } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
-const token = new URLSearchParams(location.search).get("token") ?? "";
 const form = $("sampling");
 
 let model, controls, codeView, strip;
@@ -27,7 +27,7 @@ function say(text, wrong = false) {
   $("status").classList.toggle("wrong", wrong);
 }
 
-const connection = connect(token, {
+const connection = connect({
   // Messages wait for the frames before them to be drawn.
   message(message) {
     drawing = drawing.then(() => told(message));
@@ -67,6 +67,8 @@ function welcome(hello) {
   $("rate-value").textContent = `${rate} frames/s`;
   form.top_k.max = model.codes;
   $("guidance").hidden = !model.guidance;
+  for (const name of ["top_k", "top_p"]) form[name].parentElement.hidden = !(name in model.sampling);
+  model.recordings.forEach(record);
   $("sampling-note").textContent = model.guidance
     ? "Seed and guidance count from the next restart on, the others at once." : "The seed counts from the next restart on, the others at once.";
   fill({ ...model.sampling, seed: model.seed, guidance: 1 });
@@ -255,25 +257,28 @@ $("load").addEventListener("change", async ({ target }) => {
     say("That file is no replay.", true);
   }
 });
-for (const ending of ["gif", "mp4"]) {
-  $(ending).addEventListener("click", async () => {
-    $(ending).disabled = true;
+function record(ending) {
+  const button = document.createElement("button");
+  button.textContent = ending.toUpperCase();
+  button.addEventListener("click", async () => {
+    button.disabled = true;
     say(`Drawing the ${ending.toUpperCase()} …`);
     try {
-      download(await recording(token, model.player, ending), `dream.${ending}`);
+      download(await connection.recording(ending, frames, rate), `dream.${ending}`);
       say("Done.");
     } catch (error) {
       say(error.message, true);
     }
-    $(ending).disabled = false;
+    button.disabled = false;
   });
+  $("recordings").append(button);
 }
 
 async function take(file) {
   if (!file) return;
   say(`Reading ${file.name} …`);
   try {
-    const scene = await upload(token, model.player, file);
+    const scene = await connection.upload(file);
     if (![...$("scenes").children].some((button) => button.dataset.clip === scene.name)) offer(scene);
     choose(scene.name);
   } catch (error) {

@@ -1,0 +1,45 @@
+"""The players of benchmarks/play.py: one for each scene, as fast as frames come.
+
+    python benchmarks/players.py LINK SECONDS SCENE [SCENE ...]
+
+Prints as JSON, for each player, the seconds from every action to its picture's arrival, once the window is full.
+"""
+
+import asyncio
+import json
+import sys
+import time
+
+import numpy as np
+from websockets.asyncio.client import connect
+
+LINK, SECONDS = sys.argv[1], float(sys.argv[2])
+
+
+async def player(clip: str, seed: int) -> list[float]:
+    async with connect(LINK, max_size=None) as socket:
+        hello = json.loads(await socket.recv())
+        choices = hello["actions"]["sizes"][0]
+        sampling = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+        start = json.dumps({"type": "start", "clip": clip, "seed": seed, "guidance": 1, "sampling": sampling})
+        actions, seconds, begun = np.random.default_rng(seed), [], time.perf_counter()
+        while time.perf_counter() - begun < SECONDS:
+            frame = len(seconds) % hello["most"]
+            if frame == 0:
+                await socket.send(start)
+                await socket.recv()
+                await socket.recv()
+                await socket.send(json.dumps({"type": "acknowledge", "frame": 0}))
+            asked = time.perf_counter()
+            await socket.send(json.dumps({"type": "act", "action": [int(actions.integers(choices))]}))
+            await socket.recv()
+            seconds.append(time.perf_counter() - asked)
+            await socket.send(json.dumps({"type": "acknowledge", "frame": frame + 1}))
+        return seconds[16:]
+
+
+async def together() -> list[list[float]]:
+    return await asyncio.gather(*(player(clip, seed) for seed, clip in enumerate(sys.argv[3:])))
+
+
+print(json.dumps(asyncio.run(together())))

@@ -1,0 +1,50 @@
+"""What a page is told of the networks and the scenes before anybody plays."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+import torch
+
+from videovq.checkpoints import fingerprint
+from videovq.data.clip import Clip
+from videovq.play.dream import png
+from videovq.rollout.engine import decode_codes
+from videovq.rollout.pair import Pair
+
+
+def world(pair: Pair) -> dict[str, Any]:
+    """Actions, sizes, the colours of the codes, and a fingerprint."""
+    predictor = pair.predictor
+    return {
+        "model": networks_sha256(pair),
+        "actions": {"kind": predictor.action_spec.kind, **predictor.action_spec.to_json()},
+        "size": list(pair.vqvae.frame_size),
+        "grid": list(predictor.network.grid),
+        "codes": len(predictor.network.codebook),
+        "colours": base64.b64encode(code_colours(pair)).decode(),
+    }
+
+
+def networks_sha256(pair: Pair) -> str:
+    """Fingerprint of both networks: architectures, weights and their precision."""
+    both = fingerprint(pair.predictor.config, pair.predictor.network) + pair.vqvae.fingerprint
+    return hashlib.sha256(both.encode()).hexdigest()
+
+
+@torch.inference_mode()
+def code_colours(pair: Pair) -> bytes:
+    """Mean colour of every code where it is decoded among its like: red, green, blue of code 0, of code 1, ..."""
+    vqvae, field = pair.vqvae.network, 5
+    codes = torch.arange(vqvae.quantizer.codebook_size, device=vqvae.device)[:, None, None, None]
+    edge = field // 2 * vqvae.stride
+    middles = decode_codes(vqvae, codes.expand(-1, 1, field, field).contiguous())[:, 0, edge:-edge, edge:-edge]
+    return bytes(middles.float().mean(dim=(1, 2)).round().byte().cpu().flatten().tolist())
+
+
+def described(clip: Clip) -> dict[str, Any]:
+    """A scene's name and picture."""
+    picture = base64.b64encode(png(clip.frames[-1])).decode()
+    return {"name": clip.name, "frames": len(clip.frames), "picture": f"data:image/png;base64,{picture}"}

@@ -1,0 +1,108 @@
+"""``videovq play --in-browser``: the page with the networks in it, as a folder for any web server.
+
+The page is that of the server; in place of the connection to one stands a worker that runs the exported graphs with
+onnxruntime-web.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from videovq.config import PlayConfig
+from videovq.data.clip import Clip
+from videovq.export.graphs import STATE, World
+from videovq.export.onnx import NEEDED, Graph, start, traced_step, traced_watch, write_onnx
+from videovq.play.dream import known_frames, png
+from videovq.play.hello import described, world
+from videovq.play.messages import MOST_FRAMES
+from videovq.rollout.pair import Pair
+
+HERE = Path(__file__).parent
+RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
+
+
+def check(config: PlayConfig) -> None:
+    """Refuse early what :func:`write_page` could not do.
+
+    Raises:
+        ValueError: a package or a part of onnxruntime-web is missing, or there is something at ``config.in_browser``.
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise ValueError(f'in_browser: needs {", ".join(missing)}; run: pip install "videovq[export]"')
+    for name in RUNTIME:
+        if not (Path(config.onnxruntime_web) / name).is_file():
+            raise ValueError(
+                f"onnxruntime_web: {config.onnxruntime_web} has no {name}; run: npm install onnxruntime-web,"
+                " and give its folder dist"
+            )
+    out = Path(config.in_browser)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"in_browser: {out} is there already; remove it or choose another folder")
+
+
+def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
+    """Write the folder ``config.in_browser``: page, networks, scenes and onnxruntime-web.
+
+    Args:
+        clips: scenes to start from.
+
+    Raises:
+        ValueError: see :func:`check`; or the predictor is of a kind that cannot be exported.
+    """
+    check(config)
+    alone = World(pair)
+    graphs = {"step": traced_step(alone), "watch": traced_watch(alone)}
+    out = Path(config.in_browser)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        scratch = Path(folder) / "page"
+        shutil.copytree(HERE / "page", scratch / "page")
+        shutil.move(scratch / "page" / "index.html", scratch / "index.html")
+        for name in ("connection.js", "dream.js", "noise.js"):
+            shutil.copy(HERE / "in_browser_page" / name, scratch / "page" / name)
+        shutil.copy(HERE / "in_browser_page" / "isolate.js", scratch / "isolate.js")
+        for part in ("ort", "world"):
+            (scratch / part).mkdir()
+        for name in RUNTIME:
+            shutil.copy(Path(config.onnxruntime_web) / name, scratch / "ort" / name)
+        for name, graph in graphs.items():
+            write_onnx(graph, scratch / "world" / f"{name}.onnx")
+        for i, clip in enumerate(clips):
+            (scratch / "world" / f"scene{i}.png").write_bytes(png(clip.frames.flatten(0, 1)))
+        said = hello(config, pair, alone, graphs, clips)
+        (scratch / "world" / "hello.json").write_text(json.dumps(said))
+        if out.is_dir():
+            out.rmdir()
+        os.replace(scratch, out)
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
+    print(f"wrote {out}: {size / 2**20:.0f} MiB; python -m http.server --directory {out} is server enough")
+
+
+def hello(config: PlayConfig, pair: Pair, alone: World, graphs: dict[str, Graph], clips: list[Clip]) -> dict[str, Any]:
+    """What the page must know."""
+    before = {name: value.flatten().tolist() for name, value in start(alone).items() if value.any()}
+    return {
+        "type": "hello",
+        **world(pair),
+        "rate": config.rate or pair.predictor.fps,
+        "guidance": False,
+        "sampling": {"temperature": config.temperature},
+        "seed": config.seed,
+        "most": MOST_FRAMES,
+        "recordings": ["webm"],
+        "upload_frames": known_frames(pair, config.context_frames),
+        "clips": [
+            {**described(clip), "file": f"scene{i}.png", "actions": clip.actions.tolist()}
+            for i, clip in enumerate(clips)
+        ],
+        "state": list(STATE),
+        "start": before,
+        "graphs": {name: {"inputs": graph.inputs, "outputs": graph.outputs} for name, graph in graphs.items()},
+    }
