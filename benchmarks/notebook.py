@@ -23,11 +23,11 @@ from videovq.config import TrainVQVAEConfig
 from videovq.data.resize import resize
 from videovq.data.store import EpisodeStore
 from videovq.frames import to_float
+from videovq.memory import keep_freed_memory
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
 from videovq.training import run
-from videovq.training.memory import keep_freed_memory
 
 SEED, SIDE, FRAMES = 0, 32, 20_000
 HIDDEN, RESIDUAL, DIM, CODES, DECAY, BETA, DEAD = 128, 32, 64, 512, 0.99, 0.25, 0.02
