@@ -76,7 +76,7 @@ class Codebook(nn.Module):
         self.place(dead, flat[torch.randperm(len(flat))[: len(dead)]], len(flat))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        flat = z.permute(0, 2, 3, 1).reshape(-1, DIM)
+        flat = z.permute(0, 2, 3, 1).reshape(-1, DIM).float()
         if not self.counts.any():
             self.start(flat.detach())
         chosen = self.nearest(flat.detach())
