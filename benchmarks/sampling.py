@@ -5,7 +5,7 @@
 A frame is an action in and a decoded picture out. Contexts are 6 frames of test episodes, actions the recorded ones and
 then a seeded random choice, temperature 1. The yardstick is naive ancestral sampling with the first raster predictor
 given (else the first predictor): all frames of the window and all layers again for every single draw. Predictors of few
-draws are measured twice: in float32, and with the context network in bfloat16 (``--precision bf16`` of ``rollout``).
+draws are measured twice: in float32, and mostly in bfloat16 (``--precision bf16`` of ``rollout``).
 """
 
 import sys
@@ -16,20 +16,27 @@ import torch
 
 from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.data.store import CodeStore
+from videovq.models.predictors.predictor import Predictor
 from videovq.models.sampling import gumbel
+from videovq.models.vqvae import VQVAE
 from videovq.rollout.engine import Session, decode_codes, place
 from videovq.types import Sampling
 
 CONTEXT, WINDOW = 6, 16
-vqvae = load_vqvae(sys.argv[1]).network
 store = CodeStore(sys.argv[2])
+
+
+def pair(run: str, precision: str) -> tuple[VQVAE, Predictor]:
+    vqvae, predictor = load_vqvae(sys.argv[1]).network, load_predictor(run).network
+    place(vqvae, predictor, "cpu", precision)
+    return vqvae, predictor
+
+
 runs = {}
 for run in sys.argv[3:]:
-    runs[Path(run).name] = load_predictor(run).network
-    place(vqvae, runs[Path(run).name], "cpu", "32-true")
-    if len(runs[Path(run).name].decoder.order) <= 9:
-        runs[f"{Path(run).name}, bf16"] = load_predictor(run).network
-        place(vqvae, runs[f"{Path(run).name}, bf16"], "cpu", "bf16")
+    runs[Path(run).name] = pair(run, "32-true")
+    if len(runs[Path(run).name][1].decoder.order) <= 9:
+        runs[f"{Path(run).name}, bf16"] = pair(run, "bf16")
 episodes = [store.read(info, 0, WINDOW) for info in store.split("test")]
 codes = torch.stack([episodes[i % len(episodes)].codes for i in range(64)])
 actions = torch.stack([episodes[i % len(episodes)].actions for i in range(64)])
@@ -41,7 +48,7 @@ def resident() -> float:
 
 
 @torch.inference_mode()
-def naive(predictor) -> float:
+def naive(vqvae: VQVAE, predictor: Predictor) -> float:
     """Seconds for a frame, after a full window: one pass of everything for every draw."""
     given, driven = codes[:1, :WINDOW].clone(), actions[:1, :WINDOW]
     noise = gumbel((1, *predictor.grid, len(predictor.codebook)), torch.Generator().manual_seed(0))
@@ -54,7 +61,7 @@ def naive(predictor) -> float:
     return time.perf_counter() - start
 
 
-def measure(predictor, sampler: str, batch: int, frames: int) -> float:
+def measure(vqvae: VQVAE, predictor: Predictor, sampler: str, batch: int, frames: int) -> float:
     """Seconds for a frame of a batch of rollouts, median."""
     given, driven = codes[:batch, :CONTEXT], actions[:batch, : CONTEXT - 1]
     session = Session(predictor, given, driven, Sampling(sampler=sampler), range(batch))
@@ -66,24 +73,24 @@ def measure(predictor, sampler: str, batch: int, frames: int) -> float:
     return float(torch.tensor(seconds[1:]).median())
 
 
-yardstick = next((n for n, p in runs.items() if len(p.decoder.order) > 9), next(iter(runs)))
-slowest = naive(runs[yardstick])
+yardstick = next((n for n, (_, p) in runs.items() if len(p.decoder.order) > 9), next(iter(runs)))
+slowest = naive(*runs[yardstick])
 print(f"naive ancestral sampling without cache, {yardstick}: {1000 * slowest:.0f} ms a frame\n")
 print(f"{'predictor':<22} {'sampler':<11} {'batch':>5} {'ms a step':>10} {'frames/s':>9} {'times naive':>12}")
-for name, predictor in runs.items():
+for name, (vqvae, predictor) in runs.items():
     few = len(predictor.decoder.order) <= 9
     for sampler in ("cached", "predictive", "uncached"):
         for batch in (1, 8, 64):
             if sampler == "uncached" and (batch > 1 and not few):
                 continue  # minutes a frame
-            taken = measure(predictor, sampler, batch, 100 if few and batch == 1 else 5 if few else 1)
+            taken = measure(vqvae, predictor, sampler, batch, 100 if few and batch == 1 else 5 if few else 1)
             rate = batch / taken
             print(
                 f"{name:<22} {sampler:<11} {batch:>5} {1000 * taken:>10.1f} {rate:>9.2f} {slowest * rate:>12.0f}",
                 flush=True,
             )
 print("\nalong a rollout of 1,000 frames, batch 1 (median of the 10 frames up to there)")
-for name, predictor in runs.items():
+for name, (vqvae, predictor) in runs.items():
     if len(predictor.decoder.order) > 9:
         continue
     session = Session(predictor, codes[:1, :CONTEXT], actions[:1, : CONTEXT - 1], Sampling(), [0])
