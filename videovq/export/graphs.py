@@ -74,6 +74,7 @@ class World(nn.Module):
     """
 
     vectors: Tensor
+    turns: Tensor
 
     def __init__(self, pair: Pair) -> None:
         super().__init__()
@@ -89,6 +90,7 @@ class World(nn.Module):
         vqvae = deepcopy(pair.vqvae.network)
         self.encoder, self.quantizer, self.decoder = vqvae.encoder, vqvae.quantizer, vqvae.decoder
         self.register_buffer("vectors", vqvae.quantizer.code_vectors())
+        self.register_buffer("turns", self.predictor.decoder.order.flatten().argsort())
         self.eval().requires_grad_(False)
 
     def nothing(self) -> State:
@@ -131,17 +133,19 @@ class Choices:
     def __init__(self, noise: Float[Tensor, "b n k"]) -> None:
         self.noise = noise
         self.entropies: list[Float[Tensor, "b p"]] = []
-        self.places: list[Int64[Tensor, "p"]] = []
 
     def __call__(self, scores: Float[Tensor, "b p k"], places: Int64[Tensor, "p"]) -> Int64[Tensor, "b p"]:
         logs = scores.log_softmax(dim=-1)
         self.entropies.append((logs.exp() * logs).sum(dim=-1) / -math.log(2))
-        self.places.append(places)
         return choose(self.noise, Sampling(), scores, places)
 
-    def bits(self) -> Float[Tensor, "b n"]:
-        """Entropy of the predictor about every code, in bits, before the temperature."""
-        return torch.cat(self.entropies, dim=1)[:, torch.cat(self.places).argsort()]
+    def bits(self, turns: Int64[Tensor, "n"]) -> Float[Tensor, "b n"]:
+        """Entropy of the predictor about every code, in bits, before the temperature.
+
+        Args:
+            turns: when each place was drawn, counted in places.
+        """
+        return torch.cat(self.entropies, dim=1)[:, turns]
 
 
 class Step(nn.Module):
@@ -172,7 +176,7 @@ class Step(nn.Module):
         world, choices = self.world, Choices((noise * temperature).flatten(1, 2))
         codes, state = world.advance(State(past_codes, past_actions, seen, memory), action, choices)
         vectors = rearrange(embedding(codes, world.vectors), "b y x d -> b d y x")
-        return codes, choices.bits().view_as(codes), to_uint8(world.decoder(vectors)), *state
+        return codes, choices.bits(world.turns).view_as(codes), to_uint8(world.decoder(vectors)), *state
 
 
 class Watch(nn.Module):
