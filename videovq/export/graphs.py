@@ -6,7 +6,6 @@ walk begins with :meth:`World.nothing` and the frames of its context, watched on
 
 from __future__ import annotations
 
-import math
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ from videovq.models.predictors.contract import Choose
 from videovq.models.predictors.layers import TimeAttention
 from videovq.models.predictors.lookup_context import Memory
 from videovq.models.predictors.predictor import PredictorState
-from videovq.models.sampling import choose
+from videovq.models.sampling import choose, entropy
 from videovq.rollout.pair import Pair
 from videovq.types import Sampling
 
@@ -135,8 +134,7 @@ class Choices:
         self.entropies: list[Float[Tensor, "b p"]] = []
 
     def __call__(self, scores: Float[Tensor, "b p k"], places: Int64[Tensor, "p"]) -> Int64[Tensor, "b p"]:
-        logs = scores.log_softmax(dim=-1)
-        self.entropies.append((logs.exp() * logs).sum(dim=-1) / -math.log(2))
+        self.entropies.append(entropy(scores))
         return choose(self.noise, Sampling(), scores, places)
 
     def bits(self, turns: Int64[Tensor, "n"]) -> Float[Tensor, "b n"]:

@@ -49,6 +49,12 @@ def choose(
     return codes.repeat(2, 1) if guided else codes
 
 
+def entropy(scores: Float[Tensor, "*n k"]) -> Float[Tensor, "*n"]:
+    """Of the distribution over codes that scores are of, in bits."""
+    logs = scores.log_softmax(dim=-1)
+    return (logs.exp() * logs).sum(dim=-1) / -math.log(2)
+
+
 def _nucleus(scores: Float[Tensor, "n p k"], sampling: Sampling) -> Float[Tensor, "n p k"]:
     """Only the most likely codes that together reach ``top_p`` (Holtzman et al. 2020, arXiv 1904.09751)."""
     ranked, order = (scores / sampling.temperature).softmax(dim=-1).sort(dim=-1, descending=True)

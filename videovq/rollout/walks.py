@@ -8,7 +8,6 @@ where two codes are as good as equal.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from videovq.models.embeddings import unknown
 from videovq.models.predictors.predictor import Predictor, PredictorState
-from videovq.models.sampling import choose, gumbel
+from videovq.models.sampling import choose, entropy, gumbel
 from videovq.types import Sampling
 
 
@@ -139,8 +138,7 @@ class Choices:
 
     def bits(self) -> Float[Tensor, "n p"]:
         """Entropy of the predictor about every code when it was last drawn: of a frame at once, which is faster."""
-        logs = self.scores.log_softmax(dim=-1)
-        return (logs.exp() * logs).sum(dim=-1) / -math.log(2)
+        return entropy(self.scores)
 
 
 def _advance(
