@@ -1,15 +1,24 @@
-# make test   everything that must hold: lint, types, import order, tests
+# make check  before every commit: lint, types, import order and the quick tests, in a minute and a half
+# make test   everything that must hold: the same, and all tests
 # make demo   the main job, small: ViZDoom episodes in, rollout GIFs out
-# make lint   the quick part of make test
 # make docs   guides and reference as pages: docs/_build/html/index.html
+#
+# Installed into .venv first. On Linux, PyTorch's usual build is the one for CUDA, several GB; a machine without a GPU
+# does with a smaller one: make test TORCH_INDEX=URL, with the URL that https://pytorch.org/get-started shows for "CPU".
 
 PYTHON ?= python3
+TORCH_INDEX ?=
 BIN := .venv/bin
+# A worker takes one file at a time, since tests of a file share what they make; one thread each (tests/conftest.py).
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
 
-.PHONY: test lint demo docs clean
+.PHONY: check test lint demo docs clean
+
+check: lint
+	$(PYTEST) -m "not slow"
 
 test: lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(PYTEST)
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -27,6 +36,9 @@ docs: .venv/installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
 		{ echo "error: $$($(PYTHON) --version) is too old, videovq needs Python 3.10 or newer: make PYTHON=python3.12 ..."; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing videovq and what its tests need into .venv, once. PyTorch's build for CUDA makes most of it:" \
+		"7.5 GB and some seven minutes on Linux. Without a GPU: make TORCH_INDEX=URL, see the Makefile's first lines."
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --quiet torch torchvision --index-url $(TORCH_INDEX))
 	$(BIN)/python -m pip install --quiet --editable '.[dev,record]'
 	touch $@
 

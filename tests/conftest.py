@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
+from lightning import Trainer
 
 from videovq.config import (
     EMAConfig,
@@ -35,10 +39,13 @@ from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
 
 # The networks of these tests are too small to share, and a process they start must round as this one does.
-torch.set_num_threads(1)
-os.environ["OMP_NUM_THREADS"] = "1"
+# VIDEOVQ_TEST_THREADS=2 tries them with more; with several workers on few cores that takes for ever.
+THREADS = int(os.environ.get("VIDEOVQ_TEST_THREADS", "1"))
+torch.set_num_threads(THREADS)
+os.environ["OMP_NUM_THREADS"] = str(THREADS)
 os.environ["NUMBA_NUM_THREADS"] = "1"  # UMAP's; else it would give PyTorch, too, as many threads as there are cores
 
+PATIENCE = 300.0  # seconds until something counts as hanging: far more than it takes on a machine that is busy
 NAMES = ("stay", "left", "right")
 SIZE = 24
 
@@ -62,14 +69,49 @@ def write_episode(folder: Path, name: str, frames: np.ndarray, actions: list[int
     (folder / f"{name}.json").write_text(json.dumps(sidecar))
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+TRAINED = {"vqvae_run", "code_store", "predictor_run"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs a trained network is marked as slow."""
+    for item in items:
+        if isinstance(item, pytest.Function) and TRAINED & set(item.fixturenames):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Has a folder made by the first of pytest's workers that asks for it; the others wait for it and share it."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    (root / "shared").mkdir(exist_ok=True)
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = root / "shared" / name, root / "shared" / f"{name}.done"
+        with FileLock(root / "shared" / f"{name}.lock"):
+            if not done.exists():
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def recordings(once: Once) -> Path:
     """Ten episodes of 40 frames; two say that they are test episodes."""
-    folder = tmp_path_factory.mktemp("recordings")
-    for i in range(10):
-        frames, actions = world(i)
-        write_episode(folder, f"episode_{i:06d}", frames, actions, split="test" if i >= 8 else "train", level="wall")
-    return folder
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        for i in range(10):
+            frames, actions = world(i)
+            write_episode(
+                folder, f"episode_{i:06d}", frames, actions, split="test" if i >= 8 else "train", level="wall"
+            )
+
+    return once("recordings", make)
 
 
 def prep_config(source: Path, out: Path, **changes: object) -> PrepConfig:
@@ -78,19 +120,50 @@ def prep_config(source: Path, out: Path, **changes: object) -> PrepConfig:
 
 
 @pytest.fixture(scope="session")
-def episode_store(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> EpisodeStore:
-    return prepare(prep_config(recordings, tmp_path_factory.mktemp("stores") / "episodes"))
+def episode_store(recordings: Path, once: Once) -> EpisodeStore:
+    return EpisodeStore(once("episodes", lambda out: prepare(prep_config(recordings, out))))
+
+
+KILL = """
+import os, signal, sys
+
+replace = os.replace
+
+def replace_and_die(source, target, **how):
+    replace(source, target, **how)
+    if os.fspath(target) == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = replace_and_die
+
+from videovq.cli import main
+
+main(sys.argv[2:])
+"""
 
 
 def run_and_kill(words: list[str], until: Path) -> None:
-    """Start a videovq command and SIGKILL it as soon as the file ``until`` is there."""
-    command = [sys.executable, "-m", "videovq.cli", *words]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not until.exists():
-        assert process.poll() is None, "it ended before it could be killed"
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    """Run a videovq command in a process that SIGKILLs itself the moment that the file ``until`` is in its place."""
+    done = subprocess.run([sys.executable, "-c", KILL, str(until), *words], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+class Stopped(BaseException):
+    """Passes everything that catches errors."""
+
+
+@contextmanager
+def stopped_at_a_checkpoint() -> Iterator[None]:
+    """A training within is cut off right after its first checkpoint; :func:`run_and_kill` without a new process."""
+    save = Trainer.save_checkpoint
+
+    def save_and_stop(*args: Any, **settings: Any) -> None:
+        save(*args, **settings)
+        raise Stopped
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(Trainer, "save_checkpoint", save_and_stop)
+        yield
 
 
 def vqvae_config(store: EpisodeStore, run: Path, steps: int = 300, **model: object) -> TrainVQVAEConfig:
@@ -132,20 +205,16 @@ def predictor_config(store: CodeStore, run: Path, steps: int = 40) -> TrainPredi
 
 
 @pytest.fixture(scope="session")
-def vqvae_run(episode_store: EpisodeStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "vqvae"
-    vqvae.train(vqvae_config(episode_store, run))
-    return run
+def vqvae_run(episode_store: EpisodeStore, once: Once) -> Path:
+    return once("vqvae", lambda run: vqvae.train(vqvae_config(episode_store, run)))
 
 
 @pytest.fixture(scope="session")
-def code_store(episode_store: EpisodeStore, vqvae_run: Path, tmp_path_factory: pytest.TempPathFactory) -> CodeStore:
-    out = tmp_path_factory.mktemp("stores") / "codes"
-    return encode(EncodeConfig(store=str(episode_store), vqvae=str(vqvae_run), out=str(out)))
+def code_store(episode_store: EpisodeStore, vqvae_run: Path, once: Once) -> CodeStore:
+    store, run = str(episode_store), str(vqvae_run)
+    return CodeStore(once("codes", lambda out: encode(EncodeConfig(store=store, vqvae=run, out=str(out)))))
 
 
 @pytest.fixture(scope="session")
-def predictor_run(code_store: CodeStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "predictor"
-    predictor.train(predictor_config(code_store, run))
-    return run
+def predictor_run(code_store: CodeStore, once: Once) -> Path:
+    return once("predictor", lambda run: predictor.train(predictor_config(code_store, run)))

@@ -9,35 +9,36 @@ import pytest
 from videovq.cli import main
 from videovq.demo import verdict
 
-WORDS = ["--episodes", "4", "--frames", "40", "--vqvae_steps", "20", "--predictor_steps", "4"]
+pytestmark = pytest.mark.slow
 
 
-def test_demo_runs_and_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_shows_what_ships_then_trains_and_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("vizdoom")
-    words = ["demo", "--out", str(tmp_path / "demo"), *WORDS]
+    out = tmp_path / "demo"
+    words = ["demo", "--out", str(out), "--episodes", "4", "--frames", "40"]
+    words += ["--vqvae_steps", "4", "--predictor_steps", "2"]
+
+    def gifs() -> list[str]:
+        return sorted(f"{gif.parent.name}/{gif.stem}" for gif in out.glob("rollouts/*/*.gif"))
+
+    assert main([*words, "--no-train"]) == 0
+    assert gifs() == ["shipped/each", "shipped/recorded"]
+    assert not (out / "runs").exists()
+    assert capsys.readouterr().out.count("min left in all") == 3
+
     assert main(words) == 0
     shown = capsys.readouterr().out
-    gifs = sorted((tmp_path / "demo" / "rollouts").glob("*/*.gif"))
-    assert [f"{g.parent.name}/{g.stem}" for g in gifs] == [
-        "shipped/each", "shipped/recorded", "trained/each", "trained/recorded",
-    ]  # fmt: skip
-    assert all(str(gif) in shown for gif in gifs)
+    assert gifs() == ["shipped/each", "shipped/recorded", "trained/each", "trained/recorded"]
+    assert all(str(gif) in shown for gif in out.glob("rollouts/*/*.gif"))
     assert shown.count("min left in all") == 8
     assert "psnr by horizon" in shown and "bits by action" in shown
     assert "copying the last context frame" in shown
-    (tmp_path / "demo" / "rollouts" / "trained" / "recorded.gif").unlink()
-    made = {p: p.stat().st_mtime_ns for p in (tmp_path / "demo").rglob("*.safetensors")}
+
+    (out / "rollouts" / "trained" / "recorded.gif").unlink()
+    made = {p: p.stat().st_mtime_ns for p in out.rglob("*.safetensors")}
     assert main(words) == 0
-    assert gifs == sorted((tmp_path / "demo" / "rollouts").glob("*/*.gif"))
-    assert made == {p: p.stat().st_mtime_ns for p in (tmp_path / "demo").rglob("*.safetensors")}, "nothing made twice"
-
-
-def test_the_shipped_model_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("vizdoom")
-    assert main(["demo", "--out", str(tmp_path / "demo"), *WORDS, "--no-train"]) == 0
-    assert sorted(p.stem for p in (tmp_path / "demo" / "rollouts").glob("*/*.gif")) == ["each", "recorded"]
-    assert not (tmp_path / "demo" / "runs").exists()
-    assert capsys.readouterr().out.count("min left in all") == 3
+    assert "trained/recorded" in gifs()
+    assert made == {p: p.stat().st_mtime_ns for p in out.rglob("*.safetensors")}, "nothing made twice"
 
 
 def test_the_verdict_is_honest() -> None:

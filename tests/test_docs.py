@@ -11,6 +11,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.conftest import PATIENCE
+
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 GUIDES = [path for path in PAGES if "```python" in path.read_text()]
@@ -27,7 +31,7 @@ def test_code_blocks_run_one_after_the_other(guide: Path, tmp_path: Path, monkey
 def test_the_notebook_runs(tmp_path: Path) -> None:
     notebook = nbformat.read(ROOT / "docs" / "tutorial.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "outputs do not belong into the repository"
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=int(PATIENCE), resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in shown)
     assert any("data:image/gif" in output.get("data", {}).get("text/html", "") for output in shown)

@@ -26,6 +26,8 @@ from videovq.rollout.pair import load_pair
 from videovq.training import predictor
 from videovq.training.encode import encode
 
+pytestmark = pytest.mark.slow
+
 WITH_OUTCOMES = replace(SMALL_PATCH, outcome_loss=1.0)
 
 

@@ -31,6 +31,8 @@ from videovq.prep.syllables import make, spoken
 from videovq.training import sound, sound_prior
 from videovq.waves import to_levels
 
+pytestmark = pytest.mark.slow
+
 RATE = 4000
 SMALL = SoundConfig(
     hidden=16,

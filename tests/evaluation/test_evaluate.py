@@ -13,6 +13,7 @@ import imageio.v3 as iio
 import pytest
 import torch
 
+from tests.conftest import PATIENCE
 from videovq.checkpoints import load_predictor
 from videovq.cli import main
 from videovq.data.store import CodeStore, EpisodeStore
@@ -70,7 +71,7 @@ def test_the_page_needs_nothing_else_and_a_browser_shows_it(report: Path, tmp_pa
         [browser, *flags, f"--screenshot={picture}", f"file://{report}/report.html"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     assert picture.is_file(), done.stderr
     shown = iio.imread(picture)

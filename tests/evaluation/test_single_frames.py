@@ -28,6 +28,8 @@ from videovq.evaluation import prior as prior_evaluation
 from videovq.evaluation.prior import markov_bits, unigram_bits
 from videovq.training import prior, second_stage, vqvae
 
+pytestmark = pytest.mark.slow
+
 SMALL = PixelCNNConfig(width=16, embedding=8, decoder_layers=2)
 SHORT = TrainingConfig(steps=60, batch_size=8, validate_every=60, precision="32-true", accelerator="cpu")
 QUICK = OptimizerConfig(learning_rate=1e-2, warmup_steps=2)

@@ -28,6 +28,8 @@ from videovq.rollout.pair import Pair, load_pair
 from videovq.rollout.walks import advance, begin
 from videovq.types import RolloutRequest, Sampling
 
+pytestmark = pytest.mark.slow
+
 onnxruntime = pytest.importorskip("onnxruntime")
 FRAMES, SEED, TEMPERATURE = 24, 3, 0.8
 Run = Callable[[str, dict[str, np.ndarray]], list[np.ndarray]]

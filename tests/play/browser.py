@@ -13,6 +13,8 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from tests.conftest import PATIENCE
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio")
 
@@ -51,12 +53,11 @@ class Browser:
 
     @staticmethod
     def _page(port_file: Path) -> str:
-        until(lambda: port_file.is_file() and len(port_file.read_text().splitlines()) == 2, 30)
+        until(lambda: port_file.is_file() and len(port_file.read_text().splitlines()) == 2)
         port = port_file.read_text().splitlines()[0]
         pages: list[str] = []
         until(
-            lambda: bool(pages.extend(p["webSocketDebuggerUrl"] for p in listed(port) if p["type"] == "page") or pages),
-            30,
+            lambda: bool(pages.extend(p["webSocketDebuggerUrl"] for p in listed(port) if p["type"] == "page") or pages)
         )
         return pages[0]
 
@@ -64,7 +65,7 @@ class Browser:
         self.number += 1
         self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self.socket.recv(timeout=30))
+            message = json.loads(self.socket.recv(timeout=PATIENCE))
             if message.get("id") == self.number:
                 assert "error" not in message, message
                 return message["result"]
@@ -80,9 +81,9 @@ class Browser:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
-    def wait(self, script: str, seconds: float = 10) -> None:
+    def wait(self, script: str) -> None:
         """Until a script's value is true."""
-        until(lambda: bool(self.evaluate(script)), seconds)
+        until(lambda: bool(self.evaluate(script)))
 
     def key(self, code: str, down: bool) -> None:
         self.command("Input.dispatchKeyEvent", type="rawKeyDown" if down else "keyUp", code=code, key=code)
@@ -100,7 +101,7 @@ class Browser:
     def close(self) -> None:
         self.socket.close()
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
 
 def listed(port: str) -> list[dict[str, str]]:
@@ -112,8 +113,8 @@ def listed(port: str) -> list[dict[str, str]]:
         return []
 
 
-def until(holds: Any, seconds: float) -> None:
-    end = time.monotonic() + seconds
+def until(holds: Any) -> None:
+    end = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)

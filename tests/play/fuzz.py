@@ -29,9 +29,10 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.conftest import predictor_config, prep_config, vqvae_config, world, write_episode
+from tests.conftest import PATIENCE, predictor_config, prep_config, vqvae_config, world, write_episode
 from tests.damage import damage
 from tests.play.bombs import bombs, videos
+from tests.play.browser import until
 from tests.play.conftest import SAMPLING, taken_apart
 from tests.play.test_messages import malformed
 from videovq.config import EncodeConfig
@@ -42,7 +43,6 @@ from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
 from videovq.types import ActionSpec
 
-PATIENCE = 20  # seconds until an answer
 VISIT = 100  # messages of a connection: fewer than the server takes at once
 PLAYERS = 4
 NOTHING = "?"  # no message: its refusal marks the end of the answers to what came before
@@ -95,6 +95,10 @@ class Served:
         self.process.wait(PATIENCE)
 
 
+class Full(Exception):
+    """All seats are taken."""
+
+
 class Player:
     """A seat at the server."""
 
@@ -103,6 +107,8 @@ class Player:
         link = f"ws://127.0.0.1:{served.port}/play?token={served.token}"
         self.socket = connect(link, max_size=None, compression=None)
         self.hello = json.loads(self.socket.recv(timeout=PATIENCE))
+        if self.hello["type"] == "full":
+            raise Full
         assert self.hello["type"] == "hello", self.hello
         self.spec = ActionSpec.from_json(self.hello["actions"])
         self.waiting: list[int] = []  # frames that were not acknowledged
@@ -316,16 +322,27 @@ def fuzz(served: Served, messages: int) -> dict[str, Any]:
     leave(player, Random(0))
     assert dreamt(served) == before
     after = served.memory()
-    time.sleep(0.5)
-    seats = [Player(served) for _ in range(PLAYERS)]  # nobody sits there any more
-    for seat in seats:
-        seat.socket.close()
+    until(lambda: is_empty(served))
     assert served.process.poll() is None
     log = served.log.read_text()
     raised = set(re.findall(r"^([\w.]*(?:Error|Exception)\b)", log, re.MULTILINE))
     assert raised <= LIBRARY, log[-3000:]
     memory = {"idle": idle, "most, bombs": most, "warm": warm, "after": after}
     return {"counts": dict(counts), "memory": {name: round(value) for name, value in memory.items()}}
+
+
+def is_empty(served: Served) -> bool:
+    """Whether nobody sits there any more: there is a seat for every player."""
+    seats: list[Player] = []
+    try:
+        for _ in range(PLAYERS):
+            seats.append(Player(served))
+    except Full:
+        return False
+    finally:
+        for seat in seats:
+            seat.socket.close()
+    return True
 
 
 def leave(player: Player, chance: Random) -> None:

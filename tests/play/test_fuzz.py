@@ -5,6 +5,8 @@ import pytest
 from tests.play.fuzz import Served, fuzz
 from videovq.data.store import EpisodeStore
 
+pytestmark = pytest.mark.slow
+
 
 def test_malformed_messages_and_uploads_harm_nobody(
     vqvae_run: Path,

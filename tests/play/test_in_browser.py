@@ -127,7 +127,7 @@ def test_the_noise_is_gumbels_and_depends_on_seed_and_frame_only(link: str, brow
 def test_the_page_plays_without_a_server(link: str, browser: Browser, recordings: Path, tmp_path: Path) -> None:
     """Walk, go back and branch, replay, bring a clip, record."""
     browser.command("Page.navigate", url=link)
-    browser.wait('document.getElementById("caption")?.textContent.startsWith("last frame")', 60)
+    browser.wait('document.getElementById("caption")?.textContent.startsWith("last frame")')
     assert browser.evaluate("crossOriginIsolated"), "threads"
     browser.evaluate(KEEP)
     browser.evaluate("window.first = frame()")
@@ -145,7 +145,7 @@ def test_the_page_plays_without_a_server(link: str, browser: Browser, recordings
     browser.evaluate('document.getElementById("run").click()')
     browser.evaluate('document.getElementById("save").click()')
     browser.evaluate('saved.then((blob) => give("load", new File([blob], "dream.json")))')
-    browser.wait('text("status").startsWith("Replayed: the same frames")', 20)
+    browser.wait('text("status").startsWith("Replayed: the same frames")')
     browser.evaluate('give("load", new File(["{}"], "dream.json"))')
     browser.wait('text("status").startsWith("replay: is not in the format")')
     data = base64.b64encode((recordings / "episode_000001.mp4").read_bytes()).decode()

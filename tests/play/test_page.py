@@ -15,6 +15,7 @@ import uvicorn
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.conftest import PATIENCE
 from tests.play.browser import CHROMIUM, KEEP, Browser, until
 from videovq.config import PlayConfig
 from videovq.data.store import EpisodeStore
@@ -43,24 +44,24 @@ def running(
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: (servers.append(self), run(self, sockets)))
     thread = threading.Thread(target=play, args=[config])
     thread.start()
-    until(lambda: servers and servers[0].started, 20)
+    until(lambda: servers and servers[0].started)
     found = re.search(r"http://\S+", capsys.readouterr().out)
     assert found
     yield Running(found[0], servers[0], thread)
     servers[0].should_exit = True
-    thread.join(10)
+    thread.join(PATIENCE)
 
 
 def test_it_ends_with_a_goodbye_to_its_players(running: Running) -> None:
     """SIGTERM sets ``should_exit``."""
     address = running.link.replace("http", "ws").replace("/?", "/play?")
     with connect(address) as socket:
-        assert "hello" in str(socket.recv(timeout=5))
+        assert "hello" in str(socket.recv(timeout=PATIENCE))
         running.server.should_exit = True
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv(timeout=10)
+            socket.recv(timeout=PATIENCE)
     assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
-    running.thread.join(10)
+    running.thread.join(PATIENCE)
     assert not running.thread.is_alive()
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import CancelledError
 import pytest
 import torch
 
+from tests.conftest import PATIENCE
 from videovq.play.thread import ModelThread
 from videovq.rollout.pair import Pair
 from videovq.rollout.walks import begin
@@ -28,7 +29,7 @@ def test_what_waits_is_computed_in_one_batch_and_errors_stay_with_their_jobs(mod
 
     async def run() -> list[object]:
         gate = threading.Event()
-        jobs = [asyncio.create_task(model.call(lambda pair: gate.wait(5)))]
+        jobs = [asyncio.create_task(model.call(lambda pair: gate.wait(PATIENCE)))]
         for i, walk in enumerate(walks):
             jobs.append(asyncio.create_task(model.step(i, walk, torch.tensor([i]), Sampling(), False)))
         jobs.append(asyncio.create_task(model.call(lambda pair: 1 // 0)))
@@ -57,17 +58,23 @@ def test_players_of_the_last_batches_are_waited_for_but_not_long(model: ModelThr
     context, none = torch.zeros(2, 2, 6, 6, dtype=torch.int64), torch.zeros(2, 1, 1, dtype=torch.int64)
     walks = begin(pair.predictor.network, context, none, [0, 1])
 
-    async def step(player: int, after: float) -> None:
-        await asyncio.sleep(after)
+    async def step(player: int) -> None:
         await model.step(player, walks[player], torch.tensor([0]), Sampling(), False)
 
-    async def both(late: float) -> None:
-        await asyncio.gather(step(0, 0), step(1, late))
+    async def second_a_moment_later() -> None:
+        first = asyncio.create_task(step(0))
+        await asyncio.sleep(0.05)
+        await asyncio.gather(first, step(1))
+
+    async def second_after_the_first() -> None:
+        first = asyncio.create_task(step(0))
+        await asyncio.wait([first], timeout=PATIENCE)
+        await asyncio.gather(first, step(1))
 
     model.batches.extend([{0}, {1}])
-    model._took = 20.0
-    asyncio.run(both(0.05))
+    model._took = 5 * PATIENCE  # a fifth of it is how long it waits
+    asyncio.run(second_a_moment_later())
     assert model.batches[-1] == {0, 1}
     model._took = 0.001
-    asyncio.run(both(0.1))
+    asyncio.run(second_after_the_first())
     assert list(model.batches)[-2:] == [{0}, {1}]

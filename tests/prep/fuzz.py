@@ -22,13 +22,14 @@ import gymnasium
 import numpy as np
 import torch
 
+from tests.conftest import PATIENCE
 from tests.damage import damage
 from tests.prep.sources import test_formats, test_minari, test_pictures, test_rlu
 from videovq.config import DeclareConfig
 from videovq.prep.sources.formats import READERS, open_reader
 
 LEROBOT = Path(__file__).parent / "sources" / "lerobot_v30"
-ROOM, PATIENCE = 2 * 2**30, 20
+ROOM = 2 * 2**30
 THREE = gymnasium.spaces.Discrete(3)
 WRITERS: dict[str, Callable[[Path], object]] = {
     **test_formats.WRITERS,
@@ -70,7 +71,7 @@ def fuzz(name: str, cases: int) -> dict[str, int]:
             chosen = folder / chance.choice(files)
             chosen.write_bytes(damage(chosen.read_bytes(), chance))
             print(f"{name} {case} {chosen.name}", file=sys.stderr, flush=True)  # the last line names what crashed
-            signal.alarm(PATIENCE)
+            signal.alarm(int(PATIENCE))
             try:
                 counts["read" if read_all(name, folder) >= 0 else ""] += 1
             except ValueError:

@@ -3,6 +3,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def test_damaged_recordings_are_read_or_refused() -> None:
     """In a process of its own: what decoders do to damaged files could take this one down."""

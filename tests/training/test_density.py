@@ -1,4 +1,4 @@
-"""A density trains, survives a kill bit for bit, and comes back from its run as it was measured."""
+"""A density trains, resumes bit for bit, and comes back from its run as it was measured."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import run_and_kill
+from tests.conftest import stopped_at_a_checkpoint
 from videovq.config import (
     EMAConfig,
     EvaluateDensityConfig,
@@ -22,8 +22,9 @@ from videovq.config import (
 )
 from videovq.data.store import EpisodeStore
 from videovq.evaluation import density as evaluation
-from videovq.parsing import to_yaml
 from videovq.training import density
+
+pytestmark = pytest.mark.slow
 
 TINY = {"hidden": 8, "residual_hidden": 4, "residual_blocks": 1, "code_dim": 4}
 VAE = GaussianVAEConfig(**TINY)  # type: ignore[arg-type]
@@ -43,16 +44,15 @@ def settings(store: EpisodeStore, run: Path, steps: int, **changes: object) -> T
     return TrainDensityConfig(store=str(store), run=str(run), optimizer=optimizer, training=training, **changes)  # type: ignore[arg-type]
 
 
-def test_a_killed_training_ends_as_an_uninterrupted_one(episode_store: EpisodeStore, tmp_path: Path) -> None:
-    whole = settings(episode_store, tmp_path / "whole", 60, model=MANY)
+def test_a_training_cut_off_ends_as_an_uninterrupted_one(episode_store: EpisodeStore, tmp_path: Path) -> None:
+    whole = settings(episode_store, tmp_path / "whole", 30, model=MANY)
     density.train(whole)
-    killed = replace(whole, run=str(tmp_path / "killed"))
-    (tmp_path / "c.yaml").write_text(to_yaml(killed))
-    words = ["train", "density", "--config", str(tmp_path / "c.yaml")]
-    run_and_kill(words, tmp_path / "killed" / "checkpoints" / "last.ckpt")
-    assert not (tmp_path / "killed" / "model.safetensors").exists(), "killed half-way"
-    density.train(killed)
-    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
+    stopped = replace(whole, run=str(tmp_path / "stopped"))
+    with stopped_at_a_checkpoint():
+        density.train(stopped)
+    assert not (tmp_path / "stopped" / "model.safetensors").exists(), "stopped half-way"
+    density.train(stopped)
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "stopped")]
     assert weights[0] == weights[1]
 
 

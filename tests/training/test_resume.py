@@ -1,15 +1,16 @@
-"""A training killed with SIGKILL and run again ends with the same losses and weights as an uninterrupted one."""
+"""A training that is cut off and run again ends with the same losses and weights as an uninterrupted one."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from tests.conftest import predictor_config, run_and_kill, vqvae_config
+from tests.conftest import predictor_config, run_and_kill, stopped_at_a_checkpoint, vqvae_config
 from videovq.config import (
     CodebookLossConfig,
     EMAConfig,
@@ -27,6 +28,8 @@ from videovq.data.store import CodeStore, EpisodeStore
 from videovq.parsing import to_yaml
 from videovq.training import predictor, prior, second_stage, vqvae
 
+pytestmark = pytest.mark.slow
+
 
 def losses(run: Path, metric: str) -> dict[int, float]:
     """Step -> logged value, over all resumptions, a later start winning."""
@@ -38,13 +41,28 @@ def losses(run: Path, metric: str) -> dict[int, float]:
     return found
 
 
-def kill_half_way(words: list[str], config: Any, tmp_path: Path) -> None:
-    """Start the command and SIGKILL it as soon as its first checkpoint is on disk."""
-    (tmp_path / "c.yaml").write_text(to_yaml(config))
-    run_and_kill([*words, "--config", str(tmp_path / "c.yaml")], Path(config.run) / "checkpoints" / "last.ckpt")
-    assert not (Path(config.run) / "model.safetensors").exists(), "killed half-way"
+def check_resumes(train: Callable[[Any], None], config: Any, tmp_path: Path, metric: str) -> None:
+    """A training whose process is lost right after its first checkpoint, and the same without that."""
+    whole, stopped = (replace(config, run=str(tmp_path / name)) for name in ("whole", "stopped"))
+    train(whole)
+    with stopped_at_a_checkpoint():
+        train(stopped)
+    assert not (tmp_path / "stopped" / "model.safetensors").exists(), "stopped half-way"
+    train(stopped)
+    check_same(tmp_path / "whole", tmp_path / "stopped", metric)
 
 
+def check_same(whole: Path, resumed: Path, metric: str) -> None:
+    expected, found = losses(whole, metric), losses(resumed, metric)
+    assert max(expected) == max(found) == STEPS - 1
+    assert all(found[step] == expected[step] for step in found)
+    assert max(log.name for log in (resumed / "logs").iterdir()) == "from-0000020", "it was resumed"
+    weights = [(run / "model.safetensors").read_bytes() for run in (whole, resumed)]
+    assert weights[0] == weights[1]
+
+
+STEPS = 60
+INTERVALS = {"validate_every": 30, "checkpoint_every": 20}
 EMA = EMAConfig(codebook_size=32, restart_below=0.2)
 
 
@@ -54,65 +72,50 @@ EMA = EMAConfig(codebook_size=32, restart_below=0.2)
         (EMA, LossConfig()),
         (CodebookLossConfig(codebook_size=32, restart_below=0.2), LossConfig()),
         (RotationConfig(codebook_size=32), LossConfig()),
-        (EMA, LossConfig(adversarial=0.5, adversarial_after=30, discriminator_width=8)),
+        (EMA, LossConfig(adversarial=0.5, adversarial_after=10, discriminator_width=8)),
     ],
     ids=["ema", "codebook_loss", "rotation", "adversarial"],
 )
 def test_vqvae(quantizer: QuantizerConfig, loss: LossConfig, episode_store: EpisodeStore, tmp_path: Path) -> None:
-    config = vqvae_config(episode_store, tmp_path / "whole", steps=200, quantizer=quantizer)
-    config = replace(config, loss=loss)
-    config = replace(config, training=replace(config.training, validate_every=100, checkpoint_every=60))
+    config = vqvae_config(episode_store, tmp_path, steps=STEPS, quantizer=quantizer)
+    config = replace(config, loss=loss, training=replace(config.training, **INTERVALS))
+    check_resumes(vqvae.train, config, tmp_path, "train/nmse")
+
+
+def test_a_killed_process(episode_store: EpisodeStore, tmp_path: Path) -> None:
+    config = vqvae_config(episode_store, tmp_path / "whole", steps=STEPS, quantizer=EMA)
+    config = replace(config, training=replace(config.training, **INTERVALS))
     vqvae.train(config)
     killed = replace(config, run=str(tmp_path / "killed"))
-    kill_half_way(["train", "vqvae"], killed, tmp_path)
+    (tmp_path / "c.yaml").write_text(to_yaml(killed))
+    words = ["train", "vqvae", "--config", str(tmp_path / "c.yaml")]
+    run_and_kill(words, tmp_path / "killed" / "checkpoints" / "last.ckpt")
+    assert not (tmp_path / "killed" / "model.safetensors").exists(), "killed half-way"
     vqvae.train(killed)
-    check_same(tmp_path, "train/nmse")
+    check_same(tmp_path / "whole", tmp_path / "killed", "train/nmse")
 
 
 @pytest.mark.parametrize("method", ["adamw", "muon"])
 def test_predictor(method: Literal["adamw", "muon"], code_store: CodeStore, tmp_path: Path) -> None:
-    config = predictor_config(code_store, tmp_path / "whole", steps=200)
-    config = replace(config, training=replace(config.training, validate_every=100, checkpoint_every=60))
+    config = predictor_config(code_store, tmp_path, steps=STEPS)
+    config = replace(config, training=replace(config.training, **INTERVALS))
     config = replace(config, optimizer=replace(config.optimizer, method=method, weight_average=0.9))
-    predictor.train(config)
-    killed = replace(config, run=str(tmp_path / "killed"))
-    kill_half_way(["train", "predictor"], killed, tmp_path)
-    predictor.train(killed)
-    check_same(tmp_path, "train/bits_per_code")
+    check_resumes(predictor.train, config, tmp_path, "train/bits_per_code")
 
 
-SINGLE = TrainingConfig(
-    steps=200, batch_size=8, validate_every=100, checkpoint_every=60, precision="32-true", accelerator="cpu"
-)
+SINGLE = TrainingConfig(steps=STEPS, batch_size=8, precision="32-true", accelerator="cpu", **INTERVALS)
 SMALL = PixelCNNConfig(width=16, embedding=8, decoder_layers=3, attention_every=2, heads=2)
 
 
 def test_prior(code_store: CodeStore, tmp_path: Path) -> None:
-    config = TrainPriorConfig(str(code_store), str(tmp_path / "whole"), SMALL, OptimizerConfig(), SINGLE)
-    prior.train(config)
-    killed = replace(config, run=str(tmp_path / "killed"))
-    kill_half_way(["train", "prior"], killed, tmp_path)
-    prior.train(killed)
-    check_same(tmp_path, "train/bits_per_code")
+    config = TrainPriorConfig(str(code_store), str(tmp_path), SMALL, OptimizerConfig(), SINGLE)
+    check_resumes(prior.train, config, tmp_path, "train/bits_per_code")
 
 
 def test_second_stage(code_store: CodeStore, tmp_path: Path) -> None:
     model = SecondStageConfig(code_dim=8, quantizer=EMA, decoder=SMALL)
-    config = TrainSecondStageConfig(str(code_store), str(tmp_path / "whole"), model, OptimizerConfig(), SINGLE)
-    second_stage.train(config)
-    killed = replace(config, run=str(tmp_path / "killed"))
-    kill_half_way(["train", "second-stage"], killed, tmp_path)
-    second_stage.train(killed)
-    check_same(tmp_path, "train/bits_per_latent")
-
-
-def check_same(tmp_path: Path, metric: str) -> None:
-    whole, killed = losses(tmp_path / "whole", metric), losses(tmp_path / "killed", metric)
-    assert max(whole) == max(killed) == 199
-    assert all(killed[step] == whole[step] for step in killed)
-    assert [p.name for p in sorted((tmp_path / "killed" / "logs").iterdir())][-1] != "from-0000000", "it was resumed"
-    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
-    assert weights[0] == weights[1]
+    config = TrainSecondStageConfig(str(code_store), str(tmp_path), model, OptimizerConfig(), SINGLE)
+    check_resumes(second_stage.train, config, tmp_path, "train/bits_per_latent")
 
 
 def test_a_finished_run_is_left_alone_and_other_settings_are_refused(

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.conftest import predictor_config
+from tests.conftest import PATIENCE, predictor_config
 from videovq.config import TrainPredictorConfig
 from videovq.data.store import CodeStore
 from videovq.models.build import build_predictor
@@ -20,6 +20,8 @@ from videovq.parsing import to_yaml
 from videovq.training import predictor
 from videovq.training.estimate import estimate
 from videovq.training.memory import recompute_activations
+
+pytestmark = pytest.mark.slow
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
@@ -82,7 +84,7 @@ def test_two_processes_equal_one_on_the_union_of_their_batches(plain: TrainPredi
     (tmp_path / "c.yaml").write_text(to_yaml(config))
     command = [sys.executable, "-m", "videovq.cli", "train", "predictor", "--config", str(tmp_path / "c.yaml")]
     done = subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=300
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=2 * PATIENCE
     )
     assert done.returncode == 0, done.stderr
     check_same(plain, config.run)

@@ -1,8 +1,9 @@
-"""Two levels end to end: train, encode, both priors, the comparison with one level; killed trainings resume."""
+"""Two levels end to end: train, encode, both priors, the comparison with one level; trainings resume."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import run_and_kill
+from tests.conftest import stopped_at_a_checkpoint
 from videovq.checkpoints import load_vqvae2
 from videovq.config import (
     EMAConfig,
@@ -27,8 +28,10 @@ from videovq.config import (
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.evaluation import vqvae2 as evaluation
 from videovq.frames import psnr, to_float, to_uint8
-from videovq.parsing import read_config, to_yaml
+from videovq.parsing import read_config
 from videovq.training import bottom_prior, prior, vqvae2
+
+pytestmark = pytest.mark.slow
 
 SMALL = PixelCNNConfig(width=16, embedding=8, decoder_layers=2, heads=2)
 
@@ -76,19 +79,19 @@ def test_both_stores_hold_the_codes_of_the_frames(folder: Path, episode_store: E
     assert psnr(again, frames).mean() > 12
 
 
-@pytest.mark.parametrize("what", ["vqvae2", "bottom"])
-def test_a_killed_training_ends_as_an_uninterrupted_one(what: str, folder: Path, tmp_path: Path) -> None:
-    kind, module, words = {
-        "vqvae2": (TrainVQVAE2Config, vqvae2, ["train", "vqvae2"]),
-        "bottom": (TrainBottomPriorConfig, bottom_prior, ["train", "bottom-prior"]),
-    }[what]
-
-    settings: Any = replace(read_config(kind, folder / what / "config.yaml"), run=str(tmp_path / "killed"))
-    (tmp_path / "c.yaml").write_text(to_yaml(settings))
-    run_and_kill([*words, "--config", str(tmp_path / "c.yaml")], tmp_path / "killed" / "checkpoints" / "last.ckpt")
-    assert not (tmp_path / "killed" / "model.safetensors").exists(), "killed half-way"
-    module.train(settings)  # type: ignore[attr-defined]
-    weights = [(run / "model.safetensors").read_bytes() for run in (folder / what, tmp_path / "killed")]
+@pytest.mark.parametrize(
+    ("what", "kind", "train"),
+    [("vqvae2", TrainVQVAE2Config, vqvae2.train), ("bottom", TrainBottomPriorConfig, bottom_prior.train)],
+)
+def test_a_training_cut_off_ends_as_an_uninterrupted_one(
+    what: str, kind: type, train: Callable[[Any], None], folder: Path, tmp_path: Path
+) -> None:
+    settings: Any = replace(read_config(kind, folder / what / "config.yaml"), run=str(tmp_path / "stopped"))
+    with stopped_at_a_checkpoint():
+        train(settings)
+    assert not (tmp_path / "stopped" / "model.safetensors").exists(), "stopped half-way"
+    train(settings)
+    weights = [(run / "model.safetensors").read_bytes() for run in (folder / what, tmp_path / "stopped")]
     assert weights[0] == weights[1]
 
 

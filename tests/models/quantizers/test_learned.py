@@ -222,6 +222,7 @@ def test_data_of_a_single_colour(kind: str) -> None:
     assert perplexity(out.usage) > 8, "and when colours come, the codes go to them"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_learns_from_a_codebook_far_from_its_vectors(kind: str, seed: int) -> None:
@@ -243,6 +244,7 @@ def test_a_network_learns_from_a_codebook_far_from_its_vectors(kind: str, seed: 
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)  # as training does
         optimizer.step()
         usage += output.quantizer.usage * (step >= 160)
-    assert perplexity(usage) > 12
-    assert (usage > 0).sum() >= 28
+    # Chaotic, so far from what is found (perplexity 13 to 25, 26 to 32 codes, 0.66 to 0.74). Collapsed: 1, 1 and 1.
+    assert perplexity(usage) > 6
+    assert (usage > 0).sum() >= 16
     assert output.nmse < 0.85  # as from a good start; 1 is a picture of the mean colour

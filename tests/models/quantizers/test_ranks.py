@@ -12,6 +12,8 @@ from videovq.config import CodebookLossConfig, CosineConfig, EMAConfig, Quantize
 from videovq.models.build import build_quantizer
 from videovq.models.vqvae import VQVAE
 
+pytestmark = pytest.mark.slow
+
 KINDS = [EMAConfig, CodebookLossConfig, CosineConfig]
 STEPS, SIZE = 12, 4
 
