@@ -33,8 +33,8 @@ def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> No
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        target = torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
+        target = torch.zeros(1, device=device).cpu().to(device).device
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise ValueError(f"device: {device!r} is not on this machine; use auto or cpu") from error
     for network in (vqvae, predictor):
         network.to(target).to(memory_format=torch.channels_last)
