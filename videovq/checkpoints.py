@@ -380,6 +380,8 @@ def _load(folder: Path, network: nn.Module) -> dict[str, Any]:
         network.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:
         why = " ".join(str(error).split())
-        raise ValueError(f"{folder}: config.yaml and {WEIGHTS} do not belong together ({why[:200]})") from error
+        raise ValueError(
+            f"{folder}: config.yaml and {WEIGHTS} do not belong together, or one is torn ({why[:200]})"
+        ) from error
     network.eval()
     return _facts(folder)

@@ -67,7 +67,7 @@ def check(training: TrainingConfig, optimizer: OptimizerConfig) -> None:
     name = training.accelerator
     known = {key: AcceleratorRegistry[key]["accelerator"] for key in AcceleratorRegistry.available_accelerators()}
     if name not in ("auto", "gpu", *known):
-        raise ValueError(f"training.accelerator: no {name!r}; choose from auto, gpu, {', '.join(known)}")
+        raise ValueError(f"training.accelerator: no {name!r}; choose from {', '.join(sorted({'auto', 'gpu', *known}))}")
     if name != "auto" and not any(known[key].is_available() for key in (("cuda", "mps") if name == "gpu" else (name,))):
         raise ValueError(f"training.accelerator: {name!r} is not on this machine; use auto or cpu")
     if training.strategy != "auto" and training.devices * training.nodes == 1:
