@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,6 +108,28 @@ def test_weights_beyond_float16_are_not_exported(vqvae_run: Path, tmp_path: Path
     with pytest.raises(ValueError, match="encoder.0.bias does not fit"):
         export(tmp_path / "run", None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("part", ["vqvae", "predictor"])
+def test_torn_files_of_a_run_are_named(part: str, tmp_path: Path) -> None:
+    load: Callable[[Path], object] = {"vqvae": load_vqvae, "predictor": load_predictor}[part]
+    shipped = pretrained_run("dmlab-small", part)
+    for name, kept, named in (
+        (WEIGHTS, 0, "model.safetensors: is torn"),
+        (WEIGHTS, 500, "model.safetensors: is torn"),
+        (WEIGHTS, 100_000, "model.safetensors: is torn"),
+        ("config.yaml", 120, r"config\.yaml"),
+    ):
+        run = Path(shutil.copytree(shipped, tmp_path / f"{name}-{kept}"))
+        (run / name).write_bytes((run / name).read_bytes()[:kept])
+        with pytest.raises(ValueError, match=named) as raised:
+            load(run)
+        assert str(run) in str(raised.value) and "\n" not in str(raised.value)
+    save_file({"a": torch.zeros(1)}, run / WEIGHTS)
+    (run / "config.yaml").write_bytes((shipped / "config.yaml").read_bytes())
+    with pytest.raises(ValueError, match="do not belong together|videovq did not write it") as raised:
+        load(run)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

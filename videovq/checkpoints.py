@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from videovq.config import (
@@ -25,7 +23,6 @@ from videovq.config import (
     TrainVQVAEConfig,
     VQVAEConfig,
 )
-from videovq.data.store import write_tensors
 from videovq.models.bottom_prior import BottomPrior
 from videovq.models.build import build_predictor
 from videovq.models.densities.build import build_density
@@ -38,6 +35,7 @@ from videovq.models.sound import SoundVQVAE
 from videovq.models.vqvae import VQVAE
 from videovq.models.vqvae2 import VQVAE2
 from videovq.parsing import read_config, to_plain
+from videovq.storage import read_metadata, read_tensors, write_tensors, write_text
 from videovq.types import ActionSpec
 
 WEIGHTS = "model.safetensors"
@@ -150,12 +148,12 @@ def export(vqvae: str | Path, predictor: str | Path | None, folder: Path) -> Non
         if run != source:
             facts["vqvae"] = load_vqvae(folder / "vqvae").fingerprint  # rounded, it is another
         part.mkdir(parents=True, exist_ok=True)
-        (part / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
+        write_text(part / "config.yaml", (run / "config.yaml").read_text(encoding="utf-8"))
         write_tensors(part / WEIGHTS, tensors, {"videovq": json.dumps(facts)})
 
 
 def _half(run: Path) -> dict[str, Tensor]:
-    tensors = load_file(run / WEIGHTS)
+    tensors = read_tensors(run / WEIGHTS)
     small = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     large = [name for name, value in small.items() if not value.isfinite().all()]
     if large:
@@ -171,7 +169,7 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     """
     folder = _finished(run, "predictor")
     config = read_config(TrainPredictorConfig, folder / "config.yaml")
-    tensors = load_file(folder / WEIGHTS)
+    tensors = read_tensors(folder / WEIGHTS)
     facts = _facts(folder)
     spec = ActionSpec.from_json(facts["action_spec"])
     values = tensors.get("outcome.values")  # of a predictor of rewards and ends
@@ -202,7 +200,7 @@ def load_prior(run: str | Path) -> TrainedPrior:
     """
     folder = _finished(run, "prior")
     facts, config = _facts(folder), read_config(TrainPriorConfig, folder / "config.yaml")
-    codebook = load_file(folder / WEIGHTS)["codebook"]
+    codebook = read_tensors(folder / WEIGHTS)["codebook"]
     network = FramePrior(config.model, tuple(facts["grid"]), codebook, len(facts["levels"]))
     _load(folder, network)
     return TrainedPrior(network, facts["levels"], facts["vqvae"])
@@ -224,7 +222,7 @@ def load_second_stage(run: str | Path) -> TrainedSecondStage:
     """
     folder = _finished(run, "second-stage")
     facts, config = _facts(folder), read_config(TrainSecondStageConfig, folder / "config.yaml")
-    network = SecondStage(config.model, tuple(facts["grid"]), load_file(folder / WEIGHTS)["codebook"])
+    network = SecondStage(config.model, tuple(facts["grid"]), read_tensors(folder / WEIGHTS)["codebook"])
     _load(folder, network)
     return TrainedSecondStage(network, facts["vqvae"])
 
@@ -297,7 +295,7 @@ def load_bottom_prior(run: str | Path) -> TrainedBottomPrior:
     """
     folder = _finished(run, "bottom-prior")
     facts, config = _facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")
-    tensors = load_file(folder / WEIGHTS)
+    tensors = read_tensors(folder / WEIGHTS)
     network = BottomPrior(config.model, tuple(facts["grid"]), tensors["top"], tensors["bottom"])
     _load(folder, network)
     return TrainedBottomPrior(network, facts["vqvae"])
@@ -371,11 +369,19 @@ def _finished(run: str | Path, command: str) -> Path:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    with safe_open(folder / WEIGHTS, "pt") as file:
-        return json.loads(file.metadata()["videovq"])
+    facts = read_metadata(folder / WEIGHTS).get("videovq")
+    if facts is None:
+        raise ValueError(f"{folder / WEIGHTS}: does not say what it was trained on; videovq did not write it")
+    return json.loads(facts)
 
 
 def _load(folder: Path, network: nn.Module) -> dict[str, Any]:
-    network.load_state_dict(load_file(folder / WEIGHTS))
+    try:
+        network.load_state_dict(read_tensors(folder / WEIGHTS))
+    except RuntimeError as error:
+        why = " ".join(str(error).split())
+        raise ValueError(
+            f"{folder}: config.yaml and {WEIGHTS} do not belong together, or one is torn ({why[:200]})"
+        ) from error
     network.eval()
     return _facts(folder)

@@ -117,7 +117,10 @@ def read_config(config: type[C], path: str | Path) -> C:
     """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such file")
-    return parse(config, ["--config", str(path)])
+    try:
+        return parse(config, ["--config", str(path)])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def to_yaml(config: Any) -> str:

@@ -11,15 +11,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from videovq.storage import atomic
+
 WHITE, INK = (255, 255, 255), (25, 25, 25)
 GAP, CAPTION = 4, 16
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
-    """Write a picture, uint8 ``h w c``, complete or not at all."""
-    partial = path.with_name(f".{path.name}")
-    iio.imwrite(partial, picture, extension=".png")
-    partial.replace(path)
+    """Write a picture, uint8 ``h w c``, whole or not at all."""
+    with atomic(path) as partial:
+        iio.imwrite(partial, picture, extension=".png")
 
 
 def new_figure(width: float, height: float) -> Figure:

@@ -11,7 +11,7 @@ from videovq.data.store import EpisodeStore
 from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
 from videovq.rollout.compiled import compile_predictor
-from videovq.rollout.engine import Session, decode_codes, generate, place, predict_codes
+from videovq.rollout.engine import Session, decode_codes, find_device, generate, place, predict_codes
 from videovq.types import RolloutRequest, Sampling
 
 
@@ -141,3 +141,9 @@ def test_compiling_waits_for_steady_shapes_and_falls_back(
     compile_predictor(predictor)
     with pytest.warns(UserWarning, match="going on without: no compiler$"):
         assert torch.equal(generate(vqvae, predictor, few).codes, before)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps:7", "hpu", "xla", "meta", "nonsense", "-1"])
+def test_a_device_that_is_not_there_is_refused(device: str) -> None:
+    with pytest.raises(ValueError, match=f"device: '{device}' is not on this machine; use auto or cpu"):
+        find_device(device)

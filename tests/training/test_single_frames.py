@@ -19,9 +19,10 @@ from videovq.config import (
     TrainSecondStageConfig,
 )
 from videovq.data.folders import open_folder
-from videovq.data.store import CodeStore, StoreHeader, write_shard, write_tensors
+from videovq.data.store import CodeStore, StoreHeader, write_shard
 from videovq.evaluation.second_stage import bits
 from videovq.models.sampling import gumbel
+from videovq.storage import write_tensors
 from videovq.training import prior, second_stage
 from videovq.types import ActionSpec, EpisodeInfo
 

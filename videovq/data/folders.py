@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from videovq.storage import atomic
 
 SMALL = ".json"
 VERSION = ("size", "ETag", "etag", "md5Hash", "LastModified", "mtime", "created", "updated")
@@ -92,7 +94,7 @@ class RemoteFolder(Folder):
         return {}
 
     def get(self, targets: dict[str, Path]) -> None:
-        """Bring files here, each complete or not at all.
+        """Bring files here, each whole or not at all.
 
         Args:
             targets: name of a remote file -> where it goes.
@@ -100,13 +102,12 @@ class RemoteFolder(Folder):
         Raises:
             ValueError: one is not there.
         """
-        partial = {name: path.with_name(f"{path.name}.{os.getpid()}.partial") for name, path in targets.items()}
-        try:
-            self._system.get([f"{self.root}/{name}" for name in partial], [str(path) for path in partial.values()])
-        except FileNotFoundError as error:
-            raise ValueError(f"{self.url}: {error} is not there") from None
-        for name, path in partial.items():
-            os.replace(path, targets[name])
+        with ExitStack() as whole:
+            partial = {name: whole.enter_context(atomic(path)) for name, path in targets.items()}
+            try:
+                self._system.get([f"{self.root}/{name}" for name in partial], [str(path) for path in partial.values()])
+            except FileNotFoundError as error:
+                raise ValueError(f"{self.url}: {error} is not there") from None
 
     def refresh(self) -> None:
         names = [name for name in self.files() if name.endswith(SMALL)]

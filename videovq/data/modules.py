@@ -45,10 +45,7 @@ class RandomBatches(Generic[Batch]):
         parts: int = 1,
         pool: Pool | None = None,
     ) -> None:
-        if batch_size % (ranks * parts):
-            raise ValueError(
-                f"training.batch_size: {batch_size} does not divide among {ranks} devices and {parts} accumulated parts"
-            )
+        assert batch_size % (ranks * parts) == 0
         self.samples, self.make, self.batch_size, self.steps, self.seed = samples, make, batch_size, steps, seed
         self.rank, self.ranks, self.parts, self.pool, self.step = rank, ranks, parts, pool, 0
 
@@ -300,9 +297,9 @@ def number_of(levels: list[str], level: str) -> int:
 
 
 def _pool(store: Store, shards: Int64[Tensor, "n"], batch: int, seed: int, rank: int, ranks: int) -> Pool | None:
-    """None where every shard can be open, or the batch does not divide (which is refused elsewhere)."""
+    """None where every shard can be open."""
     size = store.place.open_files
-    if store.header.shards <= size or batch % ranks:
+    if store.header.shards <= size:
         return None
     return Pool(shards, size, batch // ranks, seed, rank, ranks)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import wave as wav
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from videovq.progress import progress
+from videovq.storage import atomic
 from videovq.waves import to_levels
 
 ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".mov", ".avi")
@@ -46,16 +46,14 @@ def read_sound(path: str | Path, rate: int) -> Float[Tensor, "t"]:
 
 
 def write_wav(path: str | Path, sound: Float[Tensor, "t"], rate: int) -> None:
-    """Write -1..1 (clipped) as a wav file of 16 bits and one channel, complete or not at all."""
+    """Write -1..1 (clipped) as a wav file of 16 bits and one channel, whole or not at all."""
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
     samples = sound.mul(32768).round().clamp(-32768, 32767).to(torch.int16)
-    with wav.open(str(partial), "wb") as file:
+    with atomic(path) as partial, wav.open(str(partial), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(samples.numpy().astype("<i2").tobytes())
-    os.replace(partial, path)
 
 
 class SoundFolder:

@@ -9,7 +9,6 @@ known.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -18,41 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from jaxtyping import Int64, Shaped, UInt8
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from videovq.data.folders import Folder, open_folder
+from videovq.storage import LOCK, locked, read_tensors, write_json, write_tensors
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo, Outcomes
 
 FORMAT_VERSION = 2  # 1 knew neither rewards nor ends; it is read as a store without them
 READABLE = (1, FORMAT_VERSION)
-LOCK = ".lock"  # held by the process that writes the store
 SPLITS = ("train", "val", "test")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, complete or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file, complete or not at all."""
-    write_text(path, json.dumps(value, indent=1) + "\n")
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file, complete or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_bytes(save(tensors, metadata))
-        os.replace(partial, path)
-    except OSError:
-        partial.unlink(missing_ok=True)  # on a full disk, what was written of it
-        raise
 
 
 def read_json(path: Path) -> Any:
@@ -85,26 +59,21 @@ def claimed(place: Folder, name: str, origin: Any, what: str) -> Iterator[None]:
     place.refresh()
     _check_claim(place, name, origin, what)
     place.path.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place.path / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ValueError(f"{place}: another process is writing there; wait for it, or choose another out") from None
-    try:
+    with locked(place.path, str(place)):
         _check_claim(place, name, origin, what)
         write_json(place.path / name, origin)
         place.send(name)
         yield
-    finally:
-        lock.release()
 
 
 def _check_claim(place: Folder, name: str, origin: Any, what: str) -> None:
     path = place.path / name
     if path.exists():
-        if read_json(path) != origin:
+        if read_json(path) != origin and any(place.path.glob("shard-*.json")):  # else it is nobody's
             raise ValueError(f"{place}: was made from other {what}; choose another out, or remove it")
-    elif place.path.exists() and any(file.name not in (f"{name}.partial", LOCK) for file in place.path.iterdir()):
+    elif place.path.exists() and any(
+        file.name != LOCK and not file.name.endswith(".partial") for file in place.path.iterdir()
+    ):
         raise ValueError(f"{place}: is not empty and holds no {name}; choose another out")
 
 
@@ -257,7 +226,7 @@ class Store:
         if index not in self._shards:
             if len(self._shards) >= self.place.open_files:
                 del self._shards[next(iter(self._shards))]
-            self._shards[index] = load_file(self.place.fetch(f"{shard_name(index)}.safetensors"))
+            self._shards[index] = read_tensors(self.place.fetch(f"{shard_name(index)}.safetensors"))
         return self._shards[index]
 
     def _slice(self, info: EpisodeInfo, start: int, stop: int | None) -> tuple[Tensor, Tensor]:
@@ -307,4 +276,4 @@ class CodeStore(Store):
     @cached_property
     def codebook(self) -> Shaped[Tensor, "k d"]:
         """The code vectors of the VQ-VAE that wrote the codes."""
-        return load_file(self.place.fetch("codebook.safetensors"))["codebook"]
+        return read_tensors(self.place.fetch("codebook.safetensors"))["codebook"]

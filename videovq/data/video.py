@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -19,6 +18,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from torch import Tensor
+
+from videovq.storage import atomic
 
 PIECE = 64  # frames decoded before they are handed on
 COMPRESSED_HEADER = re.compile(rb"cmov.{4}dcom", re.DOTALL)  # of QuickTime: a megabyte may become gigabytes
@@ -148,7 +149,7 @@ def write_video(
     fps: float,
     quality: Literal["lossless", "archive", "share", "web"] = "archive",
 ) -> None:
-    """Write an H.264 mp4 (``web``: a VP9 webm), complete or not at all.
+    """Write an H.264 mp4 (``web``: a VP9 webm), whole or not at all.
 
     The same frames give the same file where it is lossless. x264's lossy modes read memory that they never set: a few
     bytes may differ from one time to the next.
@@ -159,9 +160,9 @@ def write_video(
             and browser shows (height and width must be even); ``web``: VP9 in WebM, for browsers.
     """
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
     codec, pixels, crf = QUALITIES[quality]
-    with av.open(str(partial), "w", format="webm" if quality == "web" else "mp4") as container:
+    container_format = "webm" if quality == "web" else "mp4"
+    with atomic(path) as partial, av.open(str(partial), "w", format=container_format) as container:
         stream = None
         for image in frames:
             array = np.ascontiguousarray(image)
@@ -175,4 +176,3 @@ def write_video(
         if stream is None:
             raise ValueError(f"{path}: no frames to write")
         container.mux(stream.encode())
-    os.replace(partial, path)

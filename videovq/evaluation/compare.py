@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from videovq.config import CompareConfig
-from videovq.data.store import write_text
 from videovq.evaluation.predictor_page import comparison_page
+from videovq.storage import write_text
 
 SAME = ("split", "context", "frames", "stride")
 

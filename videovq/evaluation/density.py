@@ -15,7 +15,7 @@ from torch import Tensor
 from videovq import __version__
 from videovq.checkpoints import TrainedDensity, load_density
 from videovq.config import EvaluateDensityConfig
-from videovq.data.store import EpisodeStore, write_json
+from videovq.data.store import EpisodeStore
 from videovq.evaluation.bootstrap import interval
 from videovq.frames import psnr
 from videovq.models.densities.contract import Density
@@ -23,6 +23,7 @@ from videovq.models.densities.quantized import QuantizedVAE
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows, write_png
 from videovq.progress import progress
+from videovq.storage import write_json
 
 BATCH = 16
 

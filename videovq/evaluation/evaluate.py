@@ -12,7 +12,7 @@ from torch import Tensor
 from videovq import __version__
 from videovq.checkpoints import predictor_run
 from videovq.config import EvaluateConfig
-from videovq.data.store import EpisodeStore, write_json, write_text
+from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
 from videovq.evaluation.bootstrap import interval
 from videovq.evaluation.clips import Protocol, clips
@@ -27,6 +27,7 @@ from videovq.parsing import to_plain
 from videovq.pictures import write_png
 from videovq.rollout.engine import place
 from videovq.rollout.pair import Pair, load_pair, model_name, open_episodes
+from videovq.storage import write_json, write_text
 from videovq.types import Sampling
 
 PANELS = 2  # windows shown of the best, of the median and of the worst

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videovq import __version__
 from videovq.config import EvaluateLongConfig
-from videovq.data.store import EpisodeStore, write_json, write_text
+from videovq.data.store import EpisodeStore
 from videovq.evaluation.drift import comes_back, features, measure
 from videovq.evaluation.long_page import long_page, text_table
 from videovq.frames import to_float
@@ -23,6 +23,7 @@ from videovq.pictures import labelled_rows
 from videovq.progress import progress
 from videovq.rollout.engine import Session, decode_codes, place
 from videovq.rollout.pair import load_pair, model_name, open_episodes
+from videovq.storage import write_json, write_text
 from videovq.types import Sampling
 
 SHOWN = 4  # rollouts drawn

@@ -15,12 +15,13 @@ from videovq import __version__
 from videovq.checkpoints import TrainedPrior, load_prior, load_vqvae, vqvae_run
 from videovq.config import EvaluatePriorConfig
 from videovq.data.modules import number_of
-from videovq.data.store import CodeStore, write_json
+from videovq.data.store import CodeStore
 from videovq.models.sampling import gumbel
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows, write_png
 from videovq.progress import progress
 from videovq.rollout.engine import decode_codes
+from videovq.storage import write_json
 from videovq.types import Sampling
 
 BATCH = 32

@@ -12,7 +12,7 @@ import torch
 from videovq import __version__
 from videovq.checkpoints import load_second_stage, load_vqvae, vqvae_run
 from videovq.config import EvaluateSecondStageConfig
-from videovq.data.store import CodeStore, write_json
+from videovq.data.store import CodeStore
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.sampling import gumbel
 from videovq.models.second_stage import SecondStage
@@ -21,6 +21,7 @@ from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows, write_png
 from videovq.progress import progress
 from videovq.rollout.engine import decode_codes
+from videovq.storage import write_json
 from videovq.types import Sampling
 
 BATCH = 32

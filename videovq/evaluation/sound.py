@@ -18,7 +18,6 @@ from videovq import __version__
 from videovq.checkpoints import TrainedSound, load_sound, load_sound_prior
 from videovq.config import EvaluateSoundConfig
 from videovq.data.sound import SoundFolder, read_sound, write_wav
-from videovq.data.store import write_json
 from videovq.evaluation.prior import markov_bits, unigram_bits
 from videovq.models.dilated import DilatedNetwork, draw
 from videovq.models.quantizers.contract import perplexity
@@ -26,6 +25,7 @@ from videovq.models.sound import STRIDE, SoundVQVAE, codes_of
 from videovq.parsing import to_plain
 from videovq.pictures import drawn, new_figure, write_png
 from videovq.progress import progress
+from videovq.storage import write_json
 from videovq.types import Sampling
 from videovq.waves import LEVELS, WINDOW, log_spectral_distance, power, spectral_convergence, to_levels, to_wave
 

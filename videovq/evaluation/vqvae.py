@@ -14,12 +14,13 @@ from torch import Tensor
 from videovq import __version__
 from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import EvaluateVQVAEConfig
-from videovq.data.store import EpisodeStore, write_json
+from videovq.data.store import EpisodeStore
 from videovq.evaluation.charts import code_usage, psnr_by_level, rate_distortion, short
 from videovq.evaluation.reconstruction import Reconstruction, reconstruct, reconstruction
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows, write_png
+from videovq.storage import write_json
 
 EXAMPLES = 8
 

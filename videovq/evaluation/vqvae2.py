@@ -25,7 +25,7 @@ from videovq.checkpoints import (
 )
 from videovq.config import EvaluateVQVAE2Config
 from videovq.data.modules import number_of
-from videovq.data.store import EpisodeStore, write_json
+from videovq.data.store import EpisodeStore
 from videovq.evaluation.density import spread
 from videovq.evaluation.reconstruction import ssim
 from videovq.frames import psnr, to_float, to_uint8
@@ -34,6 +34,7 @@ from videovq.models.sampling import gumbel
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows, write_png
 from videovq.progress import progress
+from videovq.storage import write_json
 from videovq.types import Sampling
 
 BATCH = 25

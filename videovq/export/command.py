@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,10 @@ from videovq.config import ExportConfig
 from videovq.export.graphs import STATE, World
 from videovq.export.onnx import NEEDED, Graph, start, traced_step, traced_watch, write_onnx
 from videovq.rollout.pair import Pair, load_pair
+from videovq.storage import atomic, write_json
 
 FORMAT = "videovq world 2"
+FILES = ("step.pt2", "watch.pt2", "step.onnx", "watch.onnx", "start.npz", "world.json")
 
 
 def export(config: ExportConfig) -> None:
@@ -36,16 +36,17 @@ def export(config: ExportConfig) -> None:
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     graphs = {"step": traced_step(world), "watch": traced_watch(world)}
-    with tempfile.TemporaryDirectory(dir=out) as folder:
-        scratch = Path(folder)
+    with ExitStack() as whole:
+        partial = {name: whole.enter_context(atomic(out / name)) for name in FILES}
         for name, graph in graphs.items():
-            torch.export.save(graph.program, scratch / f"{name}.pt2")
-            write_onnx(graph, scratch / f"{name}.onnx")
-        np.savez_compressed(scratch / "start.npz", **start(world))
-        (scratch / "world.json").write_text(json.dumps(facts(pair, graphs), indent=2) + "\n")
-        for name in ("step.pt2", "watch.pt2", "step.onnx", "watch.onnx", "start.npz", "world.json"):
-            os.replace(scratch / name, out / name)
-            print(f"wrote {out / name}: {(out / name).stat().st_size / 2**20:.1f} MiB")
+            with partial[f"{name}.pt2"].open("wb") as file:
+                torch.export.save(graph.program, file)
+            write_onnx(graph, partial[f"{name}.onnx"])
+        with partial["start.npz"].open("wb") as file:
+            np.savez_compressed(file, **start(world))
+        write_json(partial["world.json"], facts(pair, graphs))
+    for name in FILES:
+        print(f"wrote {out / name}: {(out / name).stat().st_size / 2**20:.1f} MiB")
 
 
 def facts(pair: Pair, graphs: dict[str, Graph]) -> dict[str, Any]:

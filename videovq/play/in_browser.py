@@ -7,9 +7,7 @@ onnxruntime-web.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from videovq.play.dream import known_frames, png
 from videovq.play.hello import described, world
 from videovq.play.messages import MOST_FRAMES
 from videovq.rollout.pair import Pair
+from videovq.storage import atomic
 
 HERE = Path(__file__).parent
 RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
@@ -61,8 +60,7 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
     graphs = {"step": traced_step(alone), "watch": traced_watch(alone)}
     out = Path(config.in_browser)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        scratch = Path(folder) / "page"
+    with atomic(out) as scratch:
         shutil.copytree(HERE / "page", scratch / "page")
         shutil.move(scratch / "page" / "index.html", scratch / "index.html")
         for name in ("connection.js", "dream.js", "noise.js"):
@@ -80,7 +78,6 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
         (scratch / "world" / "hello.json").write_text(json.dumps(said))
         if out.is_dir():
             out.rmdir()
-        os.replace(scratch, out)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     print(f"wrote {out}: {size / 2**20:.0f} MiB; python -m http.server --directory {out} is server enough")
 

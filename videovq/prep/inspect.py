@@ -21,13 +21,14 @@ from torch import Tensor
 from videovq import __version__
 from videovq.config import InspectConfig, PrepConfig
 from videovq.data.motion import brightness, horizontal_shift
-from videovq.data.store import SPLITS, EpisodeStore, read_shard_index, write_json, write_text
+from videovq.data.store import SPLITS, EpisodeStore, read_shard_index
 from videovq.prep.alignment import Alignment, alignment
 from videovq.prep.inspect_page import action_table, inspect_page
 from videovq.prep.prepare import make_plan, prepare, readable
 from videovq.prep.sources.formats import index_of
 from videovq.prep.staging import open_source
 from videovq.progress import progress
+from videovq.storage import write_json, write_text
 
 FLAT = 1.0  # grey levels: a frame that varies less is of one colour
 BLACK = 8.0  # grey levels: a frame that is darker is black

@@ -6,7 +6,6 @@ Frames are at the environment's own rate divided by the action repeat; ``actions
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,13 +20,13 @@ from torch import Tensor
 
 from videovq.config import RecordConfig
 from videovq.data.resize import centre_resize
-from videovq.data.store import write_json
 from videovq.data.video import write_video
 from videovq.parsing import read_config, to_yaml
 from videovq.prep.environments import Environment, Observation, open_environment
 from videovq.prep.parallel import run_all
 from videovq.prep.policy import StandstillSense, StickyRandomPolicy
 from videovq.progress import progress
+from videovq.storage import write_json, write_text
 from videovq.types import ActionSpec
 
 SETTINGS = "record.yaml"  # no .json: beside an episode that would be read as one
@@ -93,9 +92,7 @@ def claim(out: Path, config: RecordConfig) -> None:
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out}: exists and holds no recording; choose another out")
     out.mkdir(parents=True, exist_ok=True)
-    unfinished = out / f"{SETTINGS}.partial"
-    unfinished.write_text(to_yaml(config))
-    os.replace(unfinished, path)
+    write_text(path, to_yaml(config))
 
 
 def episode_stem(out: Path, index: int) -> Path:

@@ -28,10 +28,10 @@ from videovq.data.store import (
     read_json,
     shard_is_complete,
     write_shard,
-    write_tensors,
 )
 from videovq.prep.prepare import choose_splits
 from videovq.progress import progress
+from videovq.storage import write_tensors
 from videovq.types import ActionSpec, EpisodeInfo
 
 ALIGNMENT = "states beside their frame, taken as the action that follows it"

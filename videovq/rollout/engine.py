@@ -30,17 +30,28 @@ def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> No
     Raises:
         ValueError: there is no such device on this machine.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        target = torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device: {device!r} is not on this machine; use auto or cpu") from error
+    target = find_device(device)
     for network in (vqvae, predictor):
         network.to(target).to(memory_format=torch.channels_last)
     if precision == "bf16" or (precision == "auto" and computes_bf16(target.type)):
         predictor.halve()
         vqvae.decoder.bfloat16()
+
+
+def find_device(name: str) -> torch.device:
+    """The device that ``auto``, or a name of PyTorch's, means.
+
+    Raises:
+        ValueError: there is no such device on this machine.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        found = torch.zeros(1, device=name)
+        found.item()  # which a device that computes nothing cannot give
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise ValueError(f"device: {name!r} is not on this machine; use auto or cpu") from error
+    return found.device
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from videovq.data.video import write_video
 from videovq.pictures import CAPTION, GAP, INK, WHITE, enlarged, font
+from videovq.storage import atomic
 from videovq.types import Rollout
 
 RED = (220, 30, 30)
@@ -80,23 +81,21 @@ def direction(action: str) -> tuple[int, int] | None:
 
 
 def write_gif(path: Path, pictures: Sequence[np.ndarray], fps: float, loops: int) -> None:
-    """Write a GIF, complete or not at all; the last picture stays for a second.
+    """Write a GIF, whole or not at all; the last picture stays for a second.
 
     All pictures share one palette: one for each, as GIFs often have, flickers.
 
     Args:
         loops: how often it plays; 0: for ever.
     """
-    partial = path.with_name(f".{path.name}")
     some = [pictures[i] for i in np.linspace(0, len(pictures) - 1, min(len(pictures), 16)).astype(int)]
     palette = Image.fromarray(np.concatenate(some)).quantize(256, method=Image.Quantize.MEDIANCUT)
     frames = [Image.fromarray(p).quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
     durations = [round(1000 / fps)] * (len(frames) - 1) + [1000]
     again = {} if loops == 1 else {"loop": max(0, loops - 1)}
-    frames[0].save(
-        partial, format="GIF", save_all=True, append_images=frames[1:], duration=durations, optimize=False, **again
-    )
-    partial.replace(path)
+    settings = {"append_images": frames[1:], "duration": durations, "optimize": False, **again}
+    with atomic(path) as partial:
+        frames[0].save(partial, format="GIF", save_all=True, **settings)
 
 
 def write_movie(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:

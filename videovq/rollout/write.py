@@ -22,6 +22,7 @@ from videovq.rollout.contexts import starting_place
 from videovq.rollout.engine import generate, place
 from videovq.rollout.pair import Pair, load_pair, open_episodes
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
+from videovq.storage import atomic
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
 
 
@@ -146,9 +147,8 @@ def write_rollout(
     }
     if result.frames is not None:
         arrays["frames"] = result.frames.numpy()
-    partial = out.with_name(f".{out.name}.partial.npz")
-    np.savez_compressed(partial, **arrays)
-    partial.replace(out.with_name(out.name + ".npz"))
+    with atomic(out.with_name(out.name + ".npz")) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
     written = [".npz"]
     if result.frames is not None:
         real = None if truth is None else truth.numpy()

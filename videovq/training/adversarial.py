@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from videovq.frames import to_float
 from videovq.models.discriminator import PatchDiscriminator, adaptive_weight, hinge_loss
-from videovq.training import run
+from videovq.training.optimizers import optimizer
 from videovq.training.reconstruction import VQVAEModule
 from videovq.types import FrameBatch
 
@@ -50,7 +50,7 @@ class AdversarialVQVAEModule(VQVAEModule):
         self.log_step(output)
 
     def configure_optimizers(self) -> Any:
-        both = [run.optimizer(part, self.optimizer, self.steps) for part in (self.network, self.discriminator)]
+        both = [optimizer(part, self.optimizer, self.steps) for part in (self.network, self.discriminator)]
         return [b["optimizer"] for b in both], [b["lr_scheduler"] for b in both]
 
     def _last_layer(self) -> Tensor:

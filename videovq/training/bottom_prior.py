@@ -10,13 +10,13 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import save_weights
 from videovq.config import TrainBottomPriorConfig
 from videovq.data.modules import TwoLevelData
 from videovq.data.store import CodeStore
 from videovq.models.bottom_prior import BottomPrior
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.optimizers import optimizer
 from videovq.types import TwoLevelBatch
 
 PANELS = (("bits_per_code", "bits per bottom code", False),)
@@ -42,7 +42,7 @@ class BottomPriorModule(L.LightningModule):
         self.log("val/bits_per_code", bits, batch_size=len(batch.top), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
+        return optimizer(self.network, self.config.optimizer, self.config.training.steps)
 
 
 def train(config: TrainBottomPriorConfig) -> None:
@@ -59,10 +59,7 @@ def train(config: TrainBottomPriorConfig) -> None:
     torch.manual_seed(training.seed)
     network = BottomPrior(config.model, bottom.header.grid, top.codebook, bottom.codebook)
     folder = Path(config.run)
-    if not run.claim(folder, config):
-        return
     network.to(memory_format=torch.channels_last)
     module = BottomPriorModule(network, config)
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
-    if weights:
-        save_weights(folder, weights, {"grid": list(bottom.header.grid), "vqvae": bottom.header.fingerprint})
+    facts = {"grid": list(bottom.header.grid), "vqvae": bottom.header.fingerprint}
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts)

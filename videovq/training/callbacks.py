@@ -1,4 +1,4 @@
-"""Lightning callbacks: seeding of each step, progress, curves and pictures."""
+"""Lightning callbacks: seeding of each step, announcement, progress, curves and pictures."""
 
 from __future__ import annotations
 
@@ -27,15 +27,26 @@ class StepSeed(Callback):
         torch.manual_seed(((self.seed * 1_000_003 + trainer.global_step) * 256 + part) * 4096 + trainer.global_rank)
 
 
+class Announcement(Callback):
+    """Says something before the first step, such as what the training will take."""
+
+    def __init__(self, text: Callable[[], str]) -> None:
+        self.text = text
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if trainer.is_global_zero:
+            print(self.text())
+
+
 class ProgressBar(Callback):
     """Steps done, steps a second, time left, and the newest loss."""
 
-    def __init__(self, what: str, start: int) -> None:
-        self.what, self.start = what, start
+    def __init__(self, what: str) -> None:
+        self.what = what
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if trainer.is_global_zero:
-            self.bar = progress(int(trainer.max_steps), self.what, "step", done=self.start)
+            self.bar = progress(int(trainer.max_steps), self.what, "step", done=trainer.global_step)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -10,7 +10,6 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import save_weights
 from videovq.config import OptimizerConfig, TrainDensityConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
@@ -18,6 +17,7 @@ from videovq.models.densities.build import build_density
 from videovq.models.densities.contract import Density
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.optimizers import optimizer
 from videovq.types import FrameBatch
 
 PANELS = (("bits_per_dim", "bits per dimension, at most", False), ("rate", "bits per dimension of the latents", False))
@@ -45,7 +45,7 @@ class DensityModule(L.LightningModule):
         self.log("val/rate", output.rate.mean() / self.unit, batch_size=size, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.optimizer, self.steps)
+        return optimizer(self.network, self.optimizer, self.steps)
 
 
 def train(config: TrainDensityConfig) -> None:
@@ -59,9 +59,5 @@ def train(config: TrainDensityConfig) -> None:
     torch.manual_seed(training.seed)
     network = build_density(config.model, store.header.grid).to(memory_format=torch.channels_last)
     folder = Path(config.run)
-    if not run.claim(folder, config):
-        return
     module = DensityModule(network, config.optimizer, training.steps)
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
-    if weights:
-        save_weights(folder, weights, {"frame_size": list(store.header.grid)})
+    run.fit(module, data, config, [Curves(folder, PANELS)], {"frame_size": list(store.header.grid)})

@@ -22,13 +22,13 @@ from videovq.data.store import (
     read_shard_index,
     shard_is_complete,
     write_shard,
-    write_tensors,
 )
 from videovq.frames import to_float
 from videovq.memory import keep_freed_memory
 from videovq.models.vqvae import VQVAE
 from videovq.models.vqvae2 import Level
 from videovq.progress import progress
+from videovq.storage import write_tensors
 from videovq.types import ActionSpec
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 from jaxtyping import Float, Int64, Shaped
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from videovq.checkpoints import save_weights
 from videovq.config import TrainPredictorConfig
 from videovq.data.modules import CodeData
 from videovq.data.store import CodeStore
@@ -21,9 +20,11 @@ from videovq.models.embeddings import unknown
 from videovq.models.predictors.outcome import VALUES, reward_values
 from videovq.models.predictors.predictor import Predictor
 from videovq.training import run
-from videovq.training.callbacks import Curves
+from videovq.training.callbacks import Announcement, Curves
 from videovq.training.estimate import estimate, matrix_peak
+from videovq.training.machine import precision
 from videovq.training.memory import recompute_activations
+from videovq.training.optimizers import optimizer
 from videovq.types import CodeBatch, Outcomes
 
 PANELS = (("bits_per_code", "bits per code", False), ("bits_after_6", "bits per code after 6 frames", False))
@@ -65,13 +66,13 @@ class PredictorModule(L.LightningModule):
             self.log("val/outcome_loss", output.outcome_loss, batch_size=len(bits), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
+        return optimizer(self.network, self.config.optimizer, self.config.training.steps)
 
 
 def expected(config: TrainPredictorConfig, store: CodeStore) -> str:
     """What the training will take, for people."""
     training, header = config.training, store.header
-    bf16 = run.precision(training.precision, training.accelerator) == "bf16-mixed"
+    bf16 = precision(training.precision, training.accelerator) == "bf16-mixed"
     windows = training.batch_size // (training.accumulate * training.devices * training.nodes)
     spec, shape, codebook = header.action_spec, (windows, config.window, *header.grid), store.codebook.shape
 
@@ -161,23 +162,19 @@ def train(config: TrainPredictorConfig) -> None:
     torch.manual_seed(training.seed)
     network = build_predictor(config.model, header.action_spec, header.grid, store.codebook, values)
     folder = Path(config.run)
-    if not run.claim(folder, config):
-        return
-    if training.steps >= WORTH_ESTIMATING and not os.environ.get("LOCAL_RANK"):
-        print(expected(config, store))
     network.to(memory_format=torch.channels_last)
     if training.recompute:
         recompute_activations(network)
     if training.compile:
         network.compile()
     module = PredictorModule(network, config)
-    panels = (*PANELS, OUTCOME_PANEL) if values is not None else PANELS
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, panels)], parts)
-    if weights:
-        facts = {
-            "action_spec": header.action_spec.to_json(),
-            "grid": list(header.grid),
-            "fps": header.fps,
-            "vqvae": header.fingerprint,
-        }
-        save_weights(folder, weights, facts)
+    callbacks: list[Callback] = [Curves(folder, (*PANELS, OUTCOME_PANEL) if values is not None else PANELS)]
+    if training.steps >= WORTH_ESTIMATING:
+        callbacks.append(Announcement(lambda: expected(config, store)))
+    facts = {
+        "action_spec": header.action_spec.to_json(),
+        "grid": list(header.grid),
+        "fps": header.fps,
+        "vqvae": header.fingerprint,
+    }
+    run.fit(module, data, config, callbacks, facts, parts)

@@ -10,13 +10,13 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import save_weights
 from videovq.config import TrainPriorConfig
 from videovq.data.modules import LevelData
 from videovq.data.store import CodeStore
 from videovq.models.frame_prior import FramePrior
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.optimizers import optimizer
 from videovq.types import LevelBatch
 
 PANELS = (("bits_per_code", "bits per code", False),)
@@ -42,7 +42,7 @@ class PriorModule(L.LightningModule):
         self.log("val/bits_per_code", bits, batch_size=len(batch.codes), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
+        return optimizer(self.network, self.config.optimizer, self.config.training.steps)
 
 
 def train(config: TrainPriorConfig) -> None:
@@ -58,11 +58,7 @@ def train(config: TrainPriorConfig) -> None:
     torch.manual_seed(training.seed)
     network = FramePrior(config.model, store.header.grid, store.codebook, len(data.levels))
     folder = Path(config.run)
-    if not run.claim(folder, config):
-        return
     network.to(memory_format=torch.channels_last)
     module = PriorModule(network, config)
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
-    if weights:
-        facts = {"grid": list(store.header.grid), "levels": data.levels, "vqvae": store.header.fingerprint}
-        save_weights(folder, weights, facts)
+    facts = {"grid": list(store.header.grid), "levels": data.levels, "vqvae": store.header.fingerprint}
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts)

@@ -13,7 +13,7 @@ from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.losses import ReconstructionLoss
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE, VQVAEOutput
-from videovq.training import run
+from videovq.training.optimizers import optimizer
 from videovq.types import FrameBatch
 
 
@@ -54,4 +54,4 @@ class VQVAEModule(L.LightningModule):
         self.log("val/codes_used", float((self.usage > 0).sum()))
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.optimizer, self.steps)
+        return optimizer(self.network, self.optimizer, self.steps)

@@ -10,7 +10,6 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import save_weights
 from videovq.config import TrainSecondStageConfig
 from videovq.data.modules import LevelData
 from videovq.data.store import CodeStore
@@ -18,6 +17,7 @@ from videovq.models.quantizers.contract import perplexity
 from videovq.models.second_stage import SecondStage
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.optimizers import optimizer
 from videovq.types import LevelBatch
 
 PANELS = (("bits_per_code", "bits per code", False), ("bits_per_latent", "bits per latent, by the prior", False),
@@ -53,7 +53,7 @@ class SecondStageModule(L.LightningModule):
         self.log("val/perplexity", sum(perplexity(one.bincount().float()) for one in used.unbind(1)) / used.shape[1])
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
+        return optimizer(self.network, self.config.optimizer, self.config.training.steps)
 
 
 def train(config: TrainSecondStageConfig) -> None:
@@ -69,10 +69,7 @@ def train(config: TrainSecondStageConfig) -> None:
     torch.manual_seed(training.seed)
     network = SecondStage(config.model, store.header.grid, store.codebook)
     folder = Path(config.run)
-    if not run.claim(folder, config):
-        return
     network.to(memory_format=torch.channels_last)
     module = SecondStageModule(network, config)
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
-    if weights:
-        save_weights(folder, weights, {"grid": list(store.header.grid), "vqvae": store.header.fingerprint})
+    facts = {"grid": list(store.header.grid), "vqvae": store.header.fingerprint}
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts)

@@ -10,7 +10,6 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import save_weights
 from videovq.config import DilatedConfig, TrainSoundConfig
 from videovq.data.modules import SymbolData
 from videovq.data.sound import SoundFolder
@@ -18,6 +17,7 @@ from videovq.models.quantizers.contract import perplexity
 from videovq.models.sound import STRIDE, SoundVQVAE
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.optimizers import optimizer
 from videovq.types import SymbolBatch
 
 PANELS = (("bits_per_sample", "bits per sample", False), ("perplexity", "codebook perplexity", False))
@@ -50,7 +50,7 @@ class SoundModule(L.LightningModule):
         self.log("val/perplexity", perplexity(self.usage))
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
+        return optimizer(self.network, self.config.optimizer, self.config.training.steps)
 
 
 def train(config: TrainSoundConfig) -> None:
@@ -70,12 +70,8 @@ def train(config: TrainSoundConfig) -> None:
     torch.manual_seed(training.seed)
     network = SoundVQVAE(config.model)
     folder = Path(config.run)
-    if not run.claim(folder, config):
-        return
     module = SoundModule(network, config)
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
-    if weights:
-        save_weights(folder, weights, {"folder": source.fingerprint})
+    run.fit(module, data, config, [Curves(folder, PANELS)], {"folder": source.fingerprint})
 
 
 def check(config: DilatedConfig, name: str) -> None:

@@ -10,7 +10,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import load_sound, save_weights
+from videovq.checkpoints import load_sound
 from videovq.config import TrainSoundPriorConfig
 from videovq.data.modules import SymbolData
 from videovq.data.sound import SoundFolder
@@ -18,6 +18,7 @@ from videovq.models.dilated import DilatedNetwork
 from videovq.models.sound import codes_of
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.optimizers import optimizer
 from videovq.training.sound import check
 from videovq.types import SymbolBatch
 
@@ -43,7 +44,7 @@ class SoundPriorModule(L.LightningModule):
         self.log("val/bits_per_code", bits, batch_size=len(batch.symbols), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.config.optimizer, self.config.training.steps)
+        return optimizer(self.network, self.config.optimizer, self.config.training.steps)
 
 
 def train(config: TrainSoundPriorConfig) -> None:
@@ -67,9 +68,5 @@ def train(config: TrainSoundPriorConfig) -> None:
     size = trained.network.quantizer.codebook_size
     network = DilatedNetwork(config.model, size)
     folder = Path(config.run)
-    if not run.claim(folder, config):
-        return
     module = SoundPriorModule(network, config)
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
-    if weights:
-        save_weights(folder, weights, {"codes": size, "sound": trained.fingerprint})
+    run.fit(module, data, config, [Curves(folder, PANELS)], {"codes": size, "sound": trained.fingerprint})

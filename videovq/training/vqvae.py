@@ -10,7 +10,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from videovq.checkpoints import load_vqvae, pretrained_run, save_weights
+from videovq.checkpoints import load_vqvae, pretrained_run
 from videovq.config import LossConfig, TrainVQVAEConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
@@ -47,15 +47,11 @@ def train(config: TrainVQVAEConfig) -> None:
         start_from(config.pretrained, config, network)
     loss = ReconstructionLoss(config.loss, variance, min(store.header.grid))
     folder = Path(config.run)
-    if not run.claim(folder, config):
-        return
     kind = AdversarialVQVAEModule if config.loss.adversarial else VQVAEModule
     module = kind(network, loss, config.optimizer, training.steps)
     shown = data.places["val"][torch.linspace(0, len(data.places["val"]) - 1, 8).long()]
     pictures = Pictures(folder, "reconstructions", lambda m: reconstruction_grid(m, store.frames(shown)))
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS), pictures])
-    if weights:
-        save_weights(folder, weights, {"frame_size": list(store.header.grid)})
+    run.fit(module, data, config, [Curves(folder, PANELS), pictures], {"frame_size": list(store.header.grid)})
 
 
 def check(config: TrainVQVAEConfig, store: EpisodeStore) -> None:
@@ -74,8 +70,8 @@ def check(config: TrainVQVAEConfig, store: EpisodeStore) -> None:
     ):
         if getattr(loss, name) != getattr(default, name) and not getattr(loss, switch):
             raise ValueError(f"loss.{name}: has no effect while loss.{switch} is 0")
-    if loss.adversarial and config.training.devices > 1:
-        raise ValueError("loss.adversarial: trains on one device; set training.devices to 1")
+    if loss.adversarial and config.training.devices * config.training.nodes > 1:
+        raise ValueError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
 
 
 def start_from(name: str, config: TrainVQVAEConfig, network: VQVAE) -> None:

@@ -9,7 +9,7 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import load_vqvae2, save_weights
+from videovq.checkpoints import load_vqvae2
 from videovq.config import EncodeVQVAE2Config, OptimizerConfig, TrainVQVAE2Config
 from videovq.data.modules import FrameData
 from videovq.data.store import CodeStore, EpisodeStore
@@ -19,6 +19,7 @@ from videovq.models.vqvae2 import LEVELS, VQVAE2, Level
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.encode import encode_store
+from videovq.training.optimizers import optimizer
 from videovq.types import FrameBatch
 
 PANELS = (
@@ -63,7 +64,7 @@ class VQVAE2Module(L.LightningModule):
         self.log("val/bottom_perplexity", perplexity(self.usage[1]))
 
     def configure_optimizers(self) -> Any:
-        return run.optimizer(self.network, self.optimizer, self.steps)
+        return optimizer(self.network, self.optimizer, self.steps)
 
 
 def train(config: TrainVQVAE2Config) -> None:
@@ -82,12 +83,8 @@ def train(config: TrainVQVAE2Config) -> None:
     torch.manual_seed(training.seed)
     network = VQVAE2(config.model, data.variance()).to(memory_format=torch.channels_last)
     folder = Path(config.run)
-    if not run.claim(folder, config):
-        return
     module = VQVAE2Module(network, config.optimizer, training.steps)
-    weights = run.fit(module, data, folder, training, config.optimizer, [Curves(folder, PANELS)])
-    if weights:
-        save_weights(folder, weights, {"frame_size": list(store.header.grid)})
+    run.fit(module, data, config, [Curves(folder, PANELS)], {"frame_size": list(store.header.grid)})
 
 
 def encode(config: EncodeVQVAE2Config) -> tuple[CodeStore, CodeStore]:

@@ -1,0 +1,129 @@
+"""How files are written, whole or not at all, and who may write into a folder."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+LOCK = ".lock"  # held by the process that writes into a folder
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Write a file, or a folder that is new or empty, whole or not at all, whatever ends the process or the machine.
+
+    What is written to the path that the context gives, which is beside ``path``, takes the place of ``path`` once it
+    is on the disk. It is removed where the context ends with an exception.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        for inner in partial.rglob("*"):
+            _flush(inner)
+        _flush(partial)
+        os.replace(partial, path)
+        _flush(path.parent)
+    finally:
+        _remove(partial)
+
+
+@contextmanager
+def locked(folder: Path, name: str) -> Iterator[None]:
+    """Keep other processes from writing into a folder; what one that was killed left half written is removed.
+
+    Args:
+        name: what users call the folder.
+
+    Raises:
+        ValueError: another process is writing there.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"{name}: another process is writing there; wait for it, or choose another folder") from None
+    try:
+        for partial in folder.rglob("*.[0-9]*.partial"):
+            _remove(partial)
+        yield
+    finally:
+        lock.release()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    with atomic(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1) + "\n")
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, whole or not at all."""
+    with atomic(path) as partial:
+        partial.write_bytes(save(tensors, metadata))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, memory-mapped.
+
+    Raises:
+        ValueError: it is missing or torn.
+    """
+    with _named(path):
+        return load_file(path)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What stands in the header of a safetensors file.
+
+    Raises:
+        ValueError: the file is missing or torn.
+    """
+    with _named(path), safe_open(path, "pt") as file:
+        return file.metadata() or {}
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{path}: is torn, or no safetensors file ({error}); make or copy it again") from None
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if os.name == "nt":
+        return  # where neither folders nor files that are open for reading can be flushed
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of file systems that know no flushing
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

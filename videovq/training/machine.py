@@ -1,0 +1,83 @@
+"""What of this machine a training uses; what is not there is refused before anything is written."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.accelerators import AcceleratorRegistry
+
+from videovq.config import OptimizerConfig, TrainingConfig
+from videovq.models.bf16 import computes_bf16
+
+
+def precision(wanted: str, accelerator: str) -> Any:
+    """Lightning's precision for ``auto``: bf16-mixed where the hardware computes it natively."""
+    if wanted != "auto":
+        return wanted
+    device = accelerator
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        device = "cuda"
+    elif accelerator == "auto":
+        device = "mps" if torch.backends.mps.is_available() else "cpu"
+    return "bf16-mixed" if computes_bf16(device) else "32-true"
+
+
+def make_trainer(training: TrainingConfig, optimizer: OptimizerConfig, accumulate: int, **settings: Any) -> L.Trainer:
+    """A trainer on the devices that the settings name.
+
+    Args:
+        accumulate: batches of the data to a step.
+        settings: of Lightning's Trainer.
+
+    Raises:
+        ValueError: they are not there, or cannot be used so.
+    """
+    check(training, optimizer)
+    try:
+        trainer = L.Trainer(
+            accelerator=training.accelerator,
+            devices=training.devices,
+            num_nodes=training.nodes,
+            strategy=training.strategy,
+            precision=precision(training.precision, training.accelerator),
+            accumulate_grad_batches=accumulate,
+            **settings,
+        )
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"training.devices, training.nodes: {' '.join(str(error).split())}") from error
+    if training.batch_size % (trainer.world_size * accumulate):
+        raise ValueError(
+            f"training.batch_size: {training.batch_size} does not divide among {trainer.world_size} devices and"
+            f" {accumulate} accumulated parts"
+        )
+    return trainer
+
+
+def check(training: TrainingConfig, optimizer: OptimizerConfig) -> None:
+    """Refuse, in our words, what this machine cannot do.
+
+    Raises:
+        ValueError: the accelerator is not there, the strategy cannot work with these devices, or SLURM was asked for
+            several tasks that nobody starts.
+    """
+    name = training.accelerator
+    known = {key: AcceleratorRegistry[key]["accelerator"] for key in AcceleratorRegistry.available_accelerators()}
+    if name not in ("auto", "gpu", *known):
+        raise ValueError(f"training.accelerator: no {name!r}; choose from {', '.join(sorted({'auto', 'gpu', *known}))}")
+    if name != "auto" and not any(known[key].is_available() for key in (("cuda", "mps") if name == "gpu" else (name,))):
+        raise ValueError(f"training.accelerator: {name!r} is not on this machine; use auto or cpu")
+    if training.strategy != "auto" and training.devices * training.nodes == 1:
+        raise ValueError(f"training.strategy: {training.strategy} needs several devices or nodes")
+    if training.strategy == "fsdp" and (not torch.cuda.is_available() or optimizer.method == "muon"):
+        raise ValueError("training.strategy: fsdp needs GPUs, and optimizer.method adamw (muon needs whole matrices)")
+    tasks = int(os.environ.get("SLURM_NTASKS", "1"))
+    started = os.environ.keys() & {"SLURM_STEP_ID", "TORCHELASTIC_RUN_ID"}  # by srun, by torchrun
+    if tasks > 1 and not started and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        raise ValueError(
+            f"SLURM_NTASKS: SLURM was asked for {tasks} tasks, but nothing starts them; put srun before the command and"
+            " ask for --ntasks-per-node as many as training.devices, or, to train in one process, for --ntasks=1"
+        )
