@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from videovq.data.folders import Folder, open_folder
+from videovq.data.spool import Spool, write_spooled
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo, Outcomes
 
 FORMAT_VERSION = 2  # 1 knew neither rewards nor ends; it is read as a store without them
@@ -120,7 +121,7 @@ def shard_is_complete(place: Folder, index: int) -> bool:
 def write_shard(
     place: Folder,
     index: int,
-    tensors: dict[str, Tensor],
+    tensors: Mapping[str, Tensor | Spool],
     episodes: Iterable[EpisodeInfo],
     skipped: Iterable[dict[str, str]] = (),
 ) -> None:
@@ -132,7 +133,7 @@ def write_shard(
         skipped: ``{"source", "reason"}`` of every episode that was left out.
     """
     name = shard_name(index)
-    write_tensors(place.path / f"{name}.safetensors", tensors)
+    write_spooled(place.path / f"{name}.safetensors", tensors)
     rows = [asdict(info) for info in episodes]
     write_json(place.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped)})
     place.send(f"{name}.safetensors", f"{name}.json")
