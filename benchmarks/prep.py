@@ -4,11 +4,13 @@
 
 EPISODES: a folder of 84x84 recordings (NAME.mp4 + NAME.json). Prep: frames a second as a fraction of bare PyAV decoding
 of the same files with as many processes, as everybody writes it and with one conversion to RGB set up for all
-frames, as prep has it; peak memory of a worker for a quarter of the episodes and for all.
+frames, as prep has it; peak memory of a worker for a quarter of the episodes and for all, and for an episode of 1,000
+frames and one of 16,000.
 Loading: windows of 16 frames of codes from CODE_STORE on one core, as multiples of real time, and as part of a
 training step of 8 windows (by default one second, about what the small preset takes on two cores).
 """
 
+import json
 import multiprocessing
 import resource
 import sys
@@ -17,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 
 import av
@@ -26,6 +29,7 @@ from av.video.reformatter import VideoReformatter
 from videovq.config import PrepConfig
 from videovq.data.folders import open_folder
 from videovq.data.store import CodeStore
+from videovq.data.video import read_video, write_video
 from videovq.data.windows import windows
 from videovq.prep.parallel import run_all
 from videovq.prep.prepare import make_plan, write_episodes, write_store
@@ -67,6 +71,16 @@ def peak_of_a_worker(source: str, episodes: int) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
+def write_long(folder: Path, recording: Path, length: int) -> None:
+    """A recording over and over, up to that many frames."""
+    sidecar = json.loads(recording.with_suffix(".json").read_text())
+    again = islice(cycle(zip(read_video(recording), sidecar["actions"], strict=True)), length)
+    frames, actions = zip(*again, strict=True)
+    write_video(folder / "long.mp4", frames, sidecar["fps"])
+    told = {"actions": actions, "fps": sidecar["fps"], "action_legend": sidecar["action_legend"]}
+    (folder / "long.json").write_text(json.dumps(told))
+
+
 if __name__ == "__main__":
     source, step = sys.argv[1], float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
     paths = sorted(Path(source).rglob("*.mp4"))
@@ -94,6 +108,14 @@ if __name__ == "__main__":
         with ProcessPoolExecutor(1, mp_context=spawn) as pool:
             peak = pool.submit(peak_of_a_worker, source, part).result()
         print(f"a worker that prepares {part} episodes takes {peak:.0f} MiB at most")
+    lengths = {}
+    for length in (1000, 16000):
+        with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, mp_context=spawn) as pool:
+            write_long(Path(folder), paths[0], length)
+            lengths[length] = pool.submit(peak_of_a_worker, folder, 1).result()
+    print(
+        f"an episode of 16,000 frames takes {lengths[16000] / lengths[1000]:.2f} of the memory that one of 1,000 takes"
+    )
 
     store = CodeStore(sys.argv[2])
     found = windows(store.split("train"), WINDOW, 1)

@@ -1,19 +1,21 @@
-"""Plots, labelled panels and PNG files."""
+"""Plots, labelled panels, PNG files and GIFs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from videovq.lettering import draw_text, text_width
 from videovq.storage import atomic
 
-WHITE, INK = (255, 255, 255), (25, 25, 25)
+WHITE = (255, 255, 255)
 GAP, CAPTION = 4, 16
 
 
@@ -21,6 +23,40 @@ def write_png(path: Path, picture: np.ndarray) -> None:
     """Write a picture, uint8 ``h w c``, whole or not at all."""
     with atomic(path) as partial:
         iio.imwrite(partial, picture, extension=".png")
+
+
+def gif(pictures: Sequence[np.ndarray], fps: float, loops: int = 0) -> bytes:
+    """A GIF of pictures of one size, uint8 ``h w c``; the last one stays for a second.
+
+    All pictures share one palette: one for each, as GIFs often have, flickers.
+
+    Args:
+        loops: how often it plays; 0: for ever.
+    """
+    some = [pictures[i] for i in np.linspace(0, len(pictures) - 1, min(len(pictures), 16)).astype(int)]
+    palette = Image.fromarray(np.concatenate(some)).quantize(256, method=Image.Quantize.MEDIANCUT)
+    shown = gif_times(len(pictures), fps)
+    frames = [Image.fromarray(pictures[i]).quantize(palette=palette, dither=Image.Dither.NONE) for i, _ in shown]
+    again = {} if loops == 1 else {"loop": max(0, loops - 1)}
+    times, file = [10 * hundredths for _, hundredths in shown], BytesIO()
+    frames[0].save(file, format="GIF", save_all=True, append_images=frames[1:], duration=times, optimize=False, **again)
+    return file.getvalue()
+
+
+def gif_times(count: int, fps: float) -> list[tuple[int, int]]:
+    """Which of ``count`` pictures a GIF shows, and for how many hundredths of a second each, in which GIFs count time.
+
+    Browsers show for ten what should be shown for less than two: pictures are dropped, the last one never.
+    """
+    shown = [(0, 0)]
+    for i in range(1, count):
+        start, before = round(100 * i / fps), shown[-1][1]
+        if start - before >= 2:
+            shown.append((i, start))
+        elif i == count - 1:
+            shown[-1] = (i, before)
+    ends = [start for _, start in shown[1:]] + [shown[-1][1] + 100]
+    return [(i, end - start) for (i, start), end in zip(shown, ends, strict=True)]
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -43,22 +79,17 @@ def enlarged(picture: np.ndarray, scale: int) -> np.ndarray:
     return picture.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    """The font of captions."""
-    return ImageFont.load_default(11)
-
-
 def labelled_rows(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[np.ndarray]]], scale: int) -> np.ndarray:
     """Captioned rows of enlarged pictures of one size under the titles of their columns, uint8 ``h w c``."""
     height, width = (side * scale for side in rows[0][1][0].shape[:2])
-    margin = int(max(font().getlength(caption) for caption, _ in rows)) + 2 * GAP
+    margin = int(max(text_width(caption) for caption, _ in rows)) + 2 * GAP
     sheet = Image.new("RGB", (margin + len(titles) * (width + GAP), CAPTION + len(rows) * (height + GAP)), WHITE)
     draw = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
-        draw.text((margin + column * (width + GAP), 2), title, INK, font=font())
+        draw_text(draw, (margin + column * (width + GAP), 2), title)
     for row, (caption, pictures) in enumerate(rows):
         top = CAPTION + row * (height + GAP)
-        draw.text((GAP, top + height // 2 - 6), caption, INK, font=font())
+        draw_text(draw, (GAP, top + height // 2 - 6), caption)
         for column, picture in enumerate(pictures):
             sheet.paste(Image.fromarray(enlarged(picture, scale)), (margin + column * (width + GAP), top))
     return np.asarray(sheet)

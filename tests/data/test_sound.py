@@ -45,6 +45,12 @@ def test_a_wav_file_comes_back(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
 
 
+def test_a_colon_in_a_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_wav("10:30 song.wav", tone(440, 8000), 8000)
+    assert len(read_sound("10:30 song.wav", 8000)) == 8000
+
+
 def test_sound_is_resampled_and_a_film_gives_its_audio_track(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", tone(440, 16000), 16000)
     sound = read_sound(tmp_path / "a.wav", 8000)

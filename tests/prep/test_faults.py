@@ -5,10 +5,12 @@ as an uninterrupted one would have.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,22 +34,30 @@ def command(config: PrepConfig, tmp_path: Path) -> list[str]:
     return ["prep", "--config", str(tmp_path / "settings.yaml")]
 
 
+@pytest.mark.parametrize("shards", [2.0, 3.5], ids=["while decoding", "while the shard is put together"])
 def test_a_full_disk(
-    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shards: float, recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """``shards``: what the disk has room for; each takes twice its size while it is written."""
     config = prep_config(recordings, tmp_path / "out")
     prepare(prep_config(recordings, tmp_path / "whole"))
-    write, room = Path.write_bytes, [2 * (tmp_path / "whole" / "shard-00000.safetensors").stat().st_size]
+    opened, room = Path.open, [shards * (tmp_path / "whole" / "shard-00000.safetensors").stat().st_size]
 
-    def until_full(path: Path, data: bytes) -> int:
-        room[0] -= len(data)
-        if room[0] < 0:
-            write(path, data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        return write(path, data)
+    class Disk(io.FileIO):
+        def write(self, data: Any, /) -> int:
+            room[0] -= memoryview(data).nbytes
+            if room[0] < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.name))
+            return super().write(data)
+
+    def until_full(path: Path, mode: str = "r", *rest: Any, **named: Any) -> Any:
+        if "w" not in mode or "b" not in mode:
+            return opened(path, mode, *rest, **named)
+        disk = Disk(path, mode.replace("b", ""))
+        return io.BufferedRandom(disk) if "+" in mode else io.BufferedWriter(disk)
 
     with monkeypatch.context() as full:
-        full.setattr(Path, "write_bytes", until_full)
+        full.setattr(Path, "open", until_full)
         assert main(command(config, tmp_path)) == 2
     shown = capsys.readouterr().err
     assert "No space left on device" in shown and "run the same command again" in shown

@@ -1,16 +1,21 @@
 import json
 import shutil
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tests.conftest import SIZE, prep_config, run_and_kill, world, write_episode
+from tests.data.films import displayed_by
 from videovq.config import DeclareConfig, PrepConfig
 from videovq.data.store import EpisodeStore, read_shard_index
 from videovq.data.video import write_video
 from videovq.parsing import to_yaml
 from videovq.prep.prepare import choose_splits, prepare
+from videovq.prep.sources import videos
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -101,6 +106,50 @@ def test_discontinuities_are_kept(tmp_path: Path) -> None:
     assert store.find("e").discontinuities == (5, 20)
     halved = prepare(prep_config(tmp_path, tmp_path / "half", frame_step=2, merge_actions="stack"))
     assert halved.find("e").discontinuities == (2, 10)
+
+
+def test_only_what_is_stored_of_an_episode_stays_of_its_frames(tmp_path: Path) -> None:
+    written = {name: world(i) for i, name in enumerate("abc")}
+    for name, (frames, actions) in written.items():
+        write_episode(tmp_path, name, frames, actions[: 39 if name == "b" else 40], discontinuities=[4, 20])
+    store = prepare(prep_config(tmp_path, tmp_path / "out", cut=True, shortest=10, shard_episodes=9))
+    assert {info.id for info in store.episodes} == {"a/001", "a/002", "c/001", "c/002"}
+    for info in store.episodes:
+        span = slice(5, 21) if info.id.endswith("1") else slice(21, 40)
+        frames, actions = written[info.id[0]]
+        assert np.array_equal(store.read(info).frames.numpy(), frames[span])
+        assert store.read(info).actions.flatten().tolist() == actions[span]
+
+
+def test_memory_holds_a_piece_of_an_episode_whatever_its_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive = weakref.WeakSet[torch.Tensor]()
+    most = []
+
+    def long(path: Path) -> Iterator[torch.Tensor]:
+        for t in range(500):
+            most.append(len(alive))
+            piece = torch.full((2, SIZE, SIZE, 3), t % 256, dtype=torch.uint8)
+            alive.add(piece)
+            yield piece
+
+    monkeypatch.setattr(videos, "video_pieces", long)
+    for name in "ef":
+        write_episode(tmp_path, name, world(0)[0][:1], [0] * 1000)
+    store = prepare(prep_config(tmp_path, tmp_path / "out"))
+    assert store.read(store.find("e")).frames[:, 0, 0, 0].tolist() == [t // 2 % 256 for t in range(1000)]
+    assert len(most) == 1000 and max(most) <= 3
+
+
+def test_turned_videos_are_stored_upright(tmp_path: Path) -> None:
+    frames, actions = world(0)
+    for name, matrix in (("e", (0, 1, -1, 0)), ("f", (1, 0, 0, 1))):
+        write_episode(tmp_path, name, frames, actions)
+        displayed_by(tmp_path / f"{name}.mp4", matrix)
+    store = prepare(prep_config(tmp_path, tmp_path / "out"))
+    assert np.array_equal(store.read(store.find("e")).frames.numpy(), np.rot90(frames, -1, (1, 2)))
+    assert np.array_equal(store.read(store.find("f")).frames.numpy(), frames)
 
 
 def test_rewards_and_ends_stay_with_their_actions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageSequence
 
 from tests.conftest import world, write_episode
 from videovq.config import RolloutConfig
+from videovq.data import video
 from videovq.data.store import EpisodeStore
 from videovq.data.video import read_video
 from videovq.rollout.render import RED, animation, direction
@@ -96,6 +97,21 @@ def test_a_users_video(config: RolloutConfig, tmp_path: Path) -> None:
         rollout(config)
     named = replace(config, actions=",".join(map(str, actions[5:10])))
     assert np.array_equal(rollout(named).codes, from_store)
+
+
+def test_of_a_users_video_only_what_is_used_is_decoded(
+    config: RolloutConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "mine"
+    source.mkdir()
+    write_episode(source, "clip", *world(3))
+    decoded, picture = [], video._picture
+    monkeypatch.setattr(video, "_picture", lambda *given: decoded.append(1) or picture(*given))
+    config = replace(config, context="", from_video=str(source / "clip.mp4"), start=2)
+    rollout(config)
+    assert len(decoded) == 2 + 6 + 5
+    rollout(replace(config, actions="left"))
+    assert len(decoded) == 13 + 2 + 6, "nothing to compare with is wanted"
 
 
 @pytest.mark.parametrize(

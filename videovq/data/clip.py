@@ -11,7 +11,7 @@ from torch import Tensor
 
 from videovq.data.resize import centre_resize
 from videovq.data.store import read_json
-from videovq.data.video import read_video
+from videovq.data.video import video_pieces
 from videovq.types import ActionSpec
 
 
@@ -28,13 +28,16 @@ class Clip:
     name: str
 
 
-def read_clip(path: Path, size: tuple[int, int], spec: ActionSpec) -> Clip:
+def read_clip(path: Path, size: tuple[int, int], spec: ActionSpec, most: int | None = None) -> Clip:
     """A video file, cropped and resized; its actions are those of ``NAME.json`` beside it, where there is one.
+
+    Args:
+        most: number of frames that are enough; None: all.
 
     Raises:
         ValueError: the video cannot be read or is too small, or the actions do not fit ``spec``.
     """
-    frames = centre_resize(read_video(path), size[0], str(path))
+    frames = torch.cat([centre_resize(piece, size[0], str(path)) for piece in video_pieces(path, most=most)])
     sidecar = path.with_suffix(".json")
     actions = torch.empty((0, spec.width), dtype=spec.dtype)
     if sidecar.is_file():

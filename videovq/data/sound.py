@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from videovq.data.video import address, reason
 from videovq.progress import progress
 from videovq.storage import atomic
 from videovq.waves import to_levels
@@ -30,7 +31,7 @@ def read_sound(path: str | Path, rate: int) -> Float[Tensor, "t"]:
     """
     parts: list[Tensor] = []
     try:
-        with av.open(str(path)) as container:
+        with av.open(address(path)) as container:
             if not container.streams.audio:
                 raise ValueError(f"{path}: has no audio track; take it out of the folder")
             resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
@@ -38,7 +39,7 @@ def read_sound(path: str | Path, rate: int) -> Float[Tensor, "t"]:
                 parts += [torch.from_numpy(part.to_ndarray()[0]) for part in resampler.resample(frame)]
             parts += [torch.from_numpy(part.to_ndarray()[0]) for part in resampler.resample(None)]
     except (av.FFmpegError, OSError) as error:
-        raise ValueError(f"{path}: cannot be decoded ({error})") from None
+        raise ValueError(f"{path}: cannot be decoded ({reason(error)})") from None
     sound = torch.cat(parts) if parts else torch.zeros(0)
     if not len(sound) or float(sound.abs().max()) < SILENT:
         raise ValueError(f"{path}: is silent; take it out of the folder")

@@ -9,7 +9,7 @@ known.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -21,7 +21,8 @@ from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
 from videovq.data.folders import Folder, open_folder
-from videovq.storage import LOCK, locked, read_tensors, write_json, write_tensors
+from videovq.data.spool import Spool, write_spooled
+from videovq.storage import LOCK, locked, read_tensors, write_json
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo, Outcomes
 
 FORMAT_VERSION = 2  # 1 knew neither rewards nor ends; it is read as a store without them
@@ -89,7 +90,7 @@ def shard_is_complete(place: Folder, index: int) -> bool:
 def write_shard(
     place: Folder,
     index: int,
-    tensors: dict[str, Tensor],
+    tensors: Mapping[str, Tensor | Spool],
     episodes: Iterable[EpisodeInfo],
     skipped: Iterable[dict[str, str]] = (),
 ) -> None:
@@ -101,7 +102,7 @@ def write_shard(
         skipped: ``{"source", "reason"}`` of every episode that was left out.
     """
     name = shard_name(index)
-    write_tensors(place.path / f"{name}.safetensors", tensors)
+    write_spooled(place.path / f"{name}.safetensors", tensors)
     rows = [asdict(info) for info in episodes]
     write_json(place.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped)})
     place.send(f"{name}.safetensors", f"{name}.json")

@@ -1,4 +1,9 @@
-"""Reading and writing video: the only module, beside sound.py, that imports PyAV."""
+"""Reading and writing video: the only module, beside sound.py, that imports PyAV.
+
+Frames are read as a player shows them: turned and mirrored as the file's display matrix says, and in the colours that
+its matrix and range say. Where it does not say: BT.709 from 720 lines or 1280 columns on, BT.601 below, and limited
+range. The primaries and the transfer function (HDR) are left as they are.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +12,28 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from io import BytesIO
 from itertools import islice
+from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import numpy as np
 import torch
 from av.container import InputContainer
-from av.video.reformatter import VideoReformatter
+from av.stream import Disposition
+from av.video.reformatter import ColorRange, VideoReformatter
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq.storage import atomic
 
-PIECE = 64  # frames decoded before they are handed on
+PIECE = 64  # frames decoded before they are handed on, if they take no more than
+PIECE_BYTES = 2**25
+BT601, BT709 = 5, 1  # matrices, by swscale's numbers
+MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9, 10: 9}  # by the numbers that files keep (ITU-T H.273)
+BT709_SAID, BT601_SAID = 1, 6
+UNSAID = (0, 2, 3)  # 0, RGB, is no matrix: grey pictures have it
 COMPRESSED_HEADER = re.compile(rb"cmov.{4}dcom", re.DOTALL)  # of QuickTime: a megabyte may become gigabytes
 
 
@@ -30,13 +42,16 @@ def read_video(path: str | Path) -> UInt8[Tensor, "t h w c"]:
     return torch.cat(list(video_pieces(path)))
 
 
-def video_pieces(path: str | Path, start: float | None = None) -> Iterator[UInt8[Tensor, "n h w c"]]:
+def video_pieces(
+    path: str | Path, start: float | None = None, most: int | None = None
+) -> Iterator[UInt8[Tensor, "n h w c"]]:
     """The frames of a video file as RGB, some at a time, so that a long video need not fit into memory.
 
     Every frame that was stored, whatever its time: a variable frame rate neither drops nor repeats any.
 
     Args:
         start: seconds; frames before it are left out.
+        most: number of frames after which it stops; None: all. What follows is not decoded.
 
     Raises:
         ValueError: the file is missing, is no video, or breaks off.
@@ -45,7 +60,7 @@ def video_pieces(path: str | Path, start: float | None = None) -> Iterator[UInt8
     count, shape = 0, None
     to_rgb = VideoReformatter()  # one for all frames: each sets up a conversion, which costs as much as decoding
     try:
-        with av.open(str(path)) as container:
+        with av.open(address(path)) as container:
             stream = _video_stream(container, path)
             stream.thread_type = "NONE"  # small frames: threads cost more than they bring, and episodes run in parallel
             if start is not None:
@@ -55,16 +70,18 @@ def video_pieces(path: str | Path, start: float | None = None) -> Iterator[UInt8
                 # Times are stored in ticks: half a millisecond is what rounding can cost.
                 if start is not None and frame.time is not None and frame.time < start - 5e-4:
                     continue
-                frames.append(torch.from_numpy(to_rgb.reformat(frame, format="rgb24").to_ndarray()))
+                frames.append(_picture(to_rgb, frame, path))
                 count += 1
                 shape = shape or frames[0].shape
                 if frames[-1].shape != shape:
                     raise ValueError(f"{path}: frames change size within the video")
-                if len(frames) == PIECE:
+                if count == most:
+                    break
+                if len(frames) == PIECE or len(frames) * prod(shape) >= PIECE_BYTES:
                     yield torch.stack(frames)
                     frames = []
     except (av.FFmpegError, OSError) as error:
-        raise ValueError(f"{path}: cannot be decoded ({error})") from None
+        raise ValueError(f"{path}: cannot be decoded ({reason(error)})") from None
     if frames:
         yield torch.stack(frames)
     if not count:
@@ -88,7 +105,7 @@ def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor,
     if COMPRESSED_HEADER.search(data):
         raise ValueError("video: its header is compressed; write it anew, say with ffmpeg -c copy")
     limit = {"max_pixels": str(side * side)}  # else the decoder makes room for whatever a frame says it is
-    count = 0
+    count, to_rgb = 0, VideoReformatter()
     try:
         with av.open(BytesIO(data), format=kind, options=limit) as container:
             stream = _video_stream(container, "video")
@@ -97,10 +114,10 @@ def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor,
             stream.thread_type = "NONE"
             for frame in islice(container.decode(stream), most):
                 _check_side(frame.width, frame.height, side)  # it may change on the way
-                yield torch.from_numpy(frame.to_ndarray(format="rgb24"))[None]
+                yield _picture(to_rgb, frame, "video")[None]
                 count += 1
     except (av.FFmpegError, OSError) as error:
-        raise ValueError(f"video: cannot be decoded ({error})") from None
+        raise ValueError(f"video: cannot be decoded ({reason(error)})") from None
     if not count:
         raise ValueError("video: holds no frames")
 
@@ -117,22 +134,77 @@ def frame_rate(path: str | Path) -> float:
         ValueError: the file is missing, is no video, or does not say.
     """
     try:
-        with av.open(str(path)) as container:
+        with av.open(address(path)) as container:
             rate = _video_stream(container, path).average_rate
     except (av.FFmpegError, OSError) as error:
-        raise ValueError(f"{path}: cannot be decoded ({error})") from None
+        raise ValueError(f"{path}: cannot be decoded ({reason(error)})") from None
     if not rate:
         raise ValueError(f"{path}: does not say how many frames a second it has")
     return float(rate)
 
 
+def address(path: str | Path) -> str:
+    """A path as FFmpeg wants it: without ``file:``, what stands before a colon would be the name of a protocol."""
+    return f"file:{path}"
+
+
+def reason(error: Exception) -> str:
+    """What FFmpeg says, without the address."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
-    if not container.streams.video:
+    """The first video stream that is a film: cover art is a video stream, too, and may come first."""
+    films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not films:
         raise ValueError(f"{path}: holds no video stream")
-    stream = container.streams.video[0]
-    if stream.codec_context is None:
+    if films[0].codec_context is None:
         raise ValueError(f"{path}: is in a codec that is not known here")
-    return stream
+    return films[0]
+
+
+def _picture(to_rgb: VideoReformatter, frame: av.VideoFrame, path: str | Path) -> UInt8[Tensor, "h w c"]:
+    """A frame as a player shows it.
+
+    Raises:
+        ValueError: its colours are kept in a way that is not known here.
+    """
+    kind, stated = frame.format, int(frame.colorspace)
+    if kind.is_rgb or kind.has_palette:
+        shown = to_rgb.reformat(frame, format="rgb24")
+    else:
+        matrix = usual_matrix(frame.width, frame.height) if stated in UNSAID else MATRICES.get(stated)
+        if matrix is None:
+            raise ValueError(f"{path}: its colours have the matrix {stated} of H.273; write it anew in BT.709")
+        full = int(frame.color_range) == ColorRange.JPEG or kind.name.startswith("yuvj")
+        shown = to_rgb.reformat(
+            frame,
+            format="rgb24",
+            src_colorspace=matrix,
+            dst_colorspace=BT601 if matrix != BT601 else BT709,  # RGB has none, but PyAV < 17 skips equal ones
+            src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+            dst_color_range=ColorRange.JPEG,
+        )
+    return torch.from_numpy(_upright(shown.to_ndarray(), frame))
+
+
+def usual_matrix(width: int, height: int) -> int:
+    """The matrix of a video that does not say, by the size of its frames."""
+    return BT709 if height >= 720 or width >= 1280 else BT601
+
+
+def _upright(picture: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    """A decoded picture, turned by the quarter turns and mirrored as its display matrix says.
+
+    The matrix leads a pixel (x, y) to (a x + c y, b x + d y), and is kept as a b u c d v and three more.
+    """
+    kept: Any = frame.side_data.get("DISPLAYMATRIX")
+    if kept is None:
+        return picture
+    a, b, _, c, d = np.frombuffer(bytes(kept), np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        picture, a, d = picture.swapaxes(0, 1), c, b
+    return np.ascontiguousarray(picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
 QUALITIES = {  # codec, pixel format, constant rate factor
@@ -161,8 +233,8 @@ def write_video(
     """
     path = Path(path)
     codec, pixels, crf = QUALITIES[quality]
-    container_format = "webm" if quality == "web" else "mp4"
-    with atomic(path) as partial, av.open(str(partial), "w", format=container_format) as container:
+    to_stored, kind = VideoReformatter(), "webm" if quality == "web" else "mp4"
+    with atomic(path) as partial, av.open(address(partial), "w", format=kind) as container:
         stream = None
         for image in frames:
             array = np.ascontiguousarray(image)
@@ -172,7 +244,21 @@ def write_video(
                 stream.pix_fmt = pixels
                 stream.thread_count = 1
                 stream.options = {"crf": crf, **({"b": "0"} if quality == "web" else {"preset": "medium"})}
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format="rgb24")))
+                matrix = usual_matrix(stream.width, stream.height)
+                if pixels != "rgb24":  # said, too: not every player takes the usual one
+                    stream.codec_context.colorspace = BT709_SAID if matrix == BT709 else BT601_SAID
+                    stream.codec_context.color_range = ColorRange.MPEG
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24")
+            if pixels != "rgb24":
+                frame = to_stored.reformat(
+                    frame,
+                    format=pixels,
+                    src_colorspace=BT601 if matrix != BT601 else BT709,  # see _picture
+                    dst_colorspace=matrix,
+                    src_color_range=ColorRange.JPEG,
+                    dst_color_range=ColorRange.MPEG,
+                )
+            container.mux(stream.encode(frame))
         if stream is None:
             raise ValueError(f"{path}: no frames to write")
         container.mux(stream.encode())

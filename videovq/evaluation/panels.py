@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 
-import imageio.v3 as iio
 import numpy as np
 import torch
 from jaxtyping import UInt8
@@ -17,7 +15,7 @@ from videovq.evaluation.clips import Protocol
 from videovq.evaluation.prediction import PREDICTION, Prediction
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
-from videovq.pictures import labelled_rows
+from videovq.pictures import gif, labelled_rows
 from videovq.rollout.engine import generate
 from videovq.types import ActionSpec, Episode, RolloutRequest, Sampling
 
@@ -78,16 +76,13 @@ def panel(
     for t in range(place.length):
         when = f"{t - context + 1:+d}" if t >= context else "given"
         moving.append(labelled_rows([f"{name} {when}" for name, _ in rows], [("", [row[t] for _, row in rows])], 1))
-    buffer = BytesIO()
-    durations = [1000 / min(fps, 10)] * (len(moving) - 1) + [1000.0]
-    iio.imwrite(buffer, np.stack(moving), extension=".gif", duration=durations, loop=0)
     times = [*range(context - 2, context), *range(context, context + min(SHOWN, protocol.frames))]
     strip = labelled_rows(
         [f"{t - context + 1:+d}" if t >= context else "context" for t in times],
         [(name, [row[t] for t in times]) for name, row in rows],
         1,
     )
-    return Panel(f"{word}: {place.episode.id} from frame {place.start}", buffer.getvalue(), strip)
+    return Panel(f"{word}: {place.episode.id} from frame {place.start}", gif(moving, min(fps, 10)), strip)
 
 
 @torch.inference_mode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from videovq import __version__
 from videovq.config import PrepConfig
 from videovq.data.folders import Folder, open_folder
 from videovq.data.resize import resize
+from videovq.data.spool import Spool
 from videovq.data.store import (
     SPLITS,
     EpisodeStore,
@@ -25,6 +27,7 @@ from videovq.data.store import (
     claimed,
     read_shard_index,
     shard_is_complete,
+    shard_name,
     write_shard,
 )
 from videovq.parsing import to_plain
@@ -245,22 +248,27 @@ def choose_splits(declared: dict[str, str], validation: float, test: float) -> d
 
 
 def write_episodes(plan: Plan, out: Folder, shard: Shard) -> None:
-    """Decode the episodes of a shard and write it."""
-    with plan.source.staged({file for place in shard.places.values() for file in place.files}):
-        write_shard(out, shard.index, *decode_shard(plan, shard))
+    """Decode the episodes of a shard and write it; its frames may not fit into memory, and lie in a file meanwhile."""
+    size, files = plan.config.frame_size, {file for place in shard.places.values() for file in place.files}
+    spooled = out.path / f"{shard_name(shard.index)}.frames.{os.getpid()}.partial"
+    with plan.source.staged(files), Spool(spooled, torch.uint8, (size, size, 3)) as frames:
+        tensors, infos, skipped = decode_shard(plan, shard, frames)
+        write_shard(out, shard.index, {"frames": frames, **tensors}, infos, skipped)
 
 
-def decode_shard(plan: Plan, shard: Shard) -> tuple[dict[str, Tensor], list[EpisodeInfo], list[dict[str, str]]]:
-    """The tensors of a shard, the episodes in it, and those that could not be used."""
+def decode_shard(
+    plan: Plan, shard: Shard, frames: Spool
+) -> tuple[dict[str, Tensor], list[EpisodeInfo], list[dict[str, str]]]:
+    """The tensors of a shard beside its frames, the episodes in it, and those that could not be used."""
     infos: list[EpisodeInfo] = []
-    frames: list[Tensor] = []
     actions: list[Tensor] = []
     rewards: list[Tensor] = []
     skipped: list[dict[str, str]] = []
     start = 0
     for id_, place in shard.places.items():
+        first = frames.written
         try:
-            whole, episode_frames, episode_actions, episode_rewards = read_episode(plan, id_, place)
+            whole, episode_actions, episode_rewards = read_episode(plan, id_, place, frames)
             spans = pieces(whole, plan.config)
         except ValueError as error:
             skipped.append({"source": id_, "reason": str(error)})
@@ -268,25 +276,23 @@ def decode_shard(plan: Plan, shard: Shard) -> tuple[dict[str, Tensor], list[Epis
             continue
         for info, span in spans:
             infos.append(replace(info, split=shard.split, shard=shard.index, start=start))
-            frames.append(episode_frames[span])
+            frames.keep(first + span.start, first + span.stop)
             actions.append(episode_actions[span])
             rewards.append(episode_rewards[span])
             start += info.length
-    size = plan.config.frame_size
-    none = torch.empty((0, size, size, 3), dtype=torch.uint8)
-    tensors = {
-        "frames": torch.cat(frames or [none]),
-        "actions": torch.cat(actions or [torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)]),
-    }
+    tensors = {"actions": torch.cat(actions or [torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)])}
     if any(info.rewards for info in infos):
         tensors["rewards"] = torch.cat(rewards)
     return tensors, infos, skipped
 
 
 def read_episode(
-    plan: Plan, id_: str, place: Place
-) -> tuple[EpisodeInfo, UInt8[Tensor, "t h w c"], Shaped[Tensor, "t a"], Float[Tensor, "t"]]:
-    """Read one episode as it will be stored: frames, actions, and rewards, NaN where they are not known.
+    plan: Plan, id_: str, place: Place, frames: Spool
+) -> tuple[EpisodeInfo, Shaped[Tensor, "t a"], Float[Tensor, "t"]]:
+    """Read one episode as it will be stored: actions, and rewards, NaN where they are not known.
+
+    Args:
+        frames: where its frames are written, and perhaps a few more after them.
 
     Raises:
         ValueError: why it cannot be used.
@@ -296,12 +302,12 @@ def read_episode(
         raise ValueError(f"{place.files[-1]}: its actions differ from the other episodes'")
     if raw.fps != plan.fps:
         raise ValueError(f"{place.files[-1]}: {raw.fps} frames/s, but the other episodes have {plan.fps}")
-    count, kept = 0, []
+    count = 0
     for piece in raw.frames():
         chosen = piece[-count % config.frame_step :: config.frame_step]
         count += len(piece)
         if len(chosen):
-            kept.append(resize(chosen, config.frame_size, config.fit, str(place.path)))
+            frames.append(resize(chosen, config.frame_size, config.fit, str(place.path)))
     if count != len(raw.actions):
         raise ValueError(f"{place.files[-1]}: {len(raw.actions)} actions, but {place.path.name} has {count} frames")
     rewards = torch.full((count,), torch.nan) if raw.rewards is None else raw.rewards
@@ -327,7 +333,7 @@ def read_episode(
         ends=ends,
         rewards=raw.rewards is not None,
     )
-    return info, torch.cat(kept)[:length], actions, rewards
+    return info, actions, rewards
 
 
 def pieces(info: EpisodeInfo, config: PrepConfig) -> list[tuple[EpisodeInfo, slice]]:

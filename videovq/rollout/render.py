@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from videovq.data.video import write_video
-from videovq.pictures import CAPTION, GAP, INK, WHITE, enlarged, font
+from videovq.lettering import draw_text, text_width
+from videovq.pictures import CAPTION, GAP, WHITE, enlarged, gif
 from videovq.storage import atomic
 from videovq.types import Rollout
 
@@ -58,15 +59,15 @@ def strip(
         rows.append((titles[i], [*((f, False) for f in context), *((f, True) for f in sample)]))
     height, width = (s * scale for s in context.shape[1:3])
     cell_h, cell_w = height + GAP, width + GAP
-    margin = max(70, *(int(font().getlength(title)) + 8 for title, _ in rows))
+    margin = max(70, *(int(text_width(title)) + 8 for title, _ in rows))
     columns = len(context) + samples.shape[1]
     sheet = Image.new("RGB", (margin + columns * cell_w, CAPTION + len(rows) * cell_h), WHITE)
     draw = ImageDraw.Draw(sheet)
     for t in range(columns):
         text = names[t - len(context)] if t >= len(context) else f"context {t + 1}"
-        draw.text((margin + t * cell_w, 2), _fitting(text, width), INK, font=font())
+        draw_text(draw, (margin + t * cell_w, 2), _fitting(text, width))
     for r, (title, frames) in enumerate(rows):
-        draw.text((4, CAPTION + r * cell_h + height // 2 - 6), title, INK, font=font())
+        draw_text(draw, (4, CAPTION + r * cell_h + height // 2 - 6), title)
         for t, (frame, predicted) in enumerate(frames):
             sheet.paste(Image.fromarray(_panel(frame, predicted, scale)), (margin + t * cell_w, CAPTION + r * cell_h))
     return np.asarray(sheet)
@@ -81,21 +82,9 @@ def direction(action: str) -> tuple[int, int] | None:
 
 
 def write_gif(path: Path, pictures: Sequence[np.ndarray], fps: float, loops: int) -> None:
-    """Write a GIF, whole or not at all; the last picture stays for a second.
-
-    All pictures share one palette: one for each, as GIFs often have, flickers.
-
-    Args:
-        loops: how often it plays; 0: for ever.
-    """
-    some = [pictures[i] for i in np.linspace(0, len(pictures) - 1, min(len(pictures), 16)).astype(int)]
-    palette = Image.fromarray(np.concatenate(some)).quantize(256, method=Image.Quantize.MEDIANCUT)
-    frames = [Image.fromarray(p).quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
-    durations = [round(1000 / fps)] * (len(frames) - 1) + [1000]
-    again = {} if loops == 1 else {"loop": max(0, loops - 1)}
-    settings = {"append_images": frames[1:], "duration": durations, "optimize": False, **again}
+    """Write a GIF, whole or not at all; see :func:`videovq.pictures.gif`."""
     with atomic(path) as partial:
-        frames[0].save(partial, format="GIF", save_all=True, **settings)
+        partial.write_bytes(gif(pictures, fps, loops))
 
 
 def write_movie(path: Path, pictures: Sequence[np.ndarray], fps: float) -> None:
@@ -132,9 +121,9 @@ def _side_by_side(
     draw = ImageDraw.Draw(sheet)
     for i, (title, picture) in enumerate(panels):
         left, top = i % columns * (width + GAP), i // columns * (height + CAPTION)
-        draw.text((left + 2, top + 2), _fitting(title, width), INK, font=font())
+        draw_text(draw, (left + 2, top + 2), _fitting(title, width))
         sheet.paste(Image.fromarray(picture), (left, top + CAPTION))
-    draw.text((2, sheet.height - CAPTION + 2), caption, INK, font=font())
+    draw_text(draw, (2, sheet.height - CAPTION + 2), caption)
     if towards is not None:
         _arrow(draw, sheet.width - CAPTION // 2 - 2, sheet.height - CAPTION // 2, towards)
     return np.asarray(sheet)
@@ -152,6 +141,6 @@ def _arrow(draw: ImageDraw.ImageDraw, x: float, y: float, towards: tuple[int, in
 
 
 def _fitting(text: str, width: int) -> str:
-    while len(text) > 3 and font().getlength(text) > width:
+    while len(text) > 3 and text_width(text) > width:
         text = text[:-2] + "."
     return text

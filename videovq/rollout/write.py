@@ -179,7 +179,8 @@ def _recording(config: RolloutConfig, pair: Pair) -> Clip:
         raise ValueError("from_video: takes the place of context; give one of the two")
     source = starting_place(config.from_video or config.context, config.pretrained)
     if config.from_video or Path(source).is_file():
-        return read_clip(Path(source), pair.vqvae.frame_size, pair.predictor.action_spec)
+        enough = config.start + config.context_frames + (config.frames if config.actions == "recorded" else 0)
+        return read_clip(Path(source), pair.vqvae.frame_size, pair.predictor.action_spec, max(1, enough))
     store = open_episodes(source, pair)
     info = store.find(config.episode) if config.episode else store.split(config.split)[0]
     episode = store.read(info)

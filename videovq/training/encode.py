@@ -106,7 +106,7 @@ def _encode(
             frames, kept = tensors["frames"], {n: z.clone() for n, z in tensors.items() if n in ("actions", "rewards")}
             codes = encode_frames(network, frames, batch_size)
             if swap is not None and infos and infos[0].split == "train":
-                codes = torch.cat([codes, encode_frames(network, frames.flip(2), batch_size)])
+                codes = torch.cat([codes, encode_frames(network, frames, batch_size, mirrored=True)])
                 twins = {**kept, "actions": swap[kept["actions"]]}
                 kept = {name: torch.cat([kept[name], twins[name]]) for name in kept}
                 infos += [replace(e, id=f"{e.id}~mirrored", start=e.start + len(frames)) for e in infos]
@@ -117,10 +117,16 @@ def _encode(
 
 
 @torch.inference_mode()
-def encode_frames(network: VQVAE | Level, frames: UInt8[Tensor, "t h w c"], batch_size: int) -> Int16[Tensor, "t y x"]:
-    """Codes of frames, in float32 whatever the training's precision, so that every machine finds the same codes."""
-    parts = (network.encode(to_float(part).to(network.device)) for part in frames.split(batch_size))
-    return torch.cat([part.to(torch.int16).cpu() for part in parts])
+def encode_frames(
+    network: VQVAE | Level, frames: UInt8[Tensor, "t h w c"], batch_size: int, mirrored: bool = False
+) -> Int16[Tensor, "t y x"]:
+    """Codes of frames, in float32 whatever the training's precision, so that every machine finds the same codes.
+
+    Args:
+        mirrored: left and right swapped.
+    """
+    parts = (part.flip(2) if mirrored else part for part in frames.split(batch_size))
+    return torch.cat([network.encode(to_float(part).to(network.device)).to(torch.int16).cpu() for part in parts])
 
 
 def swapped(spec: ActionSpec) -> Int64[Tensor, "k"]:
