@@ -14,6 +14,7 @@ from torch import Tensor
 
 from videovq.config import RolloutConfig
 from videovq.data.clip import Clip, read_clip
+from videovq.data.codes import to_stored
 from videovq.data.store import read_json
 from videovq.frames import psnr
 from videovq.pictures import write_png
@@ -53,7 +54,8 @@ def rollout(config: RolloutConfig) -> Rollout:
         titles, names = sample_titles(config.samples), spec.labels(request.actions)
     out = Path(config.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_rollout(result, truth, titles, names, predictor.fps, config, out)
+    size = len(predictor.network.codebook)
+    write_rollout(result, truth, titles, names, predictor.fps, size, config, out)
     return result
 
 
@@ -131,14 +133,15 @@ def write_rollout(
     titles: list[str],
     names: list[str],
     fps: float,
+    codebook_size: int,
     config: RolloutConfig,
     out: Path,
 ) -> None:
     """Write every product and say where it is."""
     request = result.request
     arrays: dict[str, Any] = {
-        "codes": result.codes.numpy().astype(np.int16),
-        "context_codes": result.context_codes.numpy().astype(np.int16),
+        "codes": to_stored(result.codes, codebook_size).numpy(),
+        "context_codes": to_stored(result.context_codes, codebook_size).numpy(),
         "context_actions": request.context_actions.numpy(),
         "actions": request.actions.numpy(),
         "settings": np.array(json.dumps({"seed": request.seed, **asdict(request.sampling)})),
