@@ -154,6 +154,16 @@ def export(vqvae: str | Path, predictor: str | Path | None, folder: Path) -> Non
         write_tensors(part / WEIGHTS, tensors, {"videovq": json.dumps(facts)})
 
 
+def model_card(run: Path) -> str:
+    """The ``README.md`` beside the runs of a model that was exported; empty where there is none, and for the run of a
+    training: what lies beside that is of somebody else.
+    """
+    card = run.parent / "README.md"
+    with safe_open(run / WEIGHTS, "pt") as file:
+        exported = any(file.get_slice(name).get_dtype() == "F16" for name in file.keys())  # noqa: SIM118
+    return card.read_text() if exported and card.is_file() else ""
+
+
 def _half(run: Path) -> dict[str, Tensor]:
     tensors = load_file(run / WEIGHTS)
     small = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}

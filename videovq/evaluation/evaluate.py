@@ -10,18 +10,19 @@ from typing import Any
 from torch import Tensor
 
 from videovq import __version__
-from videovq.checkpoints import predictor_run
+from videovq.checkpoints import model_card, predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore, write_json, write_text
 from videovq.data.windows import windows
-from videovq.evaluation.bootstrap import interval
+from videovq.evaluation.bootstrap import as_json, spelt
 from videovq.evaluation.clips import Protocol, clips
 from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
 from videovq.evaluation.motion import shift_by_action
 from videovq.evaluation.outcomes import expectations, judged
 from videovq.evaluation.panels import counterfactual, panel, telling_windows
 from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
-from videovq.evaluation.prediction import CEILING, MEASURES, Measure, Prediction, prediction
+from videovq.evaluation.pixel_bits import bits_per_value
+from videovq.evaluation.prediction import MEASURES, Measure, Prediction, prediction
 from videovq.evaluation.predictor_page import curves, outcome_lines, predictor_page
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
@@ -83,9 +84,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         for word, window in telling_windows(rolled, PANELS)
     ]
     futures = counterfactual(*networks, store, protocol, predictor.action_spec, sampling, config.seed)
-    card = predictor_run(config.predictor, config.pretrained).parent / "README.md"
     charts = curves(metrics)
-    text = predictor_page(metrics, charts, shown, futures, card.read_text() if card.is_file() else "")
+    text = predictor_page(metrics, charts, shown, futures, model_card(predictor_run(config.predictor, config.pretrained)))
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     strips = {f"window-{i + 1}": one.strip for i, one in enumerate(shown)}
@@ -103,8 +103,6 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
     """Everything as JSON values."""
     bits, rolled = found.likelihood, found.prediction
     places, (height, width) = math.prod(found.pair.predictor.network.grid), store.header.grid
-    ceiling = rolled.values[CEILING]["psnr"].double()
-    error = float((255.0**2 / 10 ** (ceiling / 10)).mean())
     code_bits = float(bits.true.mean()) * places / (3 * height * width)
     methods = {
         method: {measure: summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
@@ -124,7 +122,7 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
             "without context": summary(bits.alone, bits.episodes, config.seed),
         },
         "bits_per_frame": float(bits.true.mean()) * places,
-        "bits_per_dim_bound": code_bits + 0.5 * math.log2(2 * math.pi * math.e * error),
+        "bits_per_dim_bound": code_bits + bits_per_value(rolled.levels),
         "bits_by_action": [asdict(one) for one in found.actions],
         "methods": methods,
         "turns": {"steps": rolled.steps, "same way": rolled.obeyed, "as far": rolled.sized},
@@ -132,16 +130,16 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
 
 
 def summary(values: Tensor, episodes: Tensor, seed: int) -> dict[str, Any]:
-    """Mean and 95 % interval, over all frames and by horizon."""
-    low, high = interval(values, episodes, seed)
-    all_low, all_high = interval(values.mean(dim=1), episodes, seed)
+    """Mean and 95 % interval, over all frames and by horizon; its ends are None where there is one episode only."""
+    low, high = as_json(values, episodes, seed)
+    all_low, all_high = as_json(values.mean(dim=1), episodes, seed)
     return {
         "mean": float(values.mean()),
-        "low": float(all_low),
-        "high": float(all_high),
+        "low": all_low,
+        "high": all_high,
         "by_horizon": values.mean(dim=0).tolist(),
-        "low_by_horizon": low.tolist(),
-        "high_by_horizon": high.tolist(),
+        "low_by_horizon": low,
+        "high_by_horizon": high,
     }
 
 
@@ -153,7 +151,7 @@ def table(metrics: dict[str, Any]) -> str:
         f" {metrics['episodes']} {settings['split']} episodes, {settings['samples']} sample(s) at temperature"
         f" {settings['temperature']:g}, seed {settings['seed']}",
         "bits per code      "
-        + "; ".join(f"{name} {one['mean']:.3f} ({one['low']:.3f} to {one['high']:.3f})" for name, one in bits.items()),
+        + "; ".join(f"{name} {one['mean']:.3f} ({spelt(one['low'], one['high'])})" for name, one in bits.items()),
         f"bits per frame     {metrics['bits_per_frame']:.0f}",
         f"bits per dim       {metrics['bits_per_dim_bound']:.3f} at most, of the pixels",
     ]

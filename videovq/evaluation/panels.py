@@ -81,7 +81,7 @@ def panel(
     buffer = BytesIO()
     durations = [1000 / min(fps, 10)] * (len(moving) - 1) + [1000.0]
     iio.imwrite(buffer, np.stack(moving), extension=".gif", duration=durations, loop=0)
-    times = [*range(context - 2, context), *range(context, context + min(SHOWN, protocol.frames))]
+    times = [*range(max(0, context - 2), context), *range(context, context + min(SHOWN, protocol.frames))]
     strip = labelled_rows(
         [f"{t - context + 1:+d}" if t >= context else "context" for t in times],
         [(name, [row[t] for t in times]) for name, row in rows],

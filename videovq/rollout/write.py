@@ -23,7 +23,7 @@ from videovq.rollout.contexts import starting_place
 from videovq.rollout.engine import generate, place
 from videovq.rollout.pair import Pair, load_pair, open_episodes
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
-from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
+from videovq.types import ActionSpec, EpisodeInfo, Rollout, RolloutRequest, Sampling
 
 
 def rollout(config: RolloutConfig) -> Rollout:
@@ -184,6 +184,11 @@ def _recording(config: RolloutConfig, pair: Pair) -> Clip:
     if config.from_video or Path(source).is_file():
         return read_clip(Path(source), pair.vqvae.frame_size, pair.predictor.action_spec)
     store = open_episodes(source, pair)
-    info = store.find(config.episode) if config.episode else store.split(config.split)[0]
-    episode = store.read(info)
-    return Clip(episode.frames, episode.actions, info.id)
+    episode = store.read(store.find(config.episode) if config.episode else _first(store.split(config.split), config))
+    return Clip(episode.frames, episode.actions, episode.info.id)
+
+
+def _first(episodes: list[EpisodeInfo], config: RolloutConfig) -> EpisodeInfo:
+    """The first that is long enough, or the first of all, of which it is said then that it is not."""
+    needed = config.start + config.context_frames + (config.frames if config.actions == "recorded" else 0)
+    return next((info for info in episodes if info.length >= needed), episodes[0])
