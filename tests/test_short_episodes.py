@@ -1,4 +1,4 @@
-"""Episodes of a single frame, which `images` and `prep --cut` leave: whatever reads a store takes them in its stride."""
+"""Episodes of a single frame, which `images` and `prep --cut` leave: whatever reads a store copes with them."""
 
 from __future__ import annotations
 

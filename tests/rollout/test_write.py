@@ -58,7 +58,9 @@ def test_products_of_a_recorded_rollout(
 
 def test_codes_of_a_large_codebook_are_in_the_npz_as_they_are(tmp_path: Path) -> None:
     context, codes = torch.tensor([[[65535]]]), torch.tensor([[[[0]], [[40000]]]])
-    request = RolloutRequest(torch.zeros(1, 4, 4, 3, dtype=torch.uint8), torch.zeros(0, 1).long(), torch.zeros(2, 1).long())
+    request = RolloutRequest(
+        torch.zeros(1, 4, 4, 3, dtype=torch.uint8), torch.zeros(0, 1).long(), torch.zeros(2, 1).long()
+    )
     result = Rollout(request, context, codes, None)
     write_rollout(result, None, [""], ["", ""], 10.0, 2**16, RolloutConfig(), tmp_path / "r")
     data = np.load(tmp_path / "r.npz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -85,7 +86,9 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     ]
     futures = counterfactual(*networks, store, protocol, predictor.action_spec, sampling, config.seed)
     charts = curves(metrics)
-    text = predictor_page(metrics, charts, shown, futures, model_card(predictor_run(config.predictor, config.pretrained)))
+    text = predictor_page(
+        metrics, charts, shown, futures, model_card(predictor_run(config.predictor, config.pretrained))
+    )
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     strips = {f"window-{i + 1}": one.strip for i, one in enumerate(shown)}
@@ -116,6 +119,7 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         "windows": len(bits.episodes),
         "episodes": len(bits.episodes.unique()),
         "vqvae": found.pair.vqvae.fingerprint,
+        "episodes_sha256": episodes_sha256(store, config.split),
         "bits_per_code": {
             "prediction": summary(bits.true, bits.episodes, config.seed),
             "shuffled actions": summary(bits.shuffled, bits.episodes, config.seed),
@@ -127,6 +131,17 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         "methods": methods,
         "turns": {"steps": rolled.steps, "same way": rolled.obeyed, "as far": rolled.sized},
     }
+
+
+def episodes_sha256(store: EpisodeStore, split: str) -> str:
+    """Fingerprint of the frames and actions of a split, wherever the store lies."""
+    digest = hashlib.sha256()
+    for info in store.split(split):
+        episode = store.read(info)
+        digest.update(f"{tuple(episode.frames.shape)} {info.discontinuities}".encode())
+        for tensor in (episode.frames, episode.actions):
+            digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def summary(values: Tensor, episodes: Tensor, seed: int) -> dict[str, Any]:

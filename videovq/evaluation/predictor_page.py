@@ -153,8 +153,12 @@ def _pictures(panels: Sequence[Panel], counterfactual: np.ndarray | None) -> lis
     return parts
 
 
-def comparison_page(reports: Sequence[dict[str, Any]]) -> str:
-    """Several predictors in one report."""
+def comparison_page(reports: Sequence[dict[str, Any]], remarks: Sequence[str]) -> str:
+    """Several predictors in one report.
+
+    Args:
+        remarks: in what the reports differ, and what of them can be compared.
+    """
     rows = []
     for one in reports:
         bits, ours = one["bits_per_code"]["prediction"], one["methods"]["prediction"]
@@ -168,7 +172,9 @@ def comparison_page(reports: Sequence[dict[str, Any]]) -> str:
         )
     parts = [
         table(["predictor", "bits per code", "PSNR (dB)", "SSIM", "accuracy", "turns right"], rows),
-        paragraph("Means over windows and horizons, with 95 % intervals. Bits compare predictors of one VQ-VAE only."),
+        paragraph("Means over windows and horizons, with 95 % intervals."),
+        heading("What can be compared"),
+        *(paragraph(one) for one in remarks),
         heading("By horizon"),
         figure(
             horizon_curves([(one["name"], one["bits_per_code"]["prediction"]) for one in reports], "bits per code"),

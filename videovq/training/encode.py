@@ -118,9 +118,7 @@ def _encode(
 
 
 @torch.inference_mode()
-def encode_frames(
-    network: VQVAE | Level, frames: UInt8[Tensor, "t h w c"], batch_size: int
-) -> Shaped[Tensor, "t y x"]:
+def encode_frames(network: VQVAE | Level, frames: UInt8[Tensor, "t h w c"], batch_size: int) -> Shaped[Tensor, "t y x"]:
     """Codes of frames as they are stored, in float32 whatever the training's precision, so that every machine finds the
     same codes.
     """
