@@ -34,6 +34,13 @@ def test_gymnasium_finds_nothing_to_complain_about(world: dict[str, Any], observ
     assert environment.render().shape == (24, 24, 3)
 
 
+def test_observed_codes_that_run_backwards_have_pictures(world: dict[str, Any]) -> None:
+    dream = videovq.gym.World(**world, observations="codes")
+    codes = np.arange(2 * 36).reshape(2, 6, 6)[::-1] % 32
+    codes = codes[:, ::-1]
+    assert np.array_equal(dream.pictures(codes), dream.pictures(codes.copy()))
+
+
 def test_an_episode_is_a_rollout_with_the_same_seed(world: dict[str, Any]) -> None:
     environment = gymnasium.make(videovq.gym.ID, **world, steps=4, temperature=0.7, top_k=9)
     first, info = environment.reset(seed=5)

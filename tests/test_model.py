@@ -33,6 +33,30 @@ def test_encode_and_decode(model: videovq.Model, vqvae_run: Path) -> None:
     assert error < 0.5 * torch.from_numpy(frames).float().var()
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2, 3])
+def test_views_that_run_backwards_are_what_their_copies_are(model: videovq.Model, axis: int) -> None:
+    frames = np.flip(world(8)[0][:3], axis)
+    assert frames.strides[axis] < 0
+    codes = model.encode(frames)
+    assert torch.equal(codes, model.encode(frames.copy()))
+    backwards = codes.numpy()[::-1]
+    assert torch.equal(model.decode(backwards), model.decode(backwards.copy()))
+    found = model.predict(frames, np.array([0, 1, 2, 1])[::-1], temperature=0.0)
+    assert torch.equal(found.codes, model.predict(frames.copy(), [1, 2, 1, 0], temperature=0.0).codes)
+
+
+def test_other_arrays_that_numpy_makes(model: videovq.Model, recwarn: pytest.WarningsRecorder) -> None:
+    frames, _ = world(8)
+    still = np.broadcast_to(frames[0], (3, *frames.shape[1:]))
+    codes = model.encode(still)
+    assert torch.equal(codes, model.encode(still.copy()))
+    assert torch.equal(model.decode(codes.numpy().astype(">i4")), model.decode(codes))
+    assert not [one for one in recwarn if "writable" in str(one.message)]
+    for wrong in (codes.numpy() + 32, codes.numpy() - 32, codes.numpy() / 1.0, codes.numpy()[0]):
+        with pytest.raises(ValueError, match="of 0 to 31 is needed"):
+            model.decode(wrong)
+
+
 def test_predict_is_a_rollout(model: videovq.Model, vqvae_run: Path, predictor_run: Path, tmp_path: Path) -> None:
     frames, actions = world(8)
     found = model.predict(frames[:6], actions[:9], temperature=0.7, seed=3, samples=2)

@@ -19,6 +19,7 @@ from videovq.cli import main
 from videovq.config import EncodeConfig, ModelChoice
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.evaluation.outcomes import Expectations, judged
+from videovq.evaluation.predictor_page import outcome_lines
 from videovq.frames import to_float
 from videovq.prep.prepare import prepare
 from videovq.rollout.contexts import contexts
@@ -103,6 +104,9 @@ def test_errors_stand_beside_those_of_a_constant() -> None:
     bits = -np.log2([0.75, 0.875, 0.5, 0.25]).mean()
     assert found["end"]["bits"]["mean"] == pytest.approx(bits) and found["end"]["constant"] == pytest.approx(0.8112781)
     assert 0.3 < found["end"]["precision"] < 0.5 and found["end"]["rate"] == 0.25
+    alone = judged(Expectations(torch.zeros(4).long(), rewards, ends, expected, likely), 0)
+    assert alone["reward"]["error"]["low"] is alone["end"]["bits"]["high"] is None
+    assert "(one episode: no interval)" in dict(outcome_lines(alone))["reward"]
     nothing = judged(Expectations(torch.tensor([0, 1]), torch.zeros(2), torch.zeros(2) > 0, likely[:2], likely[:2]), 0)
     assert nothing["reward"]["correlation"] is None and nothing["end"]["precision"] is None
 

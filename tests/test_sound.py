@@ -25,10 +25,12 @@ from videovq.config import (
 )
 from videovq.data.sound import read_sound, write_wav
 from videovq.evaluation.sound import evaluate
+from videovq.models.dilated import draw
 from videovq.models.quantizers.contract import Quantizer
 from videovq.models.sound import SoundVQVAE, codes_of
 from videovq.prep.syllables import make, spoken
 from videovq.training import sound, sound_prior
+from videovq.types import Sampling
 from videovq.waves import to_levels
 
 pytestmark = pytest.mark.slow
@@ -139,6 +141,21 @@ def test_what_was_learnt(tones: Path, sound_run: Path, prior_run: Path, tmp_path
     assert (out / "spectrograms.png").is_file()
     with pytest.raises(ValueError, match="seconds: .* shortest recording"):
         evaluate(replace(settings, seconds=2.0))
+
+
+def test_drawn_codes_follow_the_sampling_settings(
+    tones: Path, sound_run: Path, prior_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def watched(*args: Any) -> Any:
+        asked.append(args[4])
+        return draw(*args)
+
+    monkeypatch.setattr("videovq.evaluation.sound.draw", watched)
+    settings = EvaluateSoundConfig(source=str(tones), sound=str(sound_run), prior=str(prior_run), out=str(tmp_path))
+    evaluate(replace(settings, shown=1, samples=1, seconds=0.1, temperature=0.5, top_k=3, top_p=0.9))
+    assert asked == [Sampling(0.5, 3, 0.9)]
 
 
 def test_any_folder_can_be_measured_and_a_changed_one_is_not_taken_for_the_same(

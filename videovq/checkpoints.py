@@ -152,6 +152,15 @@ def export(vqvae: str | Path, predictor: str | Path | None, folder: Path) -> Non
         write_tensors(part / WEIGHTS, tensors, {"videovq": json.dumps(facts)})
 
 
+def model_card(run: Path) -> str:
+    """The ``README.md`` beside the runs of a model that was exported; empty where there is none, and for the run of a
+    training: what lies beside that is of somebody else.
+    """
+    card = run.parent / "README.md"
+    exported = any(value.dtype == torch.float16 for value in read_tensors(run / WEIGHTS).values())
+    return card.read_text(encoding="utf-8") if exported and card.is_file() else ""
+
+
 def _half(run: Path) -> dict[str, Tensor]:
     tensors = read_tensors(run / WEIGHTS)
     small = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}

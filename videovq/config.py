@@ -836,7 +836,7 @@ class RolloutConfig(SamplingChoice, ModelChoice):
     from_video: str = ""
     """A video file of yours, in place of ``context``."""
     episode: str = ""
-    """Episode of the store (a wrong name lists them); empty: the first of ``split``."""
+    """Episode of the store (a wrong name lists them); empty: the first of ``split`` that is long enough."""
     split: Literal["train", "val", "test"] = "test"
     """Split whose first episode is taken when ``episode`` is empty."""
     start: int = 0

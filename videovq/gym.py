@@ -140,7 +140,11 @@ class World:
         if self.observations == "pixels":
             return observed
         vqvae = self.pair.vqvae.network
-        return decode_codes(vqvae, torch.from_numpy(observed).to(vqvae.device)[:, None])[:, 0].cpu().numpy()
+        return (
+            decode_codes(vqvae, torch.from_numpy(np.ascontiguousarray(observed)).to(vqvae.device)[:, None])[:, 0]
+            .cpu()
+            .numpy()
+        )
 
     def _first(self, clips: Sequence[Clip], codes: Sequence[Int64[Tensor, "t y x"]]) -> np.ndarray:
         if self.observations == "codes":

@@ -113,14 +113,24 @@ class Model:
 
     @torch.inference_mode()
     def decode(self, codes: Int64[Tensor, "t y x"] | np.ndarray) -> UInt8[Tensor, "t h w c"]:
-        """RGB frames of codes."""
-        device = self.vqvae.network.device
-        return to_uint8(self.vqvae.network.decode(torch.as_tensor(codes).long().to(device))).cpu()
+        """RGB frames of codes.
+
+        Raises:
+            ValueError: they are no grids of this VQ-VAE's codes.
+        """
+        given, size = _tensor(codes), self.vqvae.network.quantizer.codebook_size
+        whole = not given.is_floating_point() and given.dtype != torch.bool
+        if given.ndim != 3 or not given.numel() or not whole or not 0 <= given.min() <= given.max() < size:
+            shape = tuple(given.shape)
+            raise ValueError(
+                f"codes: {given.dtype} of shape {shape}; (time, rows, columns) of 0 to {size - 1} is needed"
+            )
+        return to_uint8(self.vqvae.network.decode(given.long().to(self.vqvae.network.device))).cpu()
 
     def predict(
         self,
         frames: UInt8[Tensor, "t h w c"] | np.ndarray,
-        actions: Sequence[Any],
+        actions: Sequence[Any] | np.ndarray | Tensor,
         n: int | None = None,
         *,
         samples: int = 1,
@@ -146,7 +156,7 @@ class Model:
         """
         predictor, given = self._with_predictor(), self._frames(frames)
         spec, between = predictor.action_spec, len(given) - 1
-        values = [spec.parse(a, "actions") if isinstance(a, str) else a for a in actions]
+        values = [spec.parse(a, "actions") if isinstance(a, str) else np.asarray(a).tolist() for a in actions]
         known, coming = values[:between], values[between:]
         if len(coming) == 1 and n is not None:
             coming = coming * n
@@ -166,7 +176,7 @@ class Model:
         return Prediction(found.request, found.context_codes, found.codes, found.frames, tuple(labels), predictor.fps)
 
     def _frames(self, frames: UInt8[Tensor, "t h w c"] | np.ndarray) -> UInt8[Tensor, "t h w c"]:
-        given = torch.as_tensor(frames)
+        given = _tensor(frames)
         if given.dtype != torch.uint8 or given.shape[1:] != (*self.vqvae.frame_size, 3) or not len(given):
             height, width = self.vqvae.frame_size
             raise ValueError(
@@ -178,6 +188,13 @@ class Model:
         if self.predictor is None:
             raise ValueError("predictor: this model is a VQ-VAE alone; load one with a predictor")
         return self.predictor
+
+
+def _tensor(array: Tensor | np.ndarray) -> Tensor:
+    """A tensor of any array: also of a view whose strides are negative, and of foreign or read-only memory."""
+    if isinstance(array, np.ndarray):
+        return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
+    return torch.as_tensor(array)
 
 
 def load(name: str = "", *, vqvae: str = "", predictor: str = "", device: str = "auto") -> Model:

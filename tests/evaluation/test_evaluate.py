@@ -13,11 +13,20 @@ import imageio.v3 as iio
 import pytest
 import torch
 
-from tests.conftest import PATIENCE
-from videovq.checkpoints import load_predictor
+from tests.conftest import PATIENCE, prep_config
+from videovq.checkpoints import export, load_predictor, load_vqvae, model_card, pretrained_run
 from videovq.cli import main
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.data.windows import windows
+from videovq.evaluation import panels
+from videovq.evaluation.clips import Protocol
+from videovq.evaluation.compare import MATTERS, remarks
+from videovq.evaluation.evaluate import episodes_sha256, summary, table
+from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
+from videovq.pictures import labelled_rows
+from videovq.prep.prepare import prepare
+from videovq.rollout.pair import Pair
+from videovq.types import Sampling
 
 WORDS = ["--frames", "4", "--stride", "10", "--temperature", "0.5"]
 
@@ -116,8 +125,14 @@ def test_compare(report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     (other / "metrics.json").write_text(json.dumps(metrics))
     out = tmp_path / "both.html"
     assert main(["compare", "--reports", f"[{report},{other}]", "--out", str(out)]) == 0
-    page = out.read_text()
+    page = out.read_text() + capsys.readouterr().out
     assert "predictor" in page and "another one" in page and "copy last" in page
+    assert "differs" not in page and "accuracy: can be compared" in page
+    metrics["vqvae"] = "f" * 64
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    assert main(["compare", "--reports", f"[{report},{other}]", "--out", str(out)]) == 0
+    for shown in (capsys.readouterr().out, out.read_text()):
+        assert "another one ffffffffffff" in shown and "accuracy: cannot be compared: not of the same VQ-VAE" in shown
     metrics["settings"]["context"] = 5
     (other / "metrics.json").write_text(json.dumps(metrics))
     for reports, named in (
@@ -128,6 +143,85 @@ def test_compare(report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert main(["compare", "--reports", reports, "--out", str(tmp_path / "no.html")]) == 2
         assert named in capsys.readouterr().err
     assert not (tmp_path / "no.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "differing", "comparable"),
+    [
+        ({"vqvae": "f" * 64}, "VQ-VAE differs: predictor", {"PSNR, SSIM and turns"}),
+        ({"episodes_sha256": "f" * 64}, "store differs: predictor", set()),
+        ({"settings.temperature": 1.0}, "temperature differs: predictor 0.5, other 1.0", {"bits per code"}),
+        ({"settings.top_k": 5}, "top_k differs: predictor 0, other 5", {"bits per code"}),
+        (
+            {"settings.samples": 7},
+            "samples differs: predictor 2, other 7",
+            {"bits per code", "PSNR, SSIM and turns", "accuracy"},
+        ),
+    ],
+)
+def test_what_differs_and_what_can_be_compared(
+    report: Path, changes: dict[str, object], differing: str, comparable: set[str]
+) -> None:
+    one, other = (json.loads((report / "metrics.json").read_text()) for _ in range(2))
+    other["name"] = "other"
+    for name, value in changes.items():
+        where, _, key = name.rpartition(".")
+        (other[where] if where else other)[key] = value
+    said = remarks([one, other])
+    assert said[0].startswith(differing) and sum(" differs: " in line for line in said) == 1
+    assert {line.removesuffix(": can be compared") for line in said[1:]} & set(MATTERS) == comparable
+
+
+def test_a_store_is_known_by_its_frames_not_its_folder(
+    report: Path, episode_store: EpisodeStore, recordings: Path, tmp_path: Path
+) -> None:
+    again = prepare(prep_config(recordings, tmp_path / "elsewhere"))
+    found = json.loads((report / "metrics.json").read_text())["episodes_sha256"]
+    assert found == episodes_sha256(again, "test") != episodes_sha256(episode_store, "train")
+
+
+def test_one_episode_has_no_interval(report: Path) -> None:
+    one = summary(torch.rand(3, 4), torch.zeros(3, dtype=torch.int64), 0)
+    assert [one[name] for name in ("low", "high", "low_by_horizon", "high_by_horizon")] == [None] * 4
+    metrics = json.loads((report / "metrics.json").read_text())
+    metrics["bits_per_code"] = dict.fromkeys(metrics["bits_per_code"], one)
+    metrics["methods"] = {method: dict.fromkeys(found, one) for method, found in metrics["methods"].items()}
+    assert "(one episode: no interval)" in table(metrics)
+    page = predictor_page(metrics, curves(metrics), [], None, "")
+    assert "one episode: no interval" in page and "±" not in page
+    assert "(one episode: no interval)" in comparison_page([metrics, metrics], [])
+
+
+@pytest.mark.parametrize(("context", "titles"), [(1, ["context"]), (2, ["context"] * 2), (6, ["context"] * 2)])
+def test_a_panel_shows_the_context_before_the_prediction(
+    context: int,
+    titles: list[str],
+    episode_store: EpisodeStore,
+    vqvae_run: Path,
+    predictor_run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = []
+    monkeypatch.setattr(panels, "labelled_rows", lambda *args: shown.append(args) or labelled_rows(*args))
+    pair = Pair(load_vqvae(vqvae_run), load_predictor(predictor_run))
+    protocol = Protocol("test", context, 2, 40)
+    panels.panel(pair.vqvae.network, pair.predictor.network, episode_store, protocol, 0, "best", Sampling(), 0, 10.0)
+    assert shown[-1][0] == [*titles, "+1", "+2"]
+    truth = dict(shown[-1][1])["truth"]
+    frames = episode_store.read(episode_store.split("test")[0]).frames.numpy()
+    assert all((truth[i] == frames[context - len(titles) + i]).all() for i in range(len(titles) + 2))
+
+
+def test_only_an_exported_model_has_a_card(vqvae_run: Path, predictor_run: Path, tmp_path: Path) -> None:
+    for name, run in (("vqvae", vqvae_run), ("predictor", predictor_run)):
+        shutil.copytree(run, tmp_path / "runs" / name)
+    (tmp_path / "runs" / "README.md").write_text("my notes")
+    assert model_card(tmp_path / "runs" / "predictor") == ""
+    export(tmp_path / "runs" / "vqvae", tmp_path / "runs" / "predictor", tmp_path / "mine")
+    assert model_card(tmp_path / "mine" / "predictor") == "", "there is none"
+    (tmp_path / "mine" / "README.md").write_text("A model of mine")
+    assert model_card(tmp_path / "mine" / "predictor") == "A model of mine"
+    assert "dmlab-small" in model_card(pretrained_run("dmlab-small", "predictor"))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from videovq.checkpoints import load_vqvae
 from videovq.cli import main
 from videovq.config import EvaluateLongConfig
 from videovq.data.store import CodeStore, EpisodeStore
-from videovq.evaluation.drift import comes_back, features, measure
+from videovq.evaluation.drift import comes_back, features, measure, yardstick
 from videovq.evaluation.long import contexts
 from videovq.models.quantizers.contract import count, perplexity
 
@@ -62,6 +62,26 @@ def test_fading_and_noise_are_measured(code_store: CodeStore, vqvae_run: Path) -
     assert found["flat"].distance > 0.01
     assert found["flat"].changed == 0 < found["real"].changed < found["noise"].changed
     assert found["noise"].perplexity > 1.2 * found["real"].perplexity
+
+
+def test_the_yardstick_is_the_distance_of_disjoint_halves(vqvae_run: Path) -> None:
+    vqvae = load_vqvae(vqvae_run).network
+    generator = torch.Generator().manual_seed(0)
+    kinds = [torch.randint(32, (1, 6, 6), generator=generator).expand(300, 6, 6) for _ in range(2)]
+    apart = float((features(vqvae, kinds[0][:1]) - features(vqvae, kinds[1][:1])).pow(2).sum())
+    for real in (kinds, [torch.cat(kinds)], [kinds[0][:299], kinds[1], kinds[0][:1]]):
+        found = yardstick(vqvae, real).distance
+        assert found == pytest.approx(apart, rel=0.01), "two halves that have nothing in common"
+    assert yardstick(vqvae, [kinds[0][:1]]).distance is None
+    assert yardstick(vqvae, [kinds[0][:255], kinds[1]]).distance is None
+
+
+def test_real_episodes_of_different_lengths_are_measured_to_their_ends(vqvae_run: Path) -> None:
+    vqvae = load_vqvae(vqvae_run).network
+    codes = torch.arange(5)[:, None, None].expand(5, 6, 6)
+    found = measure(vqvae, [codes, codes[:1], codes[:1].expand(4, 6, 6)], 1, features(vqvae, codes))
+    assert (found.first, found.last) == (1, 5)
+    assert found.changed == pytest.approx(4 / 7)
 
 
 def test_coming_back(code_store: CodeStore, vqvae_run: Path) -> None:

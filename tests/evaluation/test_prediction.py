@@ -188,6 +188,7 @@ def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
     assert 180 <= hits <= 199, "of 200; intervals over windows, not episodes, would cover a third"
     both = interval(torch.randn(12, 3, generator=generator), torch.arange(12))
     assert both[0].shape == both[1].shape == (3,) and (both[0] < both[1]).all()
+    assert interval(torch.randn(12, generator=generator), torch.full((12,), 7)) is None, "one episode"
 
 
 def test_frechet_distance_of_known_gaussians(tmp_path: Path) -> None:

@@ -53,6 +53,14 @@ def test_baselines_by_hand() -> None:
     assert 5 < markov_bits(turns, held, 2) < 20, "what never happened is unlikely, not impossible"
 
 
+def test_markov_bits_count_only_what_occurs_of_a_large_codebook() -> None:
+    size = 2**18
+    turns = torch.tensor([[0, size - 1] * 8, [size - 1, 0] * 8])
+    single = 17 / (32 + size)
+    expected = -(30 * math.log2((15 + single) / 16) + 2 * math.log2(single)) / 32
+    assert markov_bits(turns, turns, size) == pytest.approx(expected)
+
+
 def test_a_prior_is_measured_and_drawn(
     prior_run: Path, vqvae_run: Path, code_store: CodeStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

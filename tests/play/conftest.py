@@ -54,10 +54,10 @@ def taken_apart(packet: bytes) -> Frame:
     header = json.loads(packet[4 : 4 + length])
     start = 4 + length + header["png"]
     picture = np.asarray(Image.open(BytesIO(packet[4 + length : start])))
-    cells = (len(packet) - start) // 3
-    codes = np.frombuffer(packet[start : start + 2 * cells], "<u2")
+    cells = (len(packet) - start) // 5
+    codes = np.frombuffer(packet[start : start + 4 * cells], "<u4")
     return Frame(
-        header["frame"], header["digest"], picture, codes, np.frombuffer(packet[start + 2 * cells :], "u1"), packet
+        header["frame"], header["digest"], picture, codes, np.frombuffer(packet[start + 4 * cells :], "u1"), packet
     )
 
 

@@ -1,28 +1,36 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.conftest import SMALL_PIXELCNN, predictor_config
+from videovq.checkpoints import is_finished
 from videovq.cli import main
 from videovq.data.store import CodeStore
+from videovq.training import predictor
 
 LENGTHS = (9, 12, 7, 10)
 
 
-@pytest.fixture
-def dump(tmp_path: Path) -> Path:
-    folder, rng, count = tmp_path / "train_v1.1", np.random.default_rng(0), sum(LENGTHS)
+def write_dump(folder: Path, side: int, size: int) -> Path:
+    rng, count = np.random.default_rng(0), sum(LENGTHS)
     (folder / "actions").mkdir(parents=True)
-    facts = {"num_images": count, "s": 16, "hz": 30, "vocab_size": 1024, "token_dtype": "uint32"}
+    facts = {"num_images": count, "s": side, "hz": 30, "vocab_size": size, "token_dtype": "uint32"}
     (folder / "metadata.json").write_text(json.dumps(facts))
-    rng.integers(0, 1024, (count, 16, 16), dtype=np.uint32).tofile(folder / "video.bin")
+    rng.integers(0, size, (count, side, side), dtype=np.uint32).tofile(folder / "video.bin")
     np.repeat([3, 5, 6, 9], LENGTHS).astype(np.int32).tofile(folder / "segment_ids.bin")
     rng.normal(2, 3, (count, 2)).astype(np.float32).tofile(folder / "actions" / "driving_command.bin")
     return folder
+
+
+@pytest.fixture
+def dump(tmp_path: Path) -> Path:
+    return write_dump(tmp_path / "train_v1.1", 16, 1024)
 
 
 def test_a_dump_becomes_episodes_of_codes(dump: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,3 +79,14 @@ def test_broken_dumps_are_refused(
     assert main(["import", "tokens", "--source", str(dump), "--actions", "", "--out", str(tmp_path / "codes")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "codes" / "store.json").exists()
+
+
+def test_a_predictor_trains_on_an_imported_dump_of_262144_codes(tmp_path: Path) -> None:
+    source, codes, run = write_dump(tmp_path / "dump", 4, 2**18), tmp_path / "codes", tmp_path / "run"
+    assert main(["import", "tokens", "--source", str(source), "--actions", "", "--out", str(codes)]) == 0
+    store = CodeStore(codes)
+    settings = predictor_config(store, run, steps=2)
+    training = replace(settings.training, batch_size=1, validate_every=2, checkpoint_every=2)
+    model = replace(SMALL_PIXELCNN, width=4, embedding=4)
+    predictor.train(replace(settings, model=model, training=training, window=4, targets=1, context_noise=0.5))
+    assert is_finished(run)

@@ -16,7 +16,7 @@ from videovq.data import video
 from videovq.data.store import EpisodeStore
 from videovq.data.video import read_video
 from videovq.rollout.render import RED, animation, direction
-from videovq.rollout.write import rollout
+from videovq.rollout.write import rollout, write_rollout
 from videovq.types import Rollout, RolloutRequest
 
 
@@ -55,6 +55,18 @@ def test_products_of_a_recorded_rollout(
     assert "copy last" in capsys.readouterr().out
     truth = strip[16 : 16 + 48, 70 : 70 + 11 * 52].reshape(48, 11, 52, 3)[:, :, :48].transpose(1, 0, 2, 3)
     assert np.array_equal(truth, frames[:11].repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_codes_of_a_large_codebook_are_in_the_npz_as_they_are(tmp_path: Path) -> None:
+    context, codes = torch.tensor([[[65535]]]), torch.tensor([[[[0]], [[40000]]]])
+    request = RolloutRequest(
+        torch.zeros(1, 4, 4, 3, dtype=torch.uint8), torch.zeros(0, 1).long(), torch.zeros(2, 1).long()
+    )
+    result = Rollout(request, context, codes, None)
+    write_rollout(result, None, [""], ["", ""], 10.0, 2**16, RolloutConfig(), tmp_path / "r")
+    data = np.load(tmp_path / "r.npz")
+    assert np.array_equal(data["codes"], codes.numpy())
+    assert np.array_equal(data["context_codes"], context.numpy())
 
 
 def test_codes_only(config: RolloutConfig, tmp_path: Path) -> None:

@@ -8,11 +8,12 @@ import torch
 
 from tests.conftest import run_and_kill, vqvae_config
 from videovq.checkpoints import load_vqvae
-from videovq.config import EncodeConfig
+from videovq.config import EncodeConfig, LFQConfig, VQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import to_float
+from videovq.models.vqvae import VQVAE
 from videovq.training import vqvae
-from videovq.training.encode import encode, swapped
+from videovq.training.encode import encode, encode_store, swapped
 from videovq.types import ActionSpec
 
 
@@ -33,6 +34,16 @@ def test_codes_are_the_encoders_and_actions_are_kept(
     assert code_store.header.fingerprint == trained.fingerprint
     assert code_store.header.grid == (6, 6)
     assert torch.equal(code_store.codebook, trained.network.quantizer.codebook)
+
+
+def test_codes_of_a_large_codebook_are_the_encoders(episode_store: EpisodeStore, tmp_path: Path) -> None:
+    network = VQVAE(VQVAEConfig(hidden=8, residual_hidden=4, code_dim=16, quantizer=LFQConfig(codebook_size=2**16)))
+    network.eval()
+    network.encoder[-1].bias.data.fill_(100)  # every sign is plus: the last code
+    found = encode_store(episode_store, network, "large", str(tmp_path / "codes"), 100, None)
+    info = found.episodes[0]
+    assert found.read(info).codes.unique().tolist() == [65535]
+    assert found.codes(torch.tensor([[info.shard, info.start + 2]])).unique().tolist() == [65535]
 
 
 def test_killed_and_continued_equals_uninterrupted(

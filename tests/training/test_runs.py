@@ -27,7 +27,8 @@ from videovq.evaluation.reconstruction import reconstruction
 from videovq.parsing import read_config
 from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
-from videovq.training.predictor import add_noise, drop_actions, similar_codes
+from videovq.training.predictor import add_noise, drop_actions
+from videovq.training.similar import SimilarCodes, similar_codes
 
 
 def test_run_directory(vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore) -> None:
@@ -111,11 +112,11 @@ def test_a_part_of_the_windows_is_trained_without_actions() -> None:
 
 def test_noise_replaces_about_the_part_asked_for_by_similar_codes() -> None:
     codebook = torch.arange(20.0)[:, None].repeat(1, 2)
-    similar = similar_codes(codebook)
+    similar = similar_codes(codebook, torch.arange(20))
     assert set(similar[10].tolist()) == {6, 7, 8, 9, 11, 12, 13, 14}
     torch.manual_seed(0)
     codes = torch.full((200, 4, 6, 6), 10)
-    changed = add_noise(codes, similar, 0.1)
+    changed = add_noise(codes, SimilarCodes(codebook), 0.1)
     assert 0.08 < (changed != codes).float().mean() < 0.12
     assert (changed - codes).abs().max() <= 4
 

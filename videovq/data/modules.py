@@ -199,13 +199,9 @@ class TwoLevelData(L.LightningDataModule):
     def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], TwoLevelBatch]:
         def make(chosen: Int64[Tensor, "b"]) -> TwoLevelBatch:
             places = self.places[split][chosen]
-            return TwoLevelBatch(_codes(self.top, places), _codes(self.bottom, places))
+            return TwoLevelBatch(self.top.codes(places), self.bottom.codes(places))
 
         return make
-
-
-def _codes(store: CodeStore, places: Int64[Tensor, "b 2"]) -> Int64[Tensor, "b y x"]:
-    return torch.stack([store.shard(int(shard))["codes"][row] for shard, row in places]).long()
 
 
 class LevelData(L.LightningDataModule):
@@ -238,8 +234,7 @@ class LevelData(L.LightningDataModule):
         levels = every if split == "train" else every[::SPARSE]
 
         def make(chosen: Int64[Tensor, "b"]) -> LevelBatch:
-            rows = [self.store.shard(int(shard))["codes"][row] for shard, row in self.places[split][chosen]]
-            return LevelBatch(torch.stack(rows).long(), levels[chosen])
+            return LevelBatch(self.store.codes(self.places[split][chosen]), levels[chosen])
 
         return make
 

@@ -19,6 +19,8 @@ def horizontal_shift(frames: Float[Tensor, "*b h w"], later: Float[Tensor, "*b h
         frames, later: brightness of pairs of frames, in any unit.
     """
     height, width = frames.shape[-2:]
+    if not frames.numel():  # of an episode of one frame; there is no Fourier transform of nothing
+        return torch.zeros(frames.shape[:-2], dtype=torch.int64, device=frames.device)
     taper = torch.hann_window(height, device=frames.device)[:, None] * torch.hann_window(width, device=frames.device)
     first, second = (torch.fft.rfft2((f - f.mean(dim=(-2, -1), keepdim=True)) * taper) for f in (frames, later))
     cross = first.conj() * second

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
+from videovq.data.codes import from_stored
 from videovq.data.folders import Folder, open_folder
 from videovq.data.spool import Spool, write_spooled
 from videovq.storage import LOCK, locked, read_tensors, write_json
@@ -272,7 +273,11 @@ class CodeStore(Store):
     def read(self, info: EpisodeInfo, start: int = 0, stop: int | None = None) -> CodeEpisode:
         """Codes ``start`` to ``stop - 1`` of an episode with their actions."""
         codes, actions = self._slice(info, start, stop)
-        return CodeEpisode(info, codes.long(), actions)
+        return CodeEpisode(info, from_stored(codes), actions)
+
+    def codes(self, places: Int64[Tensor, "b 2"]) -> Int64[Tensor, "b y x"]:
+        """Codes of single frames, each given as (shard, row)."""
+        return from_stored(torch.stack([self.shard(shard)[self.field][row] for shard, row in places.tolist()]))
 
     @cached_property
     def codebook(self) -> Shaped[Tensor, "k d"]:

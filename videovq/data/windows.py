@@ -37,14 +37,16 @@ def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1) -> li
     Raises:
         ValueError: no episode has a continuous stretch of that length.
     """
+    some = list(episodes)
     found = [
         Window(info, first, length)
-        for info in episodes
+        for info in some
         for start, stop in segments(info)
         for first in range(start, stop - length + 1, stride)
     ]
     if not found:
-        raise ValueError(f"window: no episode has {length} frames without a break; ask for fewer")
+        where = ", ".join(sorted({info.split for info in some}))
+        raise ValueError(f"window: no episode has {length} frames without a break in {where}; ask for fewer")
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,14 @@ from videovq.evaluation.predictor_page import comparison_page
 from videovq.storage import write_text
 
 SAME = ("split", "context", "frames", "stride")
+DRAWN = ("temperature", "top_k", "top_p")
+MATTERS = {
+    "bits per code": ("store", "VQ-VAE"),
+    "PSNR, SSIM and turns": ("store", *DRAWN),
+    "accuracy": ("store", "VQ-VAE", *DRAWN),
+}
+"""What must be the same where a measure is to be compared."""
+ALSO_NAMED = ("samples", "seed")  # of which a mean hangs by chance only
 
 
 def compare(config: CompareConfig) -> None:
@@ -26,10 +35,33 @@ def compare(config: CompareConfig) -> None:
         values = {str(one["settings"][name]) for one in found}
         if len(values) > 1:
             raise ValueError(f"reports: measured with different `{name}`: {', '.join(sorted(values))}; evaluate alike")
+    said = remarks(found)
     out = Path(config.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, comparison_page(found))
-    print(f"wrote {out}: {', '.join(one['name'] for one in found)}")
+    write_text(out, comparison_page(found, said))
+    print("\n".join([f"wrote {out}: {', '.join(one['name'] for one in found)}", *said]))
+
+
+def remarks(reports: Sequence[dict[str, Any]]) -> list[str]:
+    """In what the reports differ, and which of their measures can be compared, a line each."""
+    values: dict[str, list[str]] = {
+        name: [str(one["settings"][name]) for one in reports] for name in (*DRAWN, *ALSO_NAMED)
+    }
+    values["VQ-VAE"] = [one["vqvae"][:12] for one in reports]
+    values["store"] = [one.get("episodes_sha256", "")[:12] for one in reports]
+    if not all(values["store"]):  # of an older videovq, which wrote down the folder only
+        values["store"] = [one["settings"]["store"] for one in reports]
+    unlike = [name for name, some in values.items() if len(set(some)) > 1]
+    lines = [
+        f"{name} differs: "
+        + ", ".join(f"{one['name']} {value}" for one, value in zip(reports, values[name], strict=True))
+        for name in unlike
+    ]
+    for measure, needed in MATTERS.items():
+        blame = [name for name in needed if name in unlike]
+        verdict = f"cannot be compared: not of the same {', '.join(blame)}" if blame else "can be compared"
+        lines.append(f"{measure}: {verdict}")
+    return lines
 
 
 def read_metrics(folder: Path) -> dict[str, Any]:

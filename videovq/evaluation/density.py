@@ -16,7 +16,7 @@ from videovq import __version__
 from videovq.checkpoints import TrainedDensity, load_density
 from videovq.config import EvaluateDensityConfig
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.bootstrap import interval
+from videovq.evaluation.bootstrap import as_json, spelt
 from videovq.frames import psnr
 from videovq.models.densities.contract import Density
 from videovq.models.densities.quantized import QuantizedVAE
@@ -101,7 +101,7 @@ def measure(
     found = {name: torch.cat(parts) for name, parts in values.items()}
     first, rows = next(iter(bounds)), []
     for name in bounds:
-        low, high = interval(found[name], episodes, seed)
+        low, high = as_json(found[name], episodes, seed)
         alone = name == first or isinstance(network, QuantizedVAE)  # else the samples share what the latents cost
         rows.append(
             {
@@ -109,7 +109,7 @@ def measure(
                 "model": type(network).__name__,
                 "bound": name,
                 "bits_per_dim": float(found[name].mean()),
-                "interval": [float(low), float(high)],
+                "interval": None if low is None else [low, high],
                 "rate": float((found["rate"] + found[name] - found[first]).mean()) if alone else None,
                 "psnr": float(found["psnr"].mean()),
                 "parameters": sum(p.numel() for p in network.parameters()),
@@ -136,10 +136,10 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     """What was measured, a line a bound."""
     lines = [f"{'run':<16} {'bound':<26} bits/dim  95 % interval   of which latents   PSNR of reconstructions"]
     for row in rows:
-        low, high = row["interval"]
+        low, high = row["interval"] or (None, None)
         rate = "" if row["rate"] is None else f"{row['rate']:.3f}"
         lines.append(
-            f"{row['run']:<16} {row['bound']:<26} {row['bits_per_dim']:>8.3f}  {low:.3f} to {high:.3f}"
+            f"{row['run']:<16} {row['bound']:<26} {row['bits_per_dim']:>8.3f}  {spelt(low, high)}"
             f"  {rate:>16}   {row['psnr']:.2f} dB"
         )
     return "\n".join(lines)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int64
@@ -50,21 +51,42 @@ def features(vqvae: VQVAE, codes: Int64[Tensor, "n y x"]) -> Float[Tensor, "n d"
     return torch.cat(found)
 
 
-def measure(vqvae: VQVAE, codes: Int64[Tensor, "b n y x"], first: int, known: Float[Tensor, "m d"]) -> Segment:
-    """One segment; ``known`` are the features of real frames."""
-    frames = decode_codes(vqvae, codes[:, :: max(1, codes.shape[1] // LOOKED_AT)].to(vqvae.device)).float()
-    flat, size = codes.flatten(0, 1), vqvae.quantizer.codebook_size
-    changed = (codes[:, 1:] != codes[:, :-1]).float().mean() if codes.shape[1] > 1 else torch.tensor(0.0)
-    enough = min(len(flat), len(known)) >= FEWEST
+def measure(
+    vqvae: VQVAE, codes: Iterable[Int64[Tensor, "_ y x"]], first: int, known: Float[Tensor, "m d"]
+) -> Segment:  # fmt: skip
+    """One segment.
+
+    Args:
+        codes: of every rollout or episode, of any length.
+        known: features of real frames.
+    """
+    each = list(codes)
+    flat, looked_at = torch.cat(each), torch.cat([one[:: max(1, len(one) // LOOKED_AT)] for one in each])
+    frames = decode_codes(vqvae, looked_at[None].to(vqvae.device)).float()
+    changed = torch.cat([one[1:] != one[:-1] for one in each]).float()
     return Segment(
         first,
-        first + codes.shape[1] - 1,
-        perplexity(count(flat.flatten(), size)),
-        float(changed),
+        first + max(len(one) for one in each) - 1,
+        perplexity(count(flat.flatten(), vqvae.quantizer.codebook_size)),
+        float(changed.mean()) if len(changed) else 0.0,
         float(frames.mean()),
         float(frames.std(dim=(-3, -2, -1)).mean()),
-        frechet(features(vqvae, flat), known) if enough else None,
+        distance(features(vqvae, flat), known),
     )
+
+
+def distance(first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]) -> float | None:
+    """Frechet distance of two sets of features; None where one is too small."""
+    return frechet(first, second) if min(len(first), len(second)) >= FEWEST else None
+
+
+def yardstick(vqvae: VQVAE, real: list[Int64[Tensor, "_ y x"]]) -> Segment:
+    """The real episodes themselves; their distance is that of two halves which share no episode or, where there is one
+    only, no frame.
+    """
+    halves = [torch.cat(real[i::2]) for i in (0, 1)] if len(real) > 1 else real[0].tensor_split(2)
+    seen = [features(vqvae, half) for half in halves]
+    return replace(measure(vqvae, real, 1, seen[0]), distance=distance(*seen))
 
 
 def comes_back(vqvae: VQVAE, codes: Int64[Tensor, "b t y x"], turned: Int64[Tensor, "b n y x"]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,18 +11,19 @@ from typing import Any
 from torch import Tensor
 
 from videovq import __version__
-from videovq.checkpoints import predictor_run
+from videovq.checkpoints import model_card, predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
-from videovq.evaluation.bootstrap import interval
+from videovq.evaluation.bootstrap import as_json, spelt
 from videovq.evaluation.clips import Protocol, clips
 from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
 from videovq.evaluation.motion import shift_by_action
 from videovq.evaluation.outcomes import expectations, judged
 from videovq.evaluation.panels import counterfactual, panel, telling_windows
 from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
-from videovq.evaluation.prediction import CEILING, MEASURES, Measure, Prediction, prediction
+from videovq.evaluation.pixel_bits import bits_per_value
+from videovq.evaluation.prediction import MEASURES, Measure, Prediction, prediction
 from videovq.evaluation.predictor_page import curves, outcome_lines, predictor_page
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
@@ -84,9 +86,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         for word, window in telling_windows(rolled, PANELS)
     ]
     futures = counterfactual(*networks, store, protocol, predictor.action_spec, sampling, config.seed)
-    card = predictor_run(config.predictor, config.pretrained).parent / "README.md"
     charts = curves(metrics)
-    text = predictor_page(metrics, charts, shown, futures, card.read_text() if card.is_file() else "")
+    text = predictor_page(
+        metrics, charts, shown, futures, model_card(predictor_run(config.predictor, config.pretrained))
+    )
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     strips = {f"window-{i + 1}": one.strip for i, one in enumerate(shown)}
@@ -104,8 +107,6 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
     """Everything as JSON values."""
     bits, rolled = found.likelihood, found.prediction
     places, (height, width) = math.prod(found.pair.predictor.network.grid), store.header.grid
-    ceiling = rolled.values[CEILING]["psnr"].double()
-    error = float((255.0**2 / 10 ** (ceiling / 10)).mean())
     code_bits = float(bits.true.mean()) * places / (3 * height * width)
     methods = {
         method: {measure: summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
@@ -119,30 +120,42 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         "windows": len(bits.episodes),
         "episodes": len(bits.episodes.unique()),
         "vqvae": found.pair.vqvae.fingerprint,
+        "episodes_sha256": episodes_sha256(store, config.split),
         "bits_per_code": {
             "prediction": summary(bits.true, bits.episodes, config.seed),
             "shuffled actions": summary(bits.shuffled, bits.episodes, config.seed),
             "without context": summary(bits.alone, bits.episodes, config.seed),
         },
         "bits_per_frame": float(bits.true.mean()) * places,
-        "bits_per_dim_bound": code_bits + 0.5 * math.log2(2 * math.pi * math.e * error),
+        "bits_per_dim_bound": code_bits + bits_per_value(rolled.levels),
         "bits_by_action": [asdict(one) for one in found.actions],
         "methods": methods,
         "turns": {"steps": rolled.steps, "same way": rolled.obeyed, "as far": rolled.sized},
     }
 
 
+def episodes_sha256(store: EpisodeStore, split: str) -> str:
+    """Fingerprint of the frames and actions of a split, wherever the store lies."""
+    digest = hashlib.sha256()
+    for info in store.split(split):
+        episode = store.read(info)
+        digest.update(f"{tuple(episode.frames.shape)} {info.discontinuities}".encode())
+        for tensor in (episode.frames, episode.actions):
+            digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
 def summary(values: Tensor, episodes: Tensor, seed: int) -> dict[str, Any]:
-    """Mean and 95 % interval, over all frames and by horizon."""
-    low, high = interval(values, episodes, seed)
-    all_low, all_high = interval(values.mean(dim=1), episodes, seed)
+    """Mean and 95 % interval, over all frames and by horizon; its ends are None where there is one episode only."""
+    low, high = as_json(values, episodes, seed)
+    all_low, all_high = as_json(values.mean(dim=1), episodes, seed)
     return {
         "mean": float(values.mean()),
-        "low": float(all_low),
-        "high": float(all_high),
+        "low": all_low,
+        "high": all_high,
         "by_horizon": values.mean(dim=0).tolist(),
-        "low_by_horizon": low.tolist(),
-        "high_by_horizon": high.tolist(),
+        "low_by_horizon": low,
+        "high_by_horizon": high,
     }
 
 
@@ -154,7 +167,7 @@ def table(metrics: dict[str, Any]) -> str:
         f" {metrics['episodes']} {settings['split']} episodes, {settings['samples']} sample(s) at temperature"
         f" {settings['temperature']:g}, seed {settings['seed']}",
         "bits per code      "
-        + "; ".join(f"{name} {one['mean']:.3f} ({one['low']:.3f} to {one['high']:.3f})" for name, one in bits.items()),
+        + "; ".join(f"{name} {one['mean']:.3f} ({spelt(one['low'], one['high'])})" for name, one in bits.items()),
         f"bits per frame     {metrics['bits_per_frame']:.0f}",
         f"bits per dim       {metrics['bits_per_dim_bound']:.3f} at most, of the pixels",
     ]

@@ -13,7 +13,7 @@ from torch import Tensor
 from videovq import __version__
 from videovq.config import EvaluateLongConfig
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.drift import comes_back, features, measure
+from videovq.evaluation.drift import comes_back, features, measure, yardstick
 from videovq.evaluation.long_page import long_page, text_table
 from videovq.frames import to_float
 from videovq.models.predictors.predictor import Predictor
@@ -45,17 +45,16 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     codes, actions = contexts(vqvae.network, store, config)
     rolled = roll(predictor.network, codes, actions, sampling, config.seed)
     real = real_codes(vqvae.network, store, config.split)
-    known = features(vqvae.network, real.flatten(0, 1))
+    known = features(vqvae.network, torch.cat(real))
     segments = [
         measure(vqvae.network, rolled[:, at : at + config.segment], at + 1, known)
         for at in range(0, config.frames, config.segment)
     ]
-    yardstick = measure(vqvae.network, real, 1, known[: len(known) // 2])
     metrics: dict[str, Any] = {
         "name": model_name(config),
         "videovq": __version__,
         "settings": to_plain(config),
-        "real": vars(yardstick),
+        "real": vars(yardstick(vqvae.network, real)),
         "segments": [vars(one) for one in segments],
     }
     if config.turn_steps:
@@ -117,17 +116,15 @@ def roll(
 
 
 @torch.inference_mode()
-def real_codes(vqvae: VQVAE, store: EpisodeStore, split: str) -> Int64[Tensor, "e t y x"]:
-    """Codes of every episode of a split, cut to the length of the shortest."""
-    episodes = store.split(split)
-    length = min(info.length for info in episodes)
-    found = []
+def real_codes(vqvae: VQVAE, store: EpisodeStore, split: str) -> list[Int64[Tensor, "_ y x"]]:
+    """Codes of every episode of a split."""
+    episodes, found = store.split(split), []
     with progress(len(episodes), "real episodes", "episode") as bar:
         for info in episodes:
-            parts = store.read(info, 0, length).frames.split(100)
+            parts = store.read(info).frames.split(100)
             found.append(torch.cat([vqvae.encode(to_float(part).to(vqvae.device)).cpu() for part in parts]))
             bar.update(1)
-    return torch.stack(found)
+    return found
 
 
 def strips(vqvae: VQVAE, codes: Int64[Tensor, "b n y x"]) -> np.ndarray:

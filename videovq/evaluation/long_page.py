@@ -38,7 +38,8 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
         table(["frames", "perplexity of codes", "codes that change", "brightness", "contrast", "distance"], rows),
         paragraph(
             "Distance: Frechet, between the distributions of the VQ-VAE's code vectors, averaged over ninths of a"
-            " frame, of these frames and of the real ones; for the real ones themselves, between all and half of them."
+            " frame, of these frames and of the real ones; for the real ones themselves, between two halves of them"
+            " that share no episode (of a single episode: no frame)."
         ),
         figure(_chart(metrics), "Perplexity of the codes over time; dashed: real episodes"),
     ]

@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import binary_average_precision
 
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import segments
-from videovq.evaluation.bootstrap import interval
+from videovq.evaluation.bootstrap import as_json
 from videovq.frames import to_float
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
@@ -99,6 +99,6 @@ def judged(found: Expectations, seed: int) -> dict[str, Any]:
     }
 
 
-def _summary(values: Float[Tensor, "n"], episodes: Int64[Tensor, "n"], seed: int) -> dict[str, float]:
-    low, high = interval(values, episodes, seed)
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}
+def _summary(values: Float[Tensor, "n"], episodes: Int64[Tensor, "n"], seed: int) -> dict[str, float | None]:
+    low, high = as_json(values, episodes, seed)
+    return {"mean": float(values.mean()), "low": low, "high": high}

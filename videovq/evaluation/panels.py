@@ -76,7 +76,7 @@ def panel(
     for t in range(place.length):
         when = f"{t - context + 1:+d}" if t >= context else "given"
         moving.append(labelled_rows([f"{name} {when}" for name, _ in rows], [("", [row[t] for _, row in rows])], 1))
-    times = [*range(context - 2, context), *range(context, context + min(SHOWN, protocol.frames))]
+    times = [*range(max(0, context - 2), context), *range(context, context + min(SHOWN, protocol.frames))]
     strip = labelled_rows(
         [f"{t - context + 1:+d}" if t >= context else "context" for t in times],
         [(name, [row[t] for t in times]) for name, row in rows],

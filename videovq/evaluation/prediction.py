@@ -11,6 +11,7 @@ from torch import Tensor
 
 from videovq.evaluation.clips import Clips
 from videovq.evaluation.motion import moved_along, obedience
+from videovq.evaluation.pixel_bits import grey_levels
 from videovq.evaluation.reconstruction import ssim
 from videovq.frames import psnr
 from videovq.models.predictors.predictor import Predictor
@@ -42,6 +43,7 @@ class Prediction:
         obeyed, sized: of the first sample's steps in which the true picture clearly moved sideways: the part that moved
             the same way, and the part that also moved as far.
         steps: number of such steps.
+        levels: how often each grey level of the true frames was reconstructed as which.
         features: of the true videos and of the first samples, where they were asked for.
     """
 
@@ -50,6 +52,7 @@ class Prediction:
     obeyed: float
     sized: float
     steps: int
+    levels: Int64[Tensor, "true reconstructed"]
     features: tuple[Float[Tensor, "w d"], Float[Tensor, "w d"]] | None = None
 
 
@@ -77,6 +80,7 @@ def prediction(
     """
     rows: dict[tuple[str, str], list[Tensor]] = {}
     episodes, obeyed, sized, videos = [], [], [], []
+    levels = torch.zeros(256, 256, dtype=torch.int64)
 
     def keep(method: str, truth: Tensor, frames: Tensor, exact: Tensor | None) -> None:
         """Measure one rollout of each window of a batch."""
@@ -108,7 +112,9 @@ def prediction(
         keep(COPY, truth, last[:, None].expand_as(truth), given[:, -1:] == codes)
         if shifts is not None:
             keep(MOVED, truth, moved_along(last, clips.actions[:, context - 1 : -1], shifts), None)
-        keep(CEILING, truth, _decode(vqvae, codes), None)
+        again = _decode(vqvae, codes)
+        keep(CEILING, truth, again, None)
+        levels += grey_levels(truth, again)
     columns = {key: torch.cat(parts) for key, parts in rows.items()}
     values: dict[str, dict[str, Tensor]] = {}
     for name in [*measures, "accuracy"]:
@@ -127,7 +133,7 @@ def prediction(
         true, predicted = (torch.cat(column) for column in zip(*videos, strict=True))
         pair = true, predicted
     share = [float(x.mean()) if len(x) else 0.0 for x in (way, far)]
-    return Prediction(torch.cat(episodes), values, share[0], share[1], len(way), pair)
+    return Prediction(torch.cat(episodes), values, share[0], share[1], len(way), levels, pair)
 
 
 def _roll(

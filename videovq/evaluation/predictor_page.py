@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from videovq.evaluation.bootstrap import spelt
 from videovq.evaluation.panels import Panel
 from videovq.page import figure, folded, grid, heading, page, paragraph, table
 from videovq.pictures import drawn, new_figure
@@ -17,15 +18,15 @@ LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "accuracy": "part of the codes th
 
 
 def horizon_curves(lines: Sequence[tuple[str, dict[str, Any]]], label: str) -> np.ndarray:
-    """Means with 95 % bands against the horizon, one line for each summary."""
+    """Means with 95 % bands, where there are several episodes, against the horizon, one line for each summary."""
     chart = new_figure(6.4, 3.8)
     axis: Axes = chart.subplots()
     for name, found in lines:
         steps = range(1, len(found["by_horizon"]) + 1)
         (line,) = axis.plot(steps, found["by_horizon"], marker="o" if len(steps) <= 30 else "", ms=3.5, label=name)
-        axis.fill_between(
-            steps, found["low_by_horizon"], found["high_by_horizon"], alpha=0.15, color=line.get_color(), lw=0
-        )
+        if found["low"] is not None:
+            low, high = found["low_by_horizon"], found["high_by_horizon"]
+            axis.fill_between(steps, low, high, alpha=0.15, color=line.get_color(), lw=0)
     axis.set(xlabel="horizon (frames)", ylabel=label)
     axis.grid(alpha=0.3)
     axis.legend(frameon=False, fontsize=8)
@@ -75,11 +76,12 @@ def _likelihood(metrics: dict[str, Any], chart: np.ndarray) -> list[str]:
         heading("Likelihood"),
         table(
             ["bits per code", "mean", "95 %"],
-            [[name, f"{one['mean']:.3f}", f"{one['low']:.3f} to {one['high']:.3f}"] for name, one in bits.items()],
+            [[name, f"{one['mean']:.3f}", spelt(one["low"], one["high"])] for name, one in bits.items()],
         ),
         paragraph(
-            f"Exact. {metrics['bits_per_frame']:.0f} bits a frame; with a Gaussian for what the decoder misses, the"
-            f" pixels cost at most {metrics['bits_per_dim_bound']:.3f} bits per dimension."
+            f"Exact. {metrics['bits_per_frame']:.0f} bits a frame; with a Gaussian for what the decoder misses,"
+            " integrated over each grey level, and the bits that tell its width, the pixels cost at most"
+            f" {metrics['bits_per_dim_bound']:.3f} bits per dimension."
         ),
         figure(chart, "Bits per code by horizon"),
     ]
@@ -117,8 +119,7 @@ def outcome_lines(found: dict[str, Any] | None) -> list[tuple[str, str]]:
     if found is None:
         return [("rewards", "none were recorded in this split")]
     reward, end = found["reward"], found["end"]
-    error = "{mean:.4f} ({low:.4f} to {high:.4f})".format(**reward["error"])
-    bits = "{mean:.4f} ({low:.4f} to {high:.4f})".format(**end["bits"])
+    error, bits = (f"{one['mean']:.4f} ({spelt(one['low'], one['high'], 4)})" for one in (reward["error"], end["bits"]))
     precision = "" if end["precision"] is None else f"; average precision {end['precision']:.3f}, {end['rate']:.3f}"
     correlation = "" if reward["correlation"] is None else f"; correlation {reward['correlation']:.3f}"
     return [
@@ -152,8 +153,12 @@ def _pictures(panels: Sequence[Panel], counterfactual: np.ndarray | None) -> lis
     return parts
 
 
-def comparison_page(reports: Sequence[dict[str, Any]]) -> str:
-    """Several predictors in one report."""
+def comparison_page(reports: Sequence[dict[str, Any]], remarks: Sequence[str]) -> str:
+    """Several predictors in one report.
+
+    Args:
+        remarks: in what the reports differ, and what of them can be compared.
+    """
     rows = []
     for one in reports:
         bits, ours = one["bits_per_code"]["prediction"], one["methods"]["prediction"]
@@ -161,16 +166,15 @@ def comparison_page(reports: Sequence[dict[str, Any]]) -> str:
             [
                 one["name"],
                 _bracketed(bits),
-                *(
-                    f"{ours[m]['mean']:.3f} ({ours[m]['low']:.3f} to {ours[m]['high']:.3f})"
-                    for m in ("psnr", "ssim", "accuracy")
-                ),
+                *(_bracketed(ours[m]) for m in ("psnr", "ssim", "accuracy")),
                 f"{one['turns']['same way']:.1%}" if one["turns"]["steps"] else "",
             ]
         )
     parts = [
         table(["predictor", "bits per code", "PSNR (dB)", "SSIM", "accuracy", "turns right"], rows),
-        paragraph("Means over windows and horizons, with 95 % intervals. Bits compare predictors of one VQ-VAE only."),
+        paragraph("Means over windows and horizons, with 95 % intervals."),
+        heading("What can be compared"),
+        *(paragraph(one) for one in remarks),
         heading("By horizon"),
         figure(
             horizon_curves([(one["name"], one["bits_per_code"]["prediction"]) for one in reports], "bits per code"),
@@ -193,14 +197,16 @@ def by_horizon(lines: Sequence[tuple[str, dict[str, Any]]], digits: int) -> str:
     shown = sorted({round(h) for h in np.geomspace(1, length, 10)}) if length > 10 else range(1, length + 1)
     rows = []
     for name, found in lines:
-        triples = zip(found["by_horizon"], found["low_by_horizon"], found["high_by_horizon"], strict=True)
-        cells = [f"{mean:.{digits}f} ±{(high - low) / 2:.{digits}f}" for mean, low, high in triples]
+        cells = [f"{mean:.{digits}f}" for mean in found["by_horizon"]]
+        if found["low"] is not None:
+            ends = zip(cells, found["low_by_horizon"], found["high_by_horizon"], strict=True)
+            cells = [f"{mean} ±{(high - low) / 2:.{digits}f}" for mean, low, high in ends]
         rows.append([name, *(cells[h - 1] for h in shown)])
     return table(["horizon", *map(str, shown)], rows)
 
 
 def _bracketed(found: dict[str, Any]) -> str:
-    return f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+    return f"{found['mean']:.3f} ({spelt(found['low'], found['high'])})"
 
 
 def _digits(measure: str) -> int:

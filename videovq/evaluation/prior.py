@@ -99,10 +99,15 @@ def markov_bits(train: Int64[Tensor, "n ..."], held: Int64[Tensor, "m ..."], siz
     flat, asked = train.flatten(1), held.flatten(1)
     single = flat.flatten().bincount(minlength=size).double() + 1
     single /= single.sum()
-    pairs = (flat[:, :-1] * size + flat[:, 1:]).flatten().bincount(minlength=size**2).view(size, size).double()
-    kinds = (pairs > 0).sum(dim=1, keepdim=True).double().clamp(min=1)
-    chances = (pairs + kinds * single) / (pairs.sum(dim=1, keepdim=True) + kinds)
-    bits = -chances.log2()[asked[:, :-1], asked[:, 1:]].sum() - single.log2()[asked[:, 0]].sum()
+    pairs, times = (flat[:, :-1] * size + flat[:, 1:]).unique(return_counts=True)  # of size^2 that there could be
+    kinds = (pairs // size).bincount(minlength=size).double().clamp(min=1)
+    total = flat[:, :-1].flatten().bincount(minlength=size).double()
+    before, after = asked[:, :-1], asked[:, 1:]
+    wanted = before * size + after
+    at = torch.searchsorted(pairs, wanted).clamp(max=len(pairs) - 1)
+    seen = times[at].double() * (pairs[at] == wanted)
+    chances = (seen + kinds[before] * single[after]) / (total[before] + kinds[before])
+    bits = -chances.log2().sum() - single.log2()[asked[:, 0]].sum()
     return float(bits) / asked.numel()
 
 

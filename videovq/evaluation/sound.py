@@ -84,7 +84,7 @@ def evaluate(config: EvaluateSoundConfig) -> dict[str, Any]:
     sounds = {"original": originals, "reconstruction": rebuilt}
     if prior is not None:
         metrics["bits_per_code"] = code_bits(prior.network, held, train)
-        new = draw(prior.network, config.samples, length // STRIDE, None, Sampling(), generator)
+        new = draw(prior.network, config.samples, length // STRIDE, None, sampling, generator)
         sounds["sample"] = to_wave(trained.network.decode(new, generator, sampling))
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)

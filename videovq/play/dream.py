@@ -49,10 +49,10 @@ class Moment:
 
     def packet(self, number: int) -> bytes:
         """The frame as it is sent: length of a JSON header (4 bytes, big end first), the header, the PNG, the codes
-        (2 bytes each, little end first), the entropies (1 byte each).
+        (4 bytes each, little end first), the entropies (1 byte each).
         """
         header = json.dumps({"frame": number, "png": len(self.png), "digest": self.digest, **self.expected}).encode()
-        parts = [len(header).to_bytes(4, "big"), header, self.png, self.codes.astype("<u2").tobytes()]
+        parts = [len(header).to_bytes(4, "big"), header, self.png, self.codes.astype("<u4").tobytes()]
         return b"".join([*parts, self.bits.tobytes()])
 
 

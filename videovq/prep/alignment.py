@@ -58,8 +58,8 @@ class Alignment:
 
 
 def alignment(
-    motions: Sequence[Int64[Tensor, "t_minus_1"]],
-    actions: Sequence[Shaped[Tensor, "t a"]],
+    motions: Sequence[Int64[Tensor, "_"]],
+    actions: Sequence[Shaped[Tensor, "_ a"]],
     cuts: Sequence[Sequence[int]],
     spec: ActionSpec,
     limit: int,
@@ -77,7 +77,7 @@ def alignment(
     for shift in SHIFTS:
         moved, beside = [], []
         for motion, action, breaks in zip(motions, actions, cuts, strict=True):
-            places = torch.arange(reach, len(motion) - reach)
+            places = torch.arange(reach, max(reach, len(motion) - reach))
             places = places[~torch.isin(places, torch.tensor(list(breaks), dtype=torch.int64))]
             places = places[motion[places].abs() <= limit]
             moved.append(motion[places])

@@ -22,7 +22,7 @@ def action_table(actions: Shaped[Tensor, "n a"], spec: ActionSpec) -> list[dict[
             {
                 "name": f"component {i}",
                 "mean": float(column.mean()),
-                "std": float(column.std()),
+                "std": float(column.std(correction=0)),
                 "low": float(column.min()),
                 "high": float(column.max()),
             }

@@ -19,6 +19,7 @@ import torch
 
 from videovq import __version__
 from videovq.config import ImportTokensConfig
+from videovq.data.codes import to_stored
 from videovq.data.folders import Folder, open_folder
 from videovq.data.store import (
     SPLITS,
@@ -129,15 +130,16 @@ def write_recordings(dump: Dump, out: Folder, shard: int, ids: list[str], split:
         ValueError: there is a code that the tokenizer does not have.
     """
     rows = np.concatenate([np.arange(*dump.spans[id_]) for id_ in ids])
-    codes = dump.codes[rows].astype(np.int64)
-    if codes.min() < 0 or codes.max() >= 2**dump.bits:
-        raise ValueError(f"video.bin: holds code {codes.max()} of {2**dump.bits}")
+    try:
+        codes = to_stored(torch.from_numpy(dump.codes[rows].astype(np.int64)), 2**dump.bits)
+    except ValueError as error:
+        raise ValueError(f"video.bin: holds {error}") from None
     infos, start = [], 0
     for id_ in ids:
         first, end = dump.spans[id_]
         infos.append(EpisodeInfo(id_, split, shard, start, end - first, "", "video.bin", dump.digest))
         start += end - first
-    tensors = {"codes": torch.from_numpy(codes).int(), "actions": torch.from_numpy(dump.actions[rows])}
+    tensors = {"codes": codes, "actions": torch.from_numpy(dump.actions[rows])}
     write_shard(out, shard, tensors, infos)
 
 

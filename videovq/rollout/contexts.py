@@ -10,7 +10,7 @@ from videovq.rollout.pair import Pair, open_episodes
 from videovq.types import EpisodeInfo
 
 DEFAULT_STORE = "stores/episodes"
-SPLITS = ("test", "val", "train")  # the first that there is: scenes the model has not seen, if possible
+SPLITS = ("test", "val", "train")  # the first with an episode that is long enough: scenes not seen, if possible
 
 
 def contexts(source: str, pretrained: str, pair: Pair, frames: int, most: int) -> list[Clip]:
@@ -57,8 +57,8 @@ def _of_video(path: Path, pair: Pair, frames: int) -> list[Clip]:
 
 def _of_store(folder: str, pair: Pair, frames: int, most: int) -> list[Clip]:
     store = open_episodes(folder, pair)
-    split = next(name for name in SPLITS if any(info.split == name for info in store.episodes))
-    places = [(info, start) for info in store.split(split) if (start := _unbroken(info, frames)) is not None]
+    long_enough = [(info, start) for info in store.episodes if (start := _unbroken(info, frames)) is not None]
+    places = next(filter(None, ([p for p in long_enough if p[0].split == name] for name in SPLITS)), [])
     some = min(len(places), most)
     clips = []
     for info, start in (places[i * len(places) // some] for i in range(some)):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from videovq.config import RolloutConfig
 from videovq.data.clip import Clip, read_clip
+from videovq.data.codes import to_stored
 from videovq.data.store import read_json
 from videovq.frames import psnr
 from videovq.pictures import write_png
@@ -54,7 +55,8 @@ def rollout(config: RolloutConfig) -> Rollout:
         titles, names = sample_titles(config.samples), spec.labels(request.actions)
     out = Path(config.out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_rollout(result, truth, titles, names, predictor.fps, config, out)
+    size = len(predictor.network.codebook)
+    write_rollout(result, truth, titles, names, predictor.fps, size, config, out)
     return result
 
 
@@ -132,14 +134,15 @@ def write_rollout(
     titles: list[str],
     names: list[str],
     fps: float,
+    codebook_size: int,
     config: RolloutConfig,
     out: Path,
 ) -> None:
     """Write every product and say where it is."""
     request = result.request
     arrays: dict[str, Any] = {
-        "codes": result.codes.numpy().astype(np.int16),
-        "context_codes": result.context_codes.numpy().astype(np.int16),
+        "codes": to_stored(result.codes, codebook_size).numpy(),
+        "context_codes": to_stored(result.context_codes, codebook_size).numpy(),
         "context_actions": request.context_actions.numpy(),
         "actions": request.actions.numpy(),
         "settings": np.array(json.dumps({"seed": request.seed, **asdict(request.sampling)})),
@@ -178,10 +181,14 @@ def _recording(config: RolloutConfig, pair: Pair) -> Clip:
     if config.from_video and config.context:
         raise ValueError("from_video: takes the place of context; give one of the two")
     source = starting_place(config.from_video or config.context, config.pretrained)
+    needed = config.start + config.context_frames + (config.frames if config.actions == "recorded" else 0)
     if config.from_video or Path(source).is_file():
-        enough = config.start + config.context_frames + (config.frames if config.actions == "recorded" else 0)
-        return read_clip(Path(source), pair.vqvae.frame_size, pair.predictor.action_spec, max(1, enough))
+        return read_clip(Path(source), pair.vqvae.frame_size, pair.predictor.action_spec, max(1, needed))
     store = open_episodes(source, pair)
-    info = store.find(config.episode) if config.episode else store.split(config.split)[0]
+    if config.episode:
+        info = store.find(config.episode)
+    else:  # where none is long enough, the first: it is said of it then
+        episodes = store.split(config.split)
+        info = next((info for info in episodes if info.length >= needed), episodes[0])
     episode = store.read(info)
     return Clip(episode.frames, episode.actions, info.id)

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Int16, Int64, UInt8
+from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
 from videovq import __version__
 from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import EncodeConfig
+from videovq.data.codes import to_stored
 from videovq.data.folders import Folder, open_folder
 from videovq.data.store import (
     FORMAT_VERSION,
@@ -119,14 +120,16 @@ def _encode(
 @torch.inference_mode()
 def encode_frames(
     network: VQVAE | Level, frames: UInt8[Tensor, "t h w c"], batch_size: int, mirrored: bool = False
-) -> Int16[Tensor, "t y x"]:
-    """Codes of frames, in float32 whatever the training's precision, so that every machine finds the same codes.
+) -> Shaped[Tensor, "t y x"]:
+    """Codes of frames as they are stored, in float32 whatever the training's precision, so that every machine finds the
+    same codes.
 
     Args:
         mirrored: left and right swapped.
     """
     parts = (part.flip(2) if mirrored else part for part in frames.split(batch_size))
-    return torch.cat([network.encode(to_float(part).to(network.device)).to(torch.int16).cpu() for part in parts])
+    codes = (network.encode(to_float(part).to(network.device)) for part in parts)
+    return torch.cat([to_stored(part, network.quantizer.codebook_size) for part in codes])
 
 
 def swapped(spec: ActionSpec) -> Int64[Tensor, "k"]:

@@ -25,12 +25,12 @@ from videovq.training.estimate import estimate, matrix_peak
 from videovq.training.machine import precision
 from videovq.training.memory import recompute_activations
 from videovq.training.optimizers import optimizer
+from videovq.training.similar import SimilarCodes
 from videovq.types import CodeBatch, Outcomes
 
 PANELS = (("bits_per_code", "bits per code", False), ("bits_after_6", "bits per code after 6 frames", False))
 OUTCOME_PANEL = ("outcome_loss", "nats per reward and end", False)
 CONTEXT = 6
-SIMILAR = 8
 WORTH_ESTIMATING = 500  # steps
 
 
@@ -38,15 +38,14 @@ class PredictorModule(L.LightningModule):
     """The training and validation step of a predictor."""
 
     what = "train predictor"
-    similar: Tensor
 
     def __init__(self, network: Predictor, config: TrainPredictorConfig) -> None:
         super().__init__()
         self.network, self.config = network, config
-        self.register_buffer("similar", similar_codes(network.codebook), persistent=False)
+        self.similar = SimilarCodes(network.codebook) if config.context_noise else None
 
     def training_step(self, batch: CodeBatch, batch_idx: int) -> Tensor:
-        given = add_noise(batch.codes, self.similar, self.config.context_noise) if self.config.context_noise else None
+        given = add_noise(batch.codes, self.similar, self.config.context_noise) if self.similar else None
         batch_size, frames = batch.codes.shape[:2]
         wanted = torch.rand(batch_size, frames, device=self.device).argsort(dim=1)[:, : self.config.targets]
         actions = drop_actions(batch.actions, self.config.action_dropout)
@@ -96,22 +95,14 @@ def expected(config: TrainPredictorConfig, store: CodeStore) -> str:
     return found.lines(training.steps, training.accumulate, matrix_peak(device, bf16))
 
 
-def similar_codes(codebook: Float[Tensor, "k d"]) -> Int64[Tensor, "k similar"]:
-    """For each code the codes whose vectors are nearest to its own, itself not among them."""
-    count = min(SIMILAR, len(codebook) - 1)
-    return torch.cdist(codebook, codebook).fill_diagonal_(math.inf).topk(count, largest=False).indices
-
-
-def add_noise(
-    codes: Int64[Tensor, "b t y x"], similar: Int64[Tensor, "k similar"], mean: float
-) -> Int64[Tensor, "b t y x"]:
+def add_noise(codes: Int64[Tensor, "b t y x"], similar: SimilarCodes, mean: float) -> Int64[Tensor, "b t y x"]:
     """Replace codes by similar ones: in each frame a part that is uniform between 0 and twice ``mean``.
 
     A rollout feeds the predictor its own, slightly wrong frames; this shows it such frames in training.
     """
     part = torch.rand(*codes.shape[:2], 1, 1, device=codes.device) * 2 * mean
-    choice = torch.randint(similar.shape[1], codes.shape, device=codes.device)
-    return torch.where(torch.rand(codes.shape, device=codes.device) < part, similar[codes, choice], codes)
+    which = torch.randint(similar.count, codes.shape, device=codes.device)
+    return similar(codes, which, torch.rand(codes.shape, device=codes.device) < part)
 
 
 def drop_actions(actions: Shaped[Tensor, "b t a"], part: float) -> Shaped[Tensor, "b t a"]:

@@ -66,7 +66,7 @@ async function begin(name, seed, sampling) {
     const action = tensor(inputs.action, t ? actions?.[t - 1] ?? hello.start.action : hello.start.action);
     [found, state] = await run(watch, state, { action, frame: tensor(inputs.frame, Uint8Array.from(frame)) });
   }
-  const codes = Uint16Array.from(found.codes.data, Number);
+  const codes = Uint32Array.from(found.codes.data, Number);
   dream = { scene: name, seed, sampling, state, states: new Map([[0, state]]), spacing: 1, moments: [{ print: print("", codes) }] };
   return { frame: 0, digest: dream.moments[0].print, codes, bits: new Uint8Array(codes.length), picture: picture(frames.at(-1)) };
 }
@@ -89,7 +89,7 @@ async function act(action) {
   const number = dream.moments.length;
   if (number > hello.most) throw new Error(`act: a dream ends after ${hello.most} frames; rewind or start again`);
   const sampling = dream.sampling, [found, state] = await drawn(dream.state, number, action, sampling);
-  const codes = Uint16Array.from(found.codes.data, Number), most = Math.log2(hello.codes);
+  const codes = Uint32Array.from(found.codes.data, Number), most = Math.log2(hello.codes);
   const digest = print(dream.moments.at(-1).print, codes);
   dream.moments.push({ action, sampling, print: digest });
   dream.state = state;

@@ -29,17 +29,17 @@ export function connect(on) {
   };
 }
 
-/** Length of the header (4 bytes), header, PNG, codes (2 bytes each), entropies (1 byte each). */
+/** Length of the header (4 bytes), header, PNG, codes (4 bytes each), entropies (1 byte each). */
 function packet(buffer) {
   const length = new DataView(buffer).getUint32(0);
   const header = JSON.parse(decoder.decode(new Uint8Array(buffer, 4, length)));
   const rest = buffer.slice(4 + length + header.png);
-  const cells = rest.byteLength / 3;
+  const cells = rest.byteLength / 5;
   return {
     ...header,
     picture: new Blob([new Uint8Array(buffer, 4 + length, header.png)], { type: "image/png" }),
-    codes: new Uint16Array(rest, 0, cells),
-    bits: new Uint8Array(rest, 2 * cells),
+    codes: new Uint32Array(rest, 0, cells),
+    bits: new Uint8Array(rest, 4 * cells),
   };
 }
 
