@@ -1,12 +1,32 @@
 """Every dataclass that a YAML file or the command line can fill.
 
-Imports neither torch nor the rest of videovq, so that ``videovq COMMAND --help`` answers at once.
+Imports no torch, so that ``videovq COMMAND --help`` answers at once. What cannot be used is refused as soon as a
+config is made, see videovq.checks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
+from pathlib import PurePath
 from typing import Literal
+
+from videovq.checks import (
+    SEEDS,
+    above,
+    at_least,
+    convolutional,
+    device,
+    divides,
+    named,
+    part,
+    shared,
+    starts_in_time,
+    within,
+    without_effect,
+)
+
+MOST_CODES = 2**20
 
 # ---------------------------------------------------------------- record
 
@@ -31,6 +51,10 @@ class GymnasiumSource(SourceConfig):
     action_names: list[str] = field(default_factory=list)
     """Names of the actions in order; empty: ViZDoom's button names, ``action_0`` ... elsewhere."""
 
+    def __post_init__(self) -> None:
+        named(self, "env", "action_names")
+        at_least(self, 1, "action_repeat", "engine_fps")
+
 
 @dataclass(frozen=True)
 class DeepMindLabSource(SourceConfig):
@@ -44,6 +68,10 @@ class DeepMindLabSource(SourceConfig):
     """Engine frames that one recorded action lasts. The recording's frame rate is ``engine_fps / action_repeat``."""
     look_pixels_per_frame: int = 20
     """Size of a look action, in the engine's pixels per frame."""
+
+    def __post_init__(self) -> None:
+        named(self, "level")
+        at_least(self, 1, "engine_fps", "action_repeat", "look_pixels_per_frame")
 
 
 @dataclass(frozen=True)
@@ -68,6 +96,11 @@ class RecordConfig:
     """Write lossless RGB H.264 (about three times larger) in place of visually lossless 4:4:4."""
     workers: int = 2
     """Processes that record at the same time."""
+
+    def __post_init__(self) -> None:
+        named(self, "out")
+        at_least(self, 1, "episodes", "frames", "frame_size", "stick", "workers")
+        within(self, 0, SEEDS, "seed")
 
 
 # ---------------------------------------------------------------- prep
@@ -96,6 +129,13 @@ class DeclareConfig:
     """Name of the array or column of rewards."""
     ends_key: str = ""
     """Name of the array or column that is 1 (or true) where the world ended with the action, else 0."""
+
+    def __post_init__(self) -> None:
+        named(self, "action_names")
+        at_least(self, 0, "fps")
+        at_least(self, 1, "action_sizes")
+        if self.action_names:
+            without_effect(self, "beside action_names", "action_sizes")
 
 
 @dataclass(frozen=True)
@@ -147,6 +187,20 @@ class PrepConfig:
     address: str = ""
     """Address of a running Ray cluster; empty: the one of this machine's environment, or one started for the run."""
 
+    def __post_init__(self) -> None:
+        named(self, "source", "out", "format", "rename_actions", "levels")
+        at_least(self, 1, "frame_size", "frame_step", "shortest", "shard_episodes", "workers")
+        at_least(self, 0, "discretise", "episodes")
+        within(self, 0, 1, "validation_fraction", "test_fraction")
+        if self.validation_fraction + self.test_fraction > 1:
+            raise ValueError("validation_fraction, test_fraction: together more than 1")
+        if self.discretise == 1:
+            raise ValueError("discretise: needs at least 2 steps, or 0 for none")
+        if self.frame_step == 1:
+            without_effect(self, "while frame_step is 1", "merge_actions")
+        if self.engine == "local":
+            without_effect(self, "while engine is local", "address")
+
 
 @dataclass(frozen=True)
 class ImportTokensConfig:
@@ -165,6 +219,13 @@ class ImportTokensConfig:
     shard_episodes: int = 64
     """Recordings in a shard."""
 
+    def __post_init__(self) -> None:
+        named(self, "source", "out")
+        at_least(self, 1, "shard_episodes")
+        within(self, 0, 1, "validation_fraction", "test_fraction")
+        if self.validation_fraction + self.test_fraction > 1:
+            raise ValueError("validation_fraction, test_fraction: together more than 1")
+
 
 @dataclass(frozen=True)
 class InspectConfig:
@@ -181,6 +242,14 @@ class InspectConfig:
     """Recordings to look at, spread evenly over all."""
     out: str = "reports/inspect"
     """Folder of ``findings.json`` and ``report.html``."""
+
+    def __post_init__(self) -> None:
+        named(self, "store", "format", "out")
+        at_least(self, 1, "episodes")
+        if self.source:
+            without_effect(self, "beside source", "store")
+        else:
+            without_effect(self, "without source", "format", "declare", "episodes")
 
 
 # ---------------------------------------------------------------- models
@@ -210,6 +279,13 @@ class LearnedCodebookConfig(QuantizerConfig):
     start_after: int = 0
     """Steps that train encoder and decoder alone, before k-means places the codes."""
 
+    def __post_init__(self) -> None:
+        within(self, 2, MOST_CODES, "codebook_size")
+        at_least(self, 0, "commitment", "restart_below", "start_after")
+        part(self, "decay")
+        if not self.restart_below:
+            without_effect(self, "while restart_below is 0", "restart_at")
+
 
 @dataclass(frozen=True)
 class EMAConfig(LearnedCodebookConfig):
@@ -233,6 +309,11 @@ class FSQConfig(QuantizerConfig):
     levels: list[int] = field(default_factory=lambda: [8, 8, 8])
     """Levels of each number, 3 or more; their product is the number of codes."""
 
+    def __post_init__(self) -> None:
+        at_least(self, 3, "levels")
+        if not 0 < len(self.levels) <= 12 or prod(self.levels) > MOST_CODES:
+            raise ValueError(f"levels: {self.levels}; needs 1 to 12 numbers whose product is at most {MOST_CODES}")
+
 
 @dataclass(frozen=True)
 class LFQConfig(QuantizerConfig):
@@ -244,6 +325,12 @@ class LFQConfig(QuantizerConfig):
     """Weight of the commitment loss."""
     entropy: float = 0.1
     """Weight of the entropy loss, which makes every vector sure of its code and all codes equally frequent."""
+
+    def __post_init__(self) -> None:
+        within(self, 2, MOST_CODES, "codebook_size")
+        at_least(self, 0, "commitment", "entropy")
+        if self.codebook_size & (self.codebook_size - 1):
+            raise ValueError(f"codebook_size: {self.codebook_size} is not a power of two")
 
 
 @dataclass(frozen=True)
@@ -258,6 +345,11 @@ class RotationConfig(QuantizerConfig):
     """Of the moving averages."""
     restart_below: float = 1.0
     """A code chosen less often than this in a batch (moving average) restarts at a random encoder output; 0: never."""
+
+    def __post_init__(self) -> None:
+        within(self, 2, MOST_CODES, "codebook_size")
+        at_least(self, 0, "commitment", "restart_below")
+        part(self, "decay")
 
 
 @dataclass(frozen=True)
@@ -274,6 +366,17 @@ class ResidualConfig(QuantizerConfig):
     """Of the moving averages."""
     restart_below: float = 1.0
     """A code chosen less often than this in a batch (moving average) restarts at a random encoder output; 0: never."""
+
+    def __post_init__(self) -> None:
+        within(self, 2, 65536, "codebook_size")
+        within(self, 1, 16, "layers")
+        at_least(self, 0, "commitment", "restart_below")
+        part(self, "decay")
+        if self.codebook_size**self.layers > 65536:
+            raise ValueError(
+                f"layers: {self.layers} of {self.codebook_size} codes make {self.codebook_size**self.layers} codes,"
+                " but 65536 is the most; use fewer layers or a smaller codebook_size"
+            )
 
 
 @dataclass(frozen=True)
@@ -293,6 +396,9 @@ class VQVAEConfig:
     quantizer: QuantizerConfig = field(default_factory=EMAConfig)
     """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
 
+    def __post_init__(self) -> None:
+        convolutional(self)
+
 
 @dataclass(frozen=True)
 class PredictorConfig:
@@ -306,6 +412,10 @@ class PredictorConfig:
     """Weight of the auxiliary regression of the next frame's code vectors."""
     outcome_loss: float = 0.0
     """Weight of the loss of rewards and episode ends, which the store must have; 0: predict neither."""
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "width", "embedding")
+        at_least(self, 0, "latent_loss", "outcome_loss")
 
 
 @dataclass(frozen=True)
@@ -329,6 +439,15 @@ class LookupContextConfig(PredictorConfig):
     window: int = 16
     """Frames that the transformer attends to, the current one included."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "history", "lookup_heads", "transformer_width", "heads")
+        at_least(self, 0, "blocks", "transformer_layers")
+        at_least(self, 2, "window")
+        within(self, 0, self.blocks, "lookups")
+        divides(self, "transformer_width", 2, "heads")
+        divides(self, "width", 4, "lookup_heads")
+
 
 @dataclass(frozen=True)
 class PatchPredictorConfig(LookupContextConfig):
@@ -336,6 +455,10 @@ class PatchPredictorConfig(LookupContextConfig):
 
     decoder_blocks: int = 2
     """Residual blocks of the decoder."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 0, "decoder_blocks")
 
 
 @dataclass(frozen=True)
@@ -346,6 +469,11 @@ class RasterPredictorConfig(LookupContextConfig):
     """Layers of the decoder."""
     decoder_heads: int = 2
     """Attention heads of the decoder."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "decoder_layers", "decoder_heads")
+        divides(self, "width", 4, "decoder_heads")
 
 
 @dataclass(frozen=True)
@@ -358,6 +486,11 @@ class PixelCNNPredictorConfig(PredictorConfig):
     """Residual blocks of the context network."""
     decoder_layers: int = 6
     """Gated layers."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "history", "decoder_layers")
+        at_least(self, 0, "context_blocks")
 
 
 # ---------------------------------------------------------------- training
@@ -383,6 +516,12 @@ class OptimizerConfig:
     """Largest gradient norm; 0: no clipping."""
     weight_average: float = 0.0
     """Decay of an exponential moving average of the weights, used for validation and kept at the end; 0: none."""
+
+    def __post_init__(self) -> None:
+        above(self, 0, "learning_rate")
+        within(self, 0, 1, "final_fraction")
+        at_least(self, 0, "warmup_steps", "weight_decay", "gradient_clip")
+        part(self, "betas", "weight_average")
 
 
 @dataclass(frozen=True)
@@ -412,6 +551,11 @@ class TrainingConfig:
     logger: Literal["csv", "wandb", "tensorboard"] = "csv"
     """Where metrics go beside the plots in the run folder. wandb runs offline when it has no key."""
 
+    def __post_init__(self) -> None:
+        at_least(self, 1, "steps", "batch_size", "devices", "nodes", "validate_every", "checkpoint_every")
+        within(self, 0, SEEDS, "seed")
+        shared(self, self.devices * self.nodes)
+
 
 @dataclass(frozen=True)
 class PredictorTrainingConfig(TrainingConfig):
@@ -425,6 +569,11 @@ class PredictorTrainingConfig(TrainingConfig):
     """Activation checkpointing: compute each layer twice, and keep only what lies between the layers."""
     compile: bool = False
     """Compile the network (torch.compile): slow to start, faster afterwards."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        at_least(self, 1, "accumulate")
+        shared(self, self.devices * self.nodes * self.accumulate)
 
 
 @dataclass(frozen=True)
@@ -446,6 +595,14 @@ class LossConfig:
     discriminator_width: int = 64
     """Channels of the discriminator's first convolution."""
 
+    def __post_init__(self) -> None:
+        at_least(self, 0, "ssim", "lpips", "adversarial", "adversarial_after")
+        at_least(self, 1, "discriminator_width")
+        if not self.lpips:
+            without_effect(self, "while lpips is 0", "lpips_network")
+        if not self.adversarial:
+            without_effect(self, "while adversarial is 0", "adversarial_after", "discriminator_width")
+
 
 @dataclass(frozen=True)
 class TrainVQVAEConfig:
@@ -466,6 +623,16 @@ class TrainVQVAEConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Length, batch, precision, logging."""
 
+    def __post_init__(self) -> None:
+        named(self, "store", "run")
+        if self.loss.adversarial and self.training.devices * self.training.nodes > 1:
+            raise ValueError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
+        if self.loss.adversarial and self.loss.adversarial_after >= self.training.steps:
+            raise ValueError(
+                f"loss.adversarial_after: must be less than training.steps, which is {self.training.steps}"
+            )
+        starts_in_time(self, "model.quantizer")
+
 
 @dataclass(frozen=True)
 class EncodeConfig:
@@ -484,6 +651,12 @@ class EncodeConfig:
     mirror: bool = False
     """Encode every training episode a second time, mirrored, with left and right swapped in the names of its actions:
     twice as many scenes to learn from."""
+
+    def __post_init__(self) -> None:
+        named(self, "store", "vqvae", "out")
+        at_least(self, 1, "batch_size")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -509,6 +682,13 @@ class TrainPredictorConfig:
     action_dropout: float = 0.0
     """Part of the windows that are trained without their actions; guidance in a rollout needs some."""
 
+    def __post_init__(self) -> None:
+        named(self, "store", "run")
+        at_least(self, 2, "window")
+        within(self, 0, 0.5, "context_noise")
+        within(self, 1, self.window, "targets")
+        within(self, 0, 1, "action_dropout")
+
 
 @dataclass(frozen=True)
 class PixelCNNConfig:
@@ -524,6 +704,14 @@ class PixelCNNConfig:
     """A layer of causal attention after every that many gated ones (VQ-VAE-2); 0: none."""
     heads: int = 4
     """Heads of that attention."""
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "width", "embedding", "decoder_layers", "heads")
+        within(self, 0, self.decoder_layers, "attention_every")
+        if self.attention_every:
+            divides(self, "width", 4, "heads")
+        else:
+            without_effect(self, "while attention_every is 0", "heads")
 
 
 @dataclass(frozen=True)
@@ -541,6 +729,10 @@ class SecondStageConfig:
     code_dropout: float = 0.3
     """Part of the earlier codes that the decoder is not shown in training, so that it needs the latents."""
 
+    def __post_init__(self) -> None:
+        at_least(self, 1, "latents", "code_dim")
+        part(self, "code_dropout")
+
 
 @dataclass(frozen=True)
 class TrainSecondStageConfig:
@@ -556,6 +748,10 @@ class TrainSecondStageConfig:
     """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
     """Length, batch, precision, logging."""
+
+    def __post_init__(self) -> None:
+        named(self, "store", "run")
+        starts_in_time(self, "model.quantizer")
 
 
 @dataclass(frozen=True)
@@ -575,6 +771,10 @@ class TrainPriorConfig:
     level_dropout: float = 0.1
     """Part of the frames that are learnt without their level, so that frames of any level can be drawn, and guidance
     used."""
+
+    def __post_init__(self) -> None:
+        named(self, "store", "run")
+        within(self, 0, 1, "level_dropout")
 
 
 # ---------------------------------------------------------------- sound
@@ -597,6 +797,13 @@ class MakeSyllablesConfig:
     seed: int = 0
     """Seed of speakers and words."""
 
+    def __post_init__(self) -> None:
+        named(self, "out")
+        at_least(self, 1, "files", "speakers")
+        at_least(self, 0.5, "seconds")
+        at_least(self, 4000, "rate")
+        within(self, 0, SEEDS, "seed")
+
 
 @dataclass(frozen=True)
 class DilatedConfig:
@@ -613,6 +820,10 @@ class DilatedConfig:
     hidden_part: float = 0.0
     """Largest part of the earlier symbols that training hides; each sequence draws its own."""
 
+    def __post_init__(self) -> None:
+        at_least(self, 1, "width", "skip", "layers", "cycle")
+        part(self, "hidden_part")
+
 
 @dataclass(frozen=True)
 class SoundConfig:
@@ -628,6 +839,9 @@ class SoundConfig:
     """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
     decoder: DilatedConfig = field(default_factory=lambda: DilatedConfig(hidden_part=0.5))
     """The decoder, which draws one sample after the other."""
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "hidden", "code_dim", "context")
 
 
 @dataclass(frozen=True)
@@ -649,6 +863,13 @@ class TrainSoundConfig:
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=8))
     """Length, batch, precision, logging."""
 
+    def __post_init__(self) -> None:
+        named(self, "source", "run")
+        at_least(self, 1, "rate", "window")
+        if self.window % 64:
+            raise ValueError(f"window: must be a multiple of 64, not {self.window}")
+        starts_in_time(self, "model.quantizer")
+
 
 @dataclass(frozen=True)
 class TrainSoundPriorConfig:
@@ -668,6 +889,10 @@ class TrainSoundPriorConfig:
     """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=1000, batch_size=16))
     """Length, batch, precision, logging."""
+
+    def __post_init__(self) -> None:
+        named(self, "source", "sound", "run")
+        at_least(self, 2, "window")
 
 
 @dataclass(frozen=True)
@@ -689,6 +914,9 @@ class VQVAE2Config:
     bottom: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=16, restart_below=0.3))
     """Quantizer of the fine level."""
 
+    def __post_init__(self) -> None:
+        convolutional(self)
+
 
 @dataclass(frozen=True)
 class TrainVQVAE2Config:
@@ -705,6 +933,11 @@ class TrainVQVAE2Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Length, batch, precision, logging."""
 
+    def __post_init__(self) -> None:
+        named(self, "store", "run")
+        starts_in_time(self, "model.top")
+        starts_in_time(self, "model.bottom")
+
 
 @dataclass(frozen=True)
 class EncodeVQVAE2Config:
@@ -718,6 +951,10 @@ class EncodeVQVAE2Config:
     """Folder of the CodeStores ``top`` and ``bottom``."""
     batch_size: int = 64
     """Frames encoded at once."""
+
+    def __post_init__(self) -> None:
+        named(self, "store", "vqvae2", "out")
+        at_least(self, 1, "batch_size")
 
 
 @dataclass(frozen=True)
@@ -737,6 +974,12 @@ class TrainBottomPriorConfig:
     top_dropout: float = 0.1
     """Part of the frames that are learnt without their top codes; guidance needs some."""
 
+    def __post_init__(self) -> None:
+        named(self, "store", "run")
+        within(self, 0, 1, "top_dropout")
+        if self.model.attention_every:
+            raise ValueError("model.attention_every: the bottom prior has no attention; set it to 0")
+
 
 @dataclass(frozen=True)
 class DensityConfig:
@@ -755,6 +998,10 @@ class DensityConfig:
     code_dim: int = 16
     """Numbers that each gives to the decoder."""
 
+    def __post_init__(self) -> None:
+        convolutional(self)
+        at_least(self, 1, "latents")
+
 
 @dataclass(frozen=True)
 class GaussianVAEConfig(DensityConfig):
@@ -769,6 +1016,11 @@ class VIMCOConfig(DensityConfig):
     """K, values of a latent."""
     samples: int = 50
     """Samples of the posterior for every frame."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within(self, 2, MOST_CODES, "codebook_size")
+        at_least(self, 2, "samples")
 
 
 @dataclass(frozen=True)
@@ -796,6 +1048,11 @@ class TrainDensityConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Length, batch, precision, logging."""
 
+    def __post_init__(self) -> None:
+        named(self, "store", "run")
+        if isinstance(self.model, QuantizedVAEConfig):
+            starts_in_time(self, "model.quantizer")
+
 
 # ---------------------------------------------------------------- rollout
 
@@ -811,6 +1068,11 @@ class ModelChoice:
     pretrained: str = ""
     """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
 
+    def __post_init__(self) -> None:
+        named(self, "vqvae")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
 class SamplingChoice:
@@ -824,6 +1086,14 @@ class SamplingChoice:
     """Draw from the most likely codes that together have this probability only; 1: from all."""
     seed: int = 0
     """Seed of the sampling noise (and of an evaluation's confidence intervals)."""
+
+    def __post_init__(self) -> None:
+        at_least(self, 0, "temperature", "top_k")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p: must be above 0 and at most 1 (all codes), not {self.top_p}")
+        within(self, 0, 2**53 - 1, "seed")
+        if not self.temperature:
+            without_effect(self, "while temperature is 0", "top_k", "top_p")
 
 
 @dataclass(frozen=True)
@@ -877,6 +1147,32 @@ class RolloutConfig(SamplingChoice, ModelChoice):
     scale: int = 3
     """Enlargement of the pictures."""
 
+    def __post_init__(self) -> None:
+        SamplingChoice.__post_init__(self)
+        ModelChoice.__post_init__(self)
+        named(self, "actions", "out")
+        at_least(self, 0, "start", "guidance")
+        at_least(self, 1, "context_frames", "frames", "samples", "scale")
+        above(self, 0, "speed")
+        within(self, 0, 65535, "loops")
+        device(self)
+        if not PurePath(self.out).name.strip("."):
+            raise ValueError(f"out: {self.out!r} names a folder; add the name of the files, without an ending")
+        if self.from_video and self.context:
+            raise ValueError("from_video: takes the place of context; give one of the two")
+        if self.from_video:
+            without_effect(self, "beside from_video", "episode", "split")
+        if self.episode:
+            without_effect(self, "beside episode", "split")
+        if self.context_frames == 1:
+            without_effect(self, "while context_frames is 1", "context_actions")
+        if self.actions == "each":
+            without_effect(self, "while actions is each", "samples")
+        if not self.temperature:
+            without_effect(self, "while temperature is 0", "samples")
+        if not self.decode:
+            without_effect(self, "without decode", "speed", "loops", "webm", "scale")
+
 
 # ---------------------------------------------------------------- play
 
@@ -911,6 +1207,18 @@ class PlayConfig(SamplingChoice, ModelChoice):
     onnxruntime_web: str = "node_modules/onnxruntime-web/dist"
     """Folder with the files of onnxruntime-web that such a page needs."""
 
+    def __post_init__(self) -> None:
+        SamplingChoice.__post_init__(self)
+        ModelChoice.__post_init__(self)
+        named(self, "host", "onnxruntime_web")
+        at_least(self, 1, "context_frames", "players")
+        within(self, 0, 65535, "port")
+        at_least(self, 0, "rate")
+        above(self, 0, "idle")
+        device(self)
+        if self.in_browser:
+            without_effect(self, "beside in_browser", "top_k", "top_p")
+
 
 # ---------------------------------------------------------------- export
 
@@ -921,6 +1229,10 @@ class ExportConfig(ModelChoice):
 
     out: str = "exports"
     """Folder of ``step`` and ``watch`` (``.pt2`` and ``.onnx``), ``start.npz`` and ``world.json``."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named(self, "out")
 
 
 # ---------------------------------------------------------------- evaluate
@@ -947,6 +1259,13 @@ class EvaluateSecondStageConfig(SamplingChoice):
     out: str = "reports/second_stage"
     """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named(self, "second_stage", "vqvae", "store", "out")
+        at_least(self, 1, "stride", "shown")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
 class EvaluatePriorConfig(SamplingChoice):
@@ -971,6 +1290,14 @@ class EvaluatePriorConfig(SamplingChoice):
     out: str = "reports/prior"
     """Folder of ``metrics.json`` and ``samples.png``."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named(self, "prior", "vqvae", "store", "out")
+        at_least(self, 1, "stride", "samples")
+        at_least(self, 0, "guidance")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
 class EvaluateSoundConfig(SamplingChoice):
@@ -992,6 +1319,14 @@ class EvaluateSoundConfig(SamplingChoice):
     """Length of reconstructions and drawn sounds."""
     out: str = "reports/sound"
     """Folder of ``metrics.json``, ``spectrograms.png`` and the wav files."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named(self, "source", "sound", "out")
+        at_least(self, 1, "shown", "samples")
+        above(self, 0, "seconds")
+        if not self.prior:
+            without_effect(self, "without prior", "samples")
 
 
 @dataclass(frozen=True)
@@ -1021,6 +1356,12 @@ class EvaluateVQVAE2Config(SamplingChoice):
     out: str = "reports/vqvae2"
     """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        named(self, "vqvae2", "top_prior", "bottom_prior", "one_level", "one_level_prior", "store", "out")
+        at_least(self, 0, "frames", "guidance")
+        at_least(self, 1, "shown")
+
 
 @dataclass(frozen=True)
 class EvaluateDensityConfig:
@@ -1044,6 +1385,12 @@ class EvaluateDensityConfig:
     """Enlargement of the pictures."""
     out: str = "reports/density"
     """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
+
+    def __post_init__(self) -> None:
+        named(self, "runs", "store", "out")
+        at_least(self, 0, "frames")
+        at_least(self, 1, "samples", "shown", "scale")
+        within(self, 0, SEEDS, "seed")
 
 
 @dataclass(frozen=True)
@@ -1073,6 +1420,15 @@ class EvaluateConfig(SamplingChoice, ModelChoice):
     out: str = "reports/prediction"
     """Folder of the report."""
 
+    def __post_init__(self) -> None:
+        SamplingChoice.__post_init__(self)
+        ModelChoice.__post_init__(self)
+        named(self, "store", "out")
+        at_least(self, 1, "context", "frames", "stride", "samples", "batch_size")
+        device(self)
+        if not self.temperature:
+            without_effect(self, "while temperature is 0", "samples")
+
 
 @dataclass(frozen=True)
 class EvaluateLongConfig(SamplingChoice, ModelChoice):
@@ -1097,6 +1453,15 @@ class EvaluateLongConfig(SamplingChoice, ModelChoice):
     out: str = "reports/long"
     """Folder of the report."""
 
+    def __post_init__(self) -> None:
+        SamplingChoice.__post_init__(self)
+        ModelChoice.__post_init__(self)
+        named(self, "store", "turn_action", "out")
+        at_least(self, 1, "context", "frames", "rollouts", "segment")
+        at_least(self, 0, "turn_steps")
+        if not self.turn_steps:
+            without_effect(self, "while turn_steps is 0", "turn_action")
+
 
 @dataclass(frozen=True)
 class CompareConfig:
@@ -1106,6 +1471,9 @@ class CompareConfig:
     """Folders that `videovq evaluate` wrote, measured alike."""
     out: str = "reports/comparison.html"
     """The page."""
+
+    def __post_init__(self) -> None:
+        named(self, "reports", "out")
 
 
 @dataclass(frozen=True)
@@ -1127,6 +1495,12 @@ class EvaluateVQVAEConfig:
     scale: int = 3
     """Enlargement of the reconstructions."""
 
+    def __post_init__(self) -> None:
+        named(self, "store", "vqvae", "compare", "out")
+        at_least(self, 1, "scale")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
 class ShowCodebookConfig:
@@ -1147,6 +1521,12 @@ class ShowCodebookConfig:
     seed: int = 0
     """Seed of the map's layout."""
 
+    def __post_init__(self) -> None:
+        named(self, "store", "vqvae", "out")
+        within(self, 0, SEEDS, "seed")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
 class DemoConfig:
@@ -1164,6 +1544,12 @@ class DemoConfig:
     """Optimiser steps of the VQ-VAE."""
     predictor_steps: int = 950
     """Optimiser steps of the predictor."""
+
+    def __post_init__(self) -> None:
+        named(self, "out")
+        at_least(self, 1, "vqvae_steps", "predictor_steps")
+        at_least(self, 4, "episodes")
+        at_least(self, 36, "frames")
 
 
 CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig, DensityConfig)
