@@ -1,4 +1,4 @@
-"""What a setting may be: the checks that the dataclasses of videovq.config make once their fields are filled.
+"""What a setting may be: the checks that the dataclasses of videovq.config make.
 
 Each takes a config and the names of some of its fields, and refuses what cannot be used with a ValueError of one line
 that names the field and says what it may be. Numbers in a list are checked one by one.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from operator import attrgetter
 from typing import Any
 
@@ -17,9 +17,47 @@ LARGEST_INT = 2**63 - 1
 SEEDS = 2**32 - 1  # the largest seed that every library takes
 
 
+@dataclass(frozen=True)
+class Settings:
+    """Some settings, a dataclass. They may be made of anything; :func:`checked` says whether they can be used."""
+
+    def check(self) -> None:
+        """Refuse what cannot be used.
+
+        Raises:
+            ValueError: such a setting; the message begins with its name.
+        """
+
+
+@dataclass(frozen=True)
+class CommandSettings(Settings):
+    """All settings of a command, which can be used if they can be made."""
+
+    def __post_init__(self) -> None:
+        checked(self)
+
+
+def checked(config: Settings, name: str = "") -> None:
+    """Refuse settings that cannot be used, those within them first.
+
+    Args:
+        name: what they are called, for the message; empty: nothing, as they are a command's.
+
+    Raises:
+        ValueError: the first such setting, by its dotted name.
+    """
+    for key, value in vars(config).items():
+        if isinstance(value, Settings):
+            checked(value, f"{name}.{key}" if name else key)
+    try:
+        config.check()
+    except ValueError as error:
+        raise ValueError(f"{name}.{error}" if name else str(error)) from None
+
+
 def at_least(config: Any, least: float, *names: str) -> None:
     """Numbers that are no smaller."""
-    _numbers(config, names, lambda value: value >= least, f"at least {least}")
+    _numbers(config, names, lambda value: value >= least, f"at least {least}" if least else "0 or more")
 
 
 def above(config: Any, limit: float, *names: str) -> None:
@@ -60,7 +98,8 @@ def divides(config: Any, name: str, times: int, by: str) -> None:
     """A number that is a multiple of ``times`` another field."""
     number, other = getattr(config, name), getattr(config, by)
     if number % (times * other):
-        raise ValueError(f"{name}: must be a multiple of {times} x {by}, which is {times * other}, not {number}")
+        words = {2: "twice", 4: "four times"}
+        raise ValueError(f"{name}: must be a multiple of {words[times]} {by}, which is {times * other}, not {number}")
 
 
 def shared(config: Any, parts: int) -> None:
@@ -77,6 +116,12 @@ def convolutional(config: Any) -> None:
     at_least(config, 2 if config.downsamplings > 1 else 1, "hidden")  # all but one convolution have half as many
     at_least(config, 1, "residual_hidden", "code_dim")
     at_least(config, 0, "residual_blocks")
+
+
+def sampling(config: Any) -> None:
+    """How codes are drawn from their scores."""
+    at_least(config, 0, "temperature", "top_k")
+    _numbers(config, ["top_p"], lambda value: 0 < value <= 1, "above 0 and at most 1 (all codes)")
 
 
 def starts_in_time(config: Any, name: str) -> None:

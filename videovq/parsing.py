@@ -44,8 +44,8 @@ def parse(config: type[C], arguments: list[str], prog: str = "videovq") -> C:
     """
     import jsonargparse
 
-    parser = make_parser(config, prog)
     words = with_files_read(spell_out(config, arguments))
+    parser = make_parser(config, prog)
     try:
         values = parser.parse_args(words).as_dict()
         # jsonargparse gives a chosen class the values of the default class's fields of the same name, so parse again
@@ -66,7 +66,8 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
     Raises:
         ValueError: a value is missing, or cannot be used.
     """
-    found, hints = {}, get_type_hints(kind)
+    found: dict[str, Any] = {}
+    hints: dict[str, Any] = get_type_hints(kind)
     for key, value in values.items():
         dotted, hint = f"{name}.{key}" if name else key, hints[key]
         if value is None:
@@ -83,10 +84,7 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
             if leaves(chosen):
                 raise ValueError(f"{dotted}: no {chosen.__name__!r}; choose from {', '.join(leaves(chosen))}")
             found[key] = build(chosen, value.get("init_args", {}), dotted)
-    try:
-        return kind(**found)
-    except ValueError as error:
-        raise ValueError(f"{name}.{error}" if name else str(error)) from None
+    return kind(**found)
 
 
 def at_home(value: Any, name: str) -> Any:
@@ -124,7 +122,7 @@ def explained(config: type, message: str) -> str:
     if not keys:
         return message
     name = keys[0] if len(set(keys)) == 1 else ".".join(keys).replace(".init_args", "")
-    if "Got value: None" in message:
+    if "Got value: None" in message or "NoneType" in message:
         return f"{name}: has no value; give one or leave it out"
     if "Unable to load config" in message:
         return f"{name}: holds settings of its own; give one of these, as --{name}.NAME VALUE"
