@@ -1,18 +1,41 @@
 """Every dataclass that a YAML file or the command line can fill.
 
-Imports neither torch nor the rest of videovq, so that ``videovq COMMAND --help`` answers at once.
+Imports no torch, so that ``videovq COMMAND --help`` answers at once. What cannot be used is refused as soon as a
+command's settings are made, see videovq.checks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
+from pathlib import PurePath
 from typing import Literal
+
+from videovq.checks import (
+    SEEDS,
+    CommandSettings,
+    Settings,
+    above,
+    at_least,
+    convolutional,
+    device,
+    divides,
+    named,
+    part,
+    sampling,
+    shared,
+    starts_in_time,
+    within,
+    without_effect,
+)
+
+MOST_CODES = 2**20
 
 # ---------------------------------------------------------------- record
 
 
 @dataclass(frozen=True)
-class SourceConfig:
+class SourceConfig(Settings):
     """An environment that episodes can be recorded from."""
 
 
@@ -31,6 +54,10 @@ class GymnasiumSource(SourceConfig):
     action_names: list[str] = field(default_factory=list)
     """Names of the actions in order; empty: ViZDoom's button names, ``action_0`` ... elsewhere."""
 
+    def check(self) -> None:
+        named(self, "env", "action_names")
+        at_least(self, 1, "action_repeat", "engine_fps")
+
 
 @dataclass(frozen=True)
 class DeepMindLabSource(SourceConfig):
@@ -45,9 +72,13 @@ class DeepMindLabSource(SourceConfig):
     look_pixels_per_frame: int = 20
     """Size of a look action, in the engine's pixels per frame."""
 
+    def check(self) -> None:
+        named(self, "level")
+        at_least(self, 1, "engine_fps", "action_repeat", "look_pixels_per_frame")
+
 
 @dataclass(frozen=True)
-class RecordConfig:
+class RecordConfig(CommandSettings):
     """Record episodes with a seeded, sticky random policy that turns away when it is blocked."""
 
     out: str = "episodes"
@@ -69,12 +100,17 @@ class RecordConfig:
     workers: int = 2
     """Processes that record at the same time."""
 
+    def check(self) -> None:
+        named(self, "out")
+        at_least(self, 1, "episodes", "frames", "frame_size", "stick", "workers")
+        within(self, 0, SEEDS, "seed")
+
 
 # ---------------------------------------------------------------- prep
 
 
 @dataclass(frozen=True)
-class DeclareConfig:
+class DeclareConfig(Settings):
     """What recordings leave open. Empty: as they say themselves, or as their format always has it."""
 
     fps: float = 0.0
@@ -97,9 +133,16 @@ class DeclareConfig:
     ends_key: str = ""
     """Name of the array or column that is 1 (or true) where the world ended with the action, else 0."""
 
+    def check(self) -> None:
+        named(self, "action_names")
+        at_least(self, 0, "fps")
+        at_least(self, 1, "action_sizes")
+        if self.action_names:
+            without_effect(self, "beside action_names", "action_sizes")
+
 
 @dataclass(frozen=True)
-class PrepConfig:
+class PrepConfig(CommandSettings):
     """Turn recorded episodes into an EpisodeStore."""
 
     source: str = "episodes"
@@ -147,9 +190,23 @@ class PrepConfig:
     address: str = ""
     """Address of a running Ray cluster; empty: the one of this machine's environment, or one started for the run."""
 
+    def check(self) -> None:
+        named(self, "source", "out", "format", "rename_actions", "levels")
+        at_least(self, 1, "frame_size", "frame_step", "shortest", "shard_episodes", "workers")
+        at_least(self, 0, "discretise", "episodes")
+        within(self, 0, 1, "validation_fraction", "test_fraction")
+        if self.validation_fraction + self.test_fraction > 1:
+            raise ValueError("validation_fraction + test_fraction: must be 1 at most")
+        if self.discretise == 1:
+            raise ValueError("discretise: needs at least 2 steps, or 0 for none")
+        if self.frame_step == 1:
+            without_effect(self, "while frame_step is 1", "merge_actions")
+        if self.engine == "local":
+            without_effect(self, "while engine is local", "address")
+
 
 @dataclass(frozen=True)
-class ImportTokensConfig:
+class ImportTokensConfig(CommandSettings):
     """Turn a 1X World Model token dump into a CodeStore: frames that another tokenizer encoded."""
 
     source: str = "train_v1.1"
@@ -165,9 +222,16 @@ class ImportTokensConfig:
     shard_episodes: int = 64
     """Recordings in a shard."""
 
+    def check(self) -> None:
+        named(self, "source", "out")
+        at_least(self, 1, "shard_episodes")
+        within(self, 0, 1, "validation_fraction", "test_fraction")
+        if self.validation_fraction + self.test_fraction > 1:
+            raise ValueError("validation_fraction + test_fraction: must be 1 at most")
+
 
 @dataclass(frozen=True)
-class InspectConfig:
+class InspectConfig(CommandSettings):
     """Say what is in a store or in recordings, what is odd about it, and whether its actions fit its frames."""
 
     store: str = "stores/episodes"
@@ -182,12 +246,20 @@ class InspectConfig:
     out: str = "reports/inspect"
     """Folder of ``findings.json`` and ``report.html``."""
 
+    def check(self) -> None:
+        named(self, "store", "format", "out")
+        at_least(self, 1, "episodes")
+        if self.source:
+            without_effect(self, "beside source", "store")
+        else:
+            without_effect(self, "without source", "format", "declare", "episodes")
+
 
 # ---------------------------------------------------------------- models
 
 
 @dataclass(frozen=True)
-class QuantizerConfig:
+class QuantizerConfig(Settings):
     """How vectors become codes."""
 
 
@@ -209,6 +281,13 @@ class LearnedCodebookConfig(QuantizerConfig):
     distance to its code, which gives codes to what is rare and makes usage less even."""
     start_after: int = 0
     """Steps that train encoder and decoder alone, before k-means places the codes."""
+
+    def check(self) -> None:
+        within(self, 2, MOST_CODES, "codebook_size")
+        at_least(self, 0, "commitment", "restart_below", "start_after")
+        part(self, "decay")
+        if not self.restart_below:
+            without_effect(self, "while restart_below is 0", "restart_at")
 
 
 @dataclass(frozen=True)
@@ -233,6 +312,11 @@ class FSQConfig(QuantizerConfig):
     levels: list[int] = field(default_factory=lambda: [8, 8, 8])
     """Levels of each number, 3 or more; their product is the number of codes."""
 
+    def check(self) -> None:
+        at_least(self, 3, "levels")
+        if not 0 < len(self.levels) <= 12 or prod(self.levels) > MOST_CODES:
+            raise ValueError(f"levels: {self.levels}; needs 1 to 12 numbers whose product is at most {MOST_CODES}")
+
 
 @dataclass(frozen=True)
 class LFQConfig(QuantizerConfig):
@@ -244,6 +328,12 @@ class LFQConfig(QuantizerConfig):
     """Weight of the commitment loss."""
     entropy: float = 0.1
     """Weight of the entropy loss, which makes every vector sure of its code and all codes equally frequent."""
+
+    def check(self) -> None:
+        within(self, 2, MOST_CODES, "codebook_size")
+        at_least(self, 0, "commitment", "entropy")
+        if self.codebook_size & (self.codebook_size - 1):
+            raise ValueError(f"codebook_size: {self.codebook_size} is not a power of two")
 
 
 @dataclass(frozen=True)
@@ -258,6 +348,11 @@ class RotationConfig(QuantizerConfig):
     """Of the moving averages."""
     restart_below: float = 1.0
     """A code chosen less often than this in a batch (moving average) restarts at a random encoder output; 0: never."""
+
+    def check(self) -> None:
+        within(self, 2, MOST_CODES, "codebook_size")
+        at_least(self, 0, "commitment", "restart_below")
+        part(self, "decay")
 
 
 @dataclass(frozen=True)
@@ -275,9 +370,20 @@ class ResidualConfig(QuantizerConfig):
     restart_below: float = 1.0
     """A code chosen less often than this in a batch (moving average) restarts at a random encoder output; 0: never."""
 
+    def check(self) -> None:
+        within(self, 2, 65536, "codebook_size")
+        within(self, 1, 16, "layers")
+        at_least(self, 0, "commitment", "restart_below")
+        part(self, "decay")
+        if self.codebook_size**self.layers > 65536:
+            raise ValueError(
+                f"layers: {self.layers} of {self.codebook_size} codes make {self.codebook_size**self.layers} codes,"
+                " but 65536 is the most; use fewer layers or a smaller codebook_size"
+            )
+
 
 @dataclass(frozen=True)
-class VQVAEConfig:
+class VQVAEConfig(Settings):
     """The per-frame VQ-VAE of van den Oord et al. 2017, section 4.1."""
 
     hidden: int = 128
@@ -293,9 +399,12 @@ class VQVAEConfig:
     quantizer: QuantizerConfig = field(default_factory=EMAConfig)
     """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
 
+    def check(self) -> None:
+        convolutional(self)
+
 
 @dataclass(frozen=True)
-class PredictorConfig:
+class PredictorConfig(Settings):
     """A predictor of code grids."""
 
     width: int = 128
@@ -306,6 +415,10 @@ class PredictorConfig:
     """Weight of the auxiliary regression of the next frame's code vectors."""
     outcome_loss: float = 0.0
     """Weight of the loss of rewards and episode ends, which the store must have; 0: predict neither."""
+
+    def check(self) -> None:
+        at_least(self, 1, "width", "embedding")
+        at_least(self, 0, "latent_loss", "outcome_loss")
 
 
 @dataclass(frozen=True)
@@ -329,6 +442,15 @@ class LookupContextConfig(PredictorConfig):
     window: int = 16
     """Frames that the transformer attends to, the current one included."""
 
+    def check(self) -> None:
+        super().check()
+        at_least(self, 1, "history", "lookup_heads", "transformer_width", "heads")
+        at_least(self, 0, "blocks", "transformer_layers")
+        at_least(self, 2, "window")
+        within(self, 0, self.blocks, "lookups")
+        divides(self, "transformer_width", 2, "heads")
+        divides(self, "width", 4, "lookup_heads")
+
 
 @dataclass(frozen=True)
 class PatchPredictorConfig(LookupContextConfig):
@@ -336,6 +458,10 @@ class PatchPredictorConfig(LookupContextConfig):
 
     decoder_blocks: int = 2
     """Residual blocks of the decoder."""
+
+    def check(self) -> None:
+        super().check()
+        at_least(self, 0, "decoder_blocks")
 
 
 @dataclass(frozen=True)
@@ -346,6 +472,11 @@ class RasterPredictorConfig(LookupContextConfig):
     """Layers of the decoder."""
     decoder_heads: int = 2
     """Attention heads of the decoder."""
+
+    def check(self) -> None:
+        super().check()
+        at_least(self, 1, "decoder_layers", "decoder_heads")
+        divides(self, "width", 4, "decoder_heads")
 
 
 @dataclass(frozen=True)
@@ -359,12 +490,17 @@ class PixelCNNPredictorConfig(PredictorConfig):
     decoder_layers: int = 6
     """Gated layers."""
 
+    def check(self) -> None:
+        super().check()
+        at_least(self, 1, "history", "decoder_layers")
+        at_least(self, 0, "context_blocks")
+
 
 # ---------------------------------------------------------------- training
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
+class OptimizerConfig(Settings):
     """AdamW or Muon with a linear warm-up and a cosine schedule."""
 
     method: Literal["adamw", "muon"] = "adamw"
@@ -384,9 +520,15 @@ class OptimizerConfig:
     weight_average: float = 0.0
     """Decay of an exponential moving average of the weights, used for validation and kept at the end; 0: none."""
 
+    def check(self) -> None:
+        above(self, 0, "learning_rate")
+        within(self, 0, 1, "final_fraction")
+        at_least(self, 0, "warmup_steps", "weight_decay", "gradient_clip")
+        part(self, "betas", "weight_average")
+
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Settings):
     """What both trainings share."""
 
     steps: int = 4000
@@ -397,8 +539,8 @@ class TrainingConfig:
     """Seed of the initial weights, of the batches and of every random draw in training."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """``auto``: bf16-mixed where the processor or GPU computes it natively, else 32-true."""
-    accelerator: str = "auto"
-    """Lightning accelerator: cpu, gpu, mps or auto."""
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    """What computes; ``auto``: a GPU where there is one. ``gpu`` is CUDA or MPS, whatever there is."""
     devices: int = 1
     """Number of devices in each node."""
     nodes: int = 1
@@ -411,6 +553,11 @@ class TrainingConfig:
     """Steps between checkpoints to resume from."""
     logger: Literal["csv", "wandb", "tensorboard"] = "csv"
     """Where metrics go beside the plots in the run folder. wandb runs offline when it has no key."""
+
+    def check(self) -> None:
+        at_least(self, 1, "steps", "batch_size", "devices", "nodes", "validate_every", "checkpoint_every")
+        within(self, 0, SEEDS, "seed")
+        shared(self, self.devices * self.nodes)
 
 
 @dataclass(frozen=True)
@@ -426,9 +573,14 @@ class PredictorTrainingConfig(TrainingConfig):
     compile: bool = False
     """Compile the network (torch.compile): slow to start, faster afterwards."""
 
+    def check(self) -> None:
+        super().check()
+        at_least(self, 1, "accumulate")
+        shared(self, self.devices * self.nodes * self.accumulate)
+
 
 @dataclass(frozen=True)
-class LossConfig:
+class LossConfig(Settings):
     """What a VQ-VAE minimises besides its quantizer's loss."""
 
     pixels: Literal["mse", "l1"] = "mse"
@@ -446,9 +598,17 @@ class LossConfig:
     discriminator_width: int = 64
     """Channels of the discriminator's first convolution."""
 
+    def check(self) -> None:
+        at_least(self, 0, "ssim", "lpips", "adversarial", "adversarial_after")
+        at_least(self, 1, "discriminator_width")
+        if not self.lpips:
+            without_effect(self, "while lpips is 0", "lpips_network")
+        if not self.adversarial:
+            without_effect(self, "while adversarial is 0", "adversarial_after", "discriminator_width")
+
 
 @dataclass(frozen=True)
-class TrainVQVAEConfig:
+class TrainVQVAEConfig(CommandSettings):
     """Train a VQ-VAE on the frames of an EpisodeStore."""
 
     store: str = "stores/episodes"
@@ -466,9 +626,19 @@ class TrainVQVAEConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Length, batch, precision, logging."""
 
+    def check(self) -> None:
+        named(self, "store", "run")
+        if self.loss.adversarial and self.training.devices * self.training.nodes > 1:
+            raise ValueError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
+        if self.loss.adversarial and self.loss.adversarial_after >= self.training.steps:
+            raise ValueError(
+                f"loss.adversarial_after: must be less than training.steps, which is {self.training.steps}"
+            )
+        starts_in_time(self, "model.quantizer")
+
 
 @dataclass(frozen=True)
-class EncodeConfig:
+class EncodeConfig(CommandSettings):
     """Encode every frame of an EpisodeStore with a trained VQ-VAE into a CodeStore."""
 
     store: str = "stores/episodes"
@@ -485,9 +655,15 @@ class EncodeConfig:
     """Encode every training episode a second time, mirrored, with left and right swapped in the names of its actions:
     twice as many scenes to learn from."""
 
+    def check(self) -> None:
+        named(self, "store", "vqvae", "out")
+        at_least(self, 1, "batch_size")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
-class TrainPredictorConfig:
+class TrainPredictorConfig(CommandSettings):
     """Train a predictor on windows of a CodeStore."""
 
     store: str = "stores/codes"
@@ -509,9 +685,16 @@ class TrainPredictorConfig:
     action_dropout: float = 0.0
     """Part of the windows that are trained without their actions; guidance in a rollout needs some."""
 
+    def check(self) -> None:
+        named(self, "store", "run")
+        at_least(self, 2, "window")
+        within(self, 0, 0.5, "context_noise")
+        within(self, 1, self.window, "targets")
+        within(self, 0, 1, "action_dropout")
+
 
 @dataclass(frozen=True)
-class PixelCNNConfig:
+class PixelCNNConfig(Settings):
     """Gated PixelCNN of the codes of single frames."""
 
     width: int = 96
@@ -525,9 +708,15 @@ class PixelCNNConfig:
     heads: int = 4
     """Heads of that attention."""
 
+    def check(self) -> None:
+        at_least(self, 1, "width", "embedding", "decoder_layers", "heads")
+        within(self, 0, self.decoder_layers, "attention_every")
+        if self.attention_every:
+            divides(self, "width", 4, "heads")
+
 
 @dataclass(frozen=True)
-class SecondStageConfig:
+class SecondStageConfig(Settings):
     """A VQ-VAE on top of the first one's codes (van den Oord et al. 2017, section 4.2)."""
 
     latents: int = 3
@@ -541,9 +730,13 @@ class SecondStageConfig:
     code_dropout: float = 0.3
     """Part of the earlier codes that the decoder is not shown in training, so that it needs the latents."""
 
+    def check(self) -> None:
+        at_least(self, 1, "latents", "code_dim")
+        part(self, "code_dropout")
+
 
 @dataclass(frozen=True)
-class TrainSecondStageConfig:
+class TrainSecondStageConfig(CommandSettings):
     """Train a second-stage VQ-VAE on the single frames of a CodeStore."""
 
     store: str = "stores/codes"
@@ -557,9 +750,13 @@ class TrainSecondStageConfig:
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
     """Length, batch, precision, logging."""
 
+    def check(self) -> None:
+        named(self, "store", "run")
+        starts_in_time(self, "model.quantizer")
+
 
 @dataclass(frozen=True)
-class TrainPriorConfig:
+class TrainPriorConfig(CommandSettings):
     """Train a prior of single frames on a CodeStore."""
 
     store: str = "stores/codes"
@@ -576,12 +773,16 @@ class TrainPriorConfig:
     """Part of the frames that are learnt without their level, so that frames of any level can be drawn, and guidance
     used."""
 
+    def check(self) -> None:
+        named(self, "store", "run")
+        within(self, 0, 1, "level_dropout")
+
 
 # ---------------------------------------------------------------- sound
 
 
 @dataclass(frozen=True)
-class MakeSyllablesConfig:
+class MakeSyllablesConfig(CommandSettings):
     """Make speech-like sound to learn from: made-up speakers say made-up words."""
 
     out: str = "sounds"
@@ -597,9 +798,16 @@ class MakeSyllablesConfig:
     seed: int = 0
     """Seed of speakers and words."""
 
+    def check(self) -> None:
+        named(self, "out")
+        at_least(self, 1, "files", "speakers")
+        at_least(self, 0.5, "seconds")
+        at_least(self, 4000, "rate")
+        within(self, 0, SEEDS, "seed")
+
 
 @dataclass(frozen=True)
-class DilatedConfig:
+class DilatedConfig(Settings):
     """Dilated, gated, causal convolutions of two taps (WaveNet, arXiv 1609.03499)."""
 
     width: int = 64
@@ -613,9 +821,13 @@ class DilatedConfig:
     hidden_part: float = 0.0
     """Largest part of the earlier symbols that training hides; each sequence draws its own."""
 
+    def check(self) -> None:
+        at_least(self, 1, "width", "skip", "layers", "cycle")
+        part(self, "hidden_part")
+
 
 @dataclass(frozen=True)
-class SoundConfig:
+class SoundConfig(Settings):
     """The VQ-VAE of raw sound of van den Oord et al. 2017, section 4.3: 64 samples a code."""
 
     hidden: int = 64
@@ -629,9 +841,12 @@ class SoundConfig:
     decoder: DilatedConfig = field(default_factory=lambda: DilatedConfig(hidden_part=0.5))
     """The decoder, which draws one sample after the other."""
 
+    def check(self) -> None:
+        at_least(self, 1, "hidden", "code_dim", "context")
+
 
 @dataclass(frozen=True)
-class TrainSoundConfig:
+class TrainSoundConfig(CommandSettings):
     """Train a VQ-VAE on the sound of a folder of wav files or videos."""
 
     source: str = "sounds"
@@ -649,9 +864,16 @@ class TrainSoundConfig:
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=8))
     """Length, batch, precision, logging."""
 
+    def check(self) -> None:
+        named(self, "source", "run")
+        at_least(self, 1, "rate", "window")
+        if self.window % 64:
+            raise ValueError(f"window: must be a multiple of 64, not {self.window}")
+        starts_in_time(self, "model.quantizer")
+
 
 @dataclass(frozen=True)
-class TrainSoundPriorConfig:
+class TrainSoundPriorConfig(CommandSettings):
     """Train a prior over the codes of a VQ-VAE of sound, on the sound it was trained on."""
 
     source: str = "sounds"
@@ -669,9 +891,13 @@ class TrainSoundPriorConfig:
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=1000, batch_size=16))
     """Length, batch, precision, logging."""
 
+    def check(self) -> None:
+        named(self, "source", "sound", "run")
+        at_least(self, 2, "window")
+
 
 @dataclass(frozen=True)
-class VQVAE2Config:
+class VQVAE2Config(Settings):
     """VQ-VAE with two levels of codes (Razavi et al. 2019): a coarse grid, and one of twice its sides for the rest."""
 
     hidden: int = 128
@@ -689,9 +915,12 @@ class VQVAE2Config:
     bottom: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=16, restart_below=0.3))
     """Quantizer of the fine level."""
 
+    def check(self) -> None:
+        convolutional(self)
+
 
 @dataclass(frozen=True)
-class TrainVQVAE2Config:
+class TrainVQVAE2Config(CommandSettings):
     """Train a VQ-VAE with two levels on the frames of an EpisodeStore."""
 
     store: str = "stores/episodes"
@@ -705,9 +934,14 @@ class TrainVQVAE2Config:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Length, batch, precision, logging."""
 
+    def check(self) -> None:
+        named(self, "store", "run")
+        starts_in_time(self, "model.top")
+        starts_in_time(self, "model.bottom")
+
 
 @dataclass(frozen=True)
-class EncodeVQVAE2Config:
+class EncodeVQVAE2Config(CommandSettings):
     """Encode every frame of an EpisodeStore with a VQ-VAE of two levels into two CodeStores."""
 
     store: str = "stores/episodes"
@@ -719,9 +953,13 @@ class EncodeVQVAE2Config:
     batch_size: int = 64
     """Frames encoded at once."""
 
+    def check(self) -> None:
+        named(self, "store", "vqvae2", "out")
+        at_least(self, 1, "batch_size")
+
 
 @dataclass(frozen=True)
-class TrainBottomPriorConfig:
+class TrainBottomPriorConfig(CommandSettings):
     """Train p(bottom codes | top codes) on the CodeStores of a VQ-VAE with two levels."""
 
     store: str = "stores/codes2"
@@ -737,9 +975,15 @@ class TrainBottomPriorConfig:
     top_dropout: float = 0.1
     """Part of the frames that are learnt without their top codes; guidance needs some."""
 
+    def check(self) -> None:
+        named(self, "store", "run")
+        within(self, 0, 1, "top_dropout")
+        if self.model.attention_every:
+            raise ValueError("model.attention_every: the bottom prior has no attention; set it to 0")
+
 
 @dataclass(frozen=True)
-class DensityConfig:
+class DensityConfig(Settings):
     """An autoencoder with a likelihood of 8-bit pixels; encoder and decoder are the VQ-VAE's (section 4.1)."""
 
     hidden: int = 128
@@ -754,6 +998,10 @@ class DensityConfig:
     """Latents of a place (10 in the paper)."""
     code_dim: int = 16
     """Numbers that each gives to the decoder."""
+
+    def check(self) -> None:
+        convolutional(self)
+        at_least(self, 1, "latents")
 
 
 @dataclass(frozen=True)
@@ -770,6 +1018,11 @@ class VIMCOConfig(DensityConfig):
     samples: int = 50
     """Samples of the posterior for every frame."""
 
+    def check(self) -> None:
+        super().check()
+        within(self, 2, MOST_CODES, "codebook_size")
+        at_least(self, 2, "samples")
+
 
 @dataclass(frozen=True)
 class QuantizedVAEConfig(DensityConfig):
@@ -782,7 +1035,7 @@ class QuantizedVAEConfig(DensityConfig):
 
 
 @dataclass(frozen=True)
-class TrainDensityConfig:
+class TrainDensityConfig(CommandSettings):
     """Train an autoencoder with a likelihood on the frames of an EpisodeStore: VAE, VIMCO or VQ-VAE."""
 
     store: str = "stores/episodes"
@@ -796,12 +1049,17 @@ class TrainDensityConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     """Length, batch, precision, logging."""
 
+    def check(self) -> None:
+        named(self, "store", "run")
+        if isinstance(self.model, QuantizedVAEConfig):
+            starts_in_time(self, "model.quantizer")
+
 
 # ---------------------------------------------------------------- rollout
 
 
 @dataclass(frozen=True)
-class ModelChoice:
+class ModelChoice(Settings):
     """Which predictor, and which VQ-VAE."""
 
     predictor: str = ""
@@ -811,9 +1069,14 @@ class ModelChoice:
     pretrained: str = ""
     """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
 
+    def check(self) -> None:
+        named(self, "vqvae")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
-class SamplingChoice:
+class SamplingChoice(Settings):
     """How codes are drawn from their scores."""
 
     temperature: float = 1.0
@@ -825,9 +1088,15 @@ class SamplingChoice:
     seed: int = 0
     """Seed of the sampling noise (and of an evaluation's confidence intervals)."""
 
+    def check(self) -> None:
+        sampling(self)
+        within(self, 0, 2**53 - 1, "seed")
+        if not self.temperature:
+            without_effect(self, "while temperature is 0", "top_k", "top_p")
+
 
 @dataclass(frozen=True)
-class RolloutConfig(SamplingChoice, ModelChoice):
+class RolloutConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Predict frames as codes, then decode the predicted codes, and write GIF, MP4, PNG strip and npz."""
 
     context: str = ""
@@ -877,12 +1146,38 @@ class RolloutConfig(SamplingChoice, ModelChoice):
     scale: int = 3
     """Enlargement of the pictures."""
 
+    def check(self) -> None:
+        SamplingChoice.check(self)
+        ModelChoice.check(self)
+        named(self, "actions", "out")
+        at_least(self, 0, "start", "guidance")
+        at_least(self, 1, "context_frames", "frames", "samples", "scale")
+        above(self, 0, "speed")
+        within(self, 0, 65535, "loops")
+        device(self)
+        if not PurePath(self.out).name.strip("."):
+            raise ValueError(f"out: {self.out!r} names a folder; add the name of the files, without an ending")
+        if self.from_video and self.context:
+            raise ValueError("from_video: takes the place of context; give one of the two")
+        if self.from_video:
+            without_effect(self, "beside from_video", "episode", "split")
+        if self.episode:
+            without_effect(self, "beside episode", "split")
+        if self.context_frames == 1:
+            without_effect(self, "while context_frames is 1", "context_actions")
+        if self.actions == "each" and self.samples != 1:
+            raise ValueError("samples: actions `each` needs samples 1, a rollout an action")
+        if not self.temperature:
+            without_effect(self, "while temperature is 0", "samples")
+        if not self.decode:
+            without_effect(self, "without decode", "speed", "loops", "webm", "scale")
+
 
 # ---------------------------------------------------------------- play
 
 
 @dataclass(frozen=True)
-class PlayConfig(SamplingChoice, ModelChoice):
+class PlayConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Walk through the learned world with the arrow keys, in the browser; nothing leaves this machine."""
 
     store: str = ""
@@ -911,23 +1206,39 @@ class PlayConfig(SamplingChoice, ModelChoice):
     onnxruntime_web: str = "node_modules/onnxruntime-web/dist"
     """Folder with the files of onnxruntime-web that such a page needs."""
 
+    def check(self) -> None:
+        SamplingChoice.check(self)
+        ModelChoice.check(self)
+        named(self, "host", "onnxruntime_web")
+        at_least(self, 1, "context_frames", "players")
+        within(self, 0, 65535, "port")
+        at_least(self, 0, "rate")
+        above(self, 0, "idle")
+        device(self)
+        if self.in_browser:
+            without_effect(self, "beside in_browser", "top_k", "top_p")
+
 
 # ---------------------------------------------------------------- export
 
 
 @dataclass(frozen=True)
-class ExportConfig(ModelChoice):
+class ExportConfig(ModelChoice, CommandSettings):
     """Write the learned world as graphs that run without videovq, and without PyTorch: torch.export and ONNX."""
 
     out: str = "exports"
     """Folder of ``step`` and ``watch`` (``.pt2`` and ``.onnx``), ``start.npz`` and ``world.json``."""
+
+    def check(self) -> None:
+        super().check()
+        named(self, "out")
 
 
 # ---------------------------------------------------------------- evaluate
 
 
 @dataclass(frozen=True)
-class EvaluateSecondStageConfig(SamplingChoice):
+class EvaluateSecondStageConfig(SamplingChoice, CommandSettings):
     """Whether a second-stage VQ-VAE uses its codes, and frames that went through them."""
 
     second_stage: str = "runs/second_stage"
@@ -947,9 +1258,16 @@ class EvaluateSecondStageConfig(SamplingChoice):
     out: str = "reports/second_stage"
     """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
 
+    def check(self) -> None:
+        super().check()
+        named(self, "second_stage", "vqvae", "store", "out")
+        at_least(self, 1, "stride", "shown")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
-class EvaluatePriorConfig(SamplingChoice):
+class EvaluatePriorConfig(SamplingChoice, CommandSettings):
     """Bits of a frame prior beside simple models, and frames that it draws."""
 
     prior: str = "runs/prior"
@@ -971,9 +1289,17 @@ class EvaluatePriorConfig(SamplingChoice):
     out: str = "reports/prior"
     """Folder of ``metrics.json`` and ``samples.png``."""
 
+    def check(self) -> None:
+        super().check()
+        named(self, "prior", "vqvae", "store", "out")
+        at_least(self, 1, "stride", "samples")
+        at_least(self, 0, "guidance")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
-class EvaluateSoundConfig(SamplingChoice):
+class EvaluateSoundConfig(SamplingChoice, CommandSettings):
     """Measure a VQ-VAE of sound and its prior: metrics.json, wav files, and spectrograms."""
 
     source: str = "sounds"
@@ -993,9 +1319,17 @@ class EvaluateSoundConfig(SamplingChoice):
     out: str = "reports/sound"
     """Folder of ``metrics.json``, ``spectrograms.png`` and the wav files."""
 
+    def check(self) -> None:
+        super().check()
+        named(self, "source", "sound", "out")
+        at_least(self, 1, "shown", "samples")
+        above(self, 0, "seconds")
+        if not self.prior:
+            without_effect(self, "without prior", "samples")
+
 
 @dataclass(frozen=True)
-class EvaluateVQVAE2Config(SamplingChoice):
+class EvaluateVQVAE2Config(SamplingChoice, CommandSettings):
     """Two levels of codes against one of as many bits: reconstructions, bits by the priors, and frames drawn."""
 
     vqvae2: str = "runs/vqvae2"
@@ -1021,9 +1355,15 @@ class EvaluateVQVAE2Config(SamplingChoice):
     out: str = "reports/vqvae2"
     """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
 
+    def check(self) -> None:
+        super().check()
+        named(self, "vqvae2", "top_prior", "bottom_prior", "one_level", "one_level_prior", "store", "out")
+        at_least(self, 0, "frames", "guidance")
+        at_least(self, 1, "shown")
+
 
 @dataclass(frozen=True)
-class EvaluateDensityConfig:
+class EvaluateDensityConfig(CommandSettings):
     """Bits per dimension of several autoencoders on the same frames in one table, what they reconstruct and draw."""
 
     runs: list[str] = field(default_factory=list)
@@ -1045,9 +1385,15 @@ class EvaluateDensityConfig:
     out: str = "reports/density"
     """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
 
+    def check(self) -> None:
+        named(self, "runs", "store", "out")
+        at_least(self, 0, "frames")
+        at_least(self, 1, "samples", "shown", "scale")
+        within(self, 0, SEEDS, "seed")
+
 
 @dataclass(frozen=True)
-class EvaluateConfig(SamplingChoice, ModelChoice):
+class EvaluateConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Measure a predictor over a split, beside baselines and controls: metrics.json, plots, and one HTML page."""
 
     store: str = "stores/episodes"
@@ -1073,9 +1419,18 @@ class EvaluateConfig(SamplingChoice, ModelChoice):
     out: str = "reports/prediction"
     """Folder of the report."""
 
+    def check(self) -> None:
+        SamplingChoice.check(self)
+        ModelChoice.check(self)
+        named(self, "store", "out")
+        at_least(self, 1, "context", "frames", "stride", "samples", "batch_size")
+        device(self)
+        if not self.temperature:
+            without_effect(self, "while temperature is 0", "samples")
+
 
 @dataclass(frozen=True)
-class EvaluateLongConfig(SamplingChoice, ModelChoice):
+class EvaluateLongConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Roll out hundreds of frames and measure whether they stay in the world: metrics.json and one HTML page."""
 
     store: str = "stores/episodes"
@@ -1097,9 +1452,18 @@ class EvaluateLongConfig(SamplingChoice, ModelChoice):
     out: str = "reports/long"
     """Folder of the report."""
 
+    def check(self) -> None:
+        SamplingChoice.check(self)
+        ModelChoice.check(self)
+        named(self, "store", "turn_action", "out")
+        at_least(self, 1, "context", "frames", "rollouts", "segment")
+        at_least(self, 0, "turn_steps")
+        if not self.turn_steps:
+            without_effect(self, "while turn_steps is 0", "turn_action")
+
 
 @dataclass(frozen=True)
-class CompareConfig:
+class CompareConfig(CommandSettings):
     """Put the reports of several predictors on one page."""
 
     reports: list[str] = field(default_factory=list)
@@ -1107,9 +1471,12 @@ class CompareConfig:
     out: str = "reports/comparison.html"
     """The page."""
 
+    def check(self) -> None:
+        named(self, "reports", "out")
+
 
 @dataclass(frozen=True)
-class EvaluateVQVAEConfig:
+class EvaluateVQVAEConfig(CommandSettings):
     """Measure a VQ-VAE over every frame of a split: report.json, plots, and a grid of reconstructions."""
 
     store: str = "stores/episodes"
@@ -1127,9 +1494,15 @@ class EvaluateVQVAEConfig:
     scale: int = 3
     """Enlargement of the reconstructions."""
 
+    def check(self) -> None:
+        named(self, "store", "vqvae", "compare", "out")
+        at_least(self, 1, "scale")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
-class ShowCodebookConfig:
+class ShowCodebookConfig(CommandSettings):
     """Draw every code of a VQ-VAE decoded alone with its usage, and a map of the codes."""
 
     store: str = "stores/episodes"
@@ -1147,9 +1520,15 @@ class ShowCodebookConfig:
     seed: int = 0
     """Seed of the map's layout."""
 
+    def check(self) -> None:
+        named(self, "store", "vqvae", "out")
+        within(self, 0, SEEDS, "seed")
+        if self.pretrained:
+            without_effect(self, "beside pretrained", "vqvae")
+
 
 @dataclass(frozen=True)
-class DemoConfig:
+class DemoConfig(CommandSettings):
     """Record ViZDoom episodes and run every stage, small, in about twelve minutes on two cores."""
 
     out: str = "demo"
@@ -1164,6 +1543,12 @@ class DemoConfig:
     """Optimiser steps of the VQ-VAE."""
     predictor_steps: int = 950
     """Optimiser steps of the predictor."""
+
+    def check(self) -> None:
+        named(self, "out")
+        at_least(self, 1, "vqvae_steps", "predictor_steps")
+        at_least(self, 4, "episodes")
+        at_least(self, 36, "frames")
 
 
 CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig, DensityConfig)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import is_dataclass, replace
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from videovq.config import CHOICES
 
@@ -13,53 +17,129 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 C = TypeVar("C")
+MODE = "as written"
 
 
 def make_parser(config: type, prog: str) -> ArgumentParser:
     """One flat parser that fills ``config`` from ``--config FILE.yaml`` and from options, later ones winning."""
     import jsonargparse
+    import yaml
 
     jsonargparse.set_parsing_settings(
         subclasses_enabled=list(CHOICES),
         docstring_parse_attribute_docstrings=True,
     )
-    parser = jsonargparse.ArgumentParser(prog=prog, exit_on_error=False, description=config.__doc__)
+    jsonargparse.set_loader(MODE, as_written, exceptions=(yaml.YAMLError,))
+    parser = jsonargparse.ArgumentParser(prog=prog, exit_on_error=False, description=config.__doc__, parser_mode=MODE)
     parser.add_argument("--config", action="config", help="YAML file with any of the options below.")
     parser.add_class_arguments(config)
     return parser
 
 
 def parse(config: type[C], arguments: list[str], prog: str = "videovq") -> C:
-    """Fill a config dataclass from command-line arguments.
+    """Fill a config dataclass from command-line arguments. ``~/`` at the start of a text is the home folder.
 
     Raises:
-        ValueError: an unknown or missing key, or a value of the wrong type; the message names it.
+        ValueError: an unknown or missing key, or a value that cannot be used; the message names it.
     """
     import jsonargparse
 
+    words = with_files_read(spell_out(config, arguments))
     parser = make_parser(config, prog)
-    words = spell_out(config, arguments)
     try:
-        values = parser.instantiate(parser.parse_args(words))
+        values = parser.parse_args(words).as_dict()
         # jsonargparse gives a chosen class the values of the default class's fields of the same name, so parse again
         # with each chosen class's own defaults.
         parser.set_defaults({name: to_plain(value) for name, value in choices(config(), values).items()})
-        values = parser.instantiate(parser.parse_args(words))
+        values = parser.parse_args(words).as_dict()
     except (jsonargparse.ArgumentError, TypeError) as error:
         raise ValueError(explained(config, " ".join(str(error).split()))) from None
-    return config(**{name: values[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
+    return build(config, {name: values[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
+
+
+def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
+    """The config that parsed values mean.
+
+    Args:
+        name: its own dotted name, for messages.
+
+    Raises:
+        ValueError: a value is missing, or cannot be used.
+    """
+    found: dict[str, Any] = {}
+    hints: dict[str, Any] = get_type_hints(kind)
+    for key, value in values.items():
+        dotted, hint = f"{name}.{key}" if name else key, hints[key]
+        if value is None:
+            raise ValueError(f"{dotted}: has no value; give one or leave it out")
+        if not is_dataclass(hint):
+            found[key] = at_home(value, dotted)
+        elif not isinstance(value, dict):
+            inner = next(iter(hint.__dataclass_fields__))
+            raise ValueError(f"{dotted}: holds settings, such as {dotted}.{inner}, and cannot be {value!r}")
+        elif "class_path" not in value:
+            found[key] = build(hint, value, dotted)
+        else:
+            chosen = class_of(value["class_path"])
+            if leaves(chosen):
+                raise ValueError(f"{dotted}: no {chosen.__name__!r}; choose from {', '.join(leaves(chosen))}")
+            found[key] = build(chosen, value.get("init_args", {}), dotted)
+    return kind(**found)
+
+
+def at_home(value: Any, name: str) -> Any:
+    """A value, in which ``~/`` at the start of a text became the home folder.
+
+    Raises:
+        ValueError: there is no home folder.
+    """
+    if isinstance(value, list):
+        return [at_home(one, name) for one in value]
+    if not isinstance(value, str) or not (value == "~" or value.startswith("~/")):
+        return value
+    path = os.path.expanduser(value)
+    if path.startswith("~"):
+        raise ValueError(f"{name}: {value} is in the home folder, but nothing says where that is; set HOME")
+    return path
+
+
+def class_of(path: str) -> type[Any]:
+    """The class that a ``class_path`` names."""
+    module, _, name = path.rpartition(".")
+    found: type[Any] = getattr(import_module(module), name)
+    return found
+
+
+WANTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text",
+          "list": "a list: [a, b]", "dict": "a table: {a: b}"}  # fmt: skip
 
 
 def explained(config: type, message: str) -> str:
-    """An error message, with the classes to choose from where a wrong one was chosen."""
-    wrong = re.search(r'Parser key "([\w.]+)": Expected a dot import path string: (\S+)', message)
+    """An error message in a user's words: what to choose from where there was a wrong choice, what to write where a
+    value is of the wrong type.
+    """
+    keys = re.findall(r'Parser key "([\w.]+)"', message)
+    if not keys:
+        return message
+    name = keys[0] if len(set(keys)) == 1 else ".".join(keys).replace(".init_args", "")
+    if "Got value: None" in message or "NoneType" in message:
+        return f"{name}: has no value; give one or leave it out"
+    if "Unable to load config" in message:
+        return f"{name}: holds settings of its own; give one of these, as --{name}.NAME VALUE"
+    wrong = re.search(r"Expected a <class '(\w+)'>. Got value: ?(.*)$", message)
+    if wrong and wrong[1] in WANTED:
+        return f"{name}: needs {WANTED[wrong[1]]}; {wrong[2]!r} is none"
+    wrong = re.search(r"Expected a typing.Literal\[(.*)\]. Got value: ?(.*)$", message)
+    if wrong:
+        return f"{name}: no {wrong[2]!r}; choose from {wrong[1]}"
+    wrong = re.search(r"Expected a dot import path string: (\S+)", message)
     if not wrong:
         return message
     default = config()
-    for name in wrong[1].split("."):
-        default = getattr(default, name)
+    for key in name.split("."):
+        default = getattr(default, key)
     base = next(kind for kind in CHOICES if isinstance(default, kind))
-    return f"{wrong[1]}: no {wrong[2]!r}; choose from {', '.join(leaves(base))}"
+    return f"{name}: no {wrong[1]!r}; choose from {', '.join(leaves(base))}"
 
 
 def leaves(kind: type[Any]) -> list[str]:
@@ -70,25 +150,29 @@ def leaves(kind: type[Any]) -> list[str]:
     return found
 
 
-def choices(default: Any, values: Any, name: str = "") -> dict[str, Any]:
-    """The default of every class that was chosen in a config, by its dotted name: what the config around it makes it,
-    or the chosen class's own where that is another.
+def choices(default: Any, values: dict[str, Any], name: str = "") -> dict[str, Any]:
+    """The default of every class that was chosen in parsed values, by its dotted name: what the config around it makes
+    it, or the chosen class's own where that is another.
     """
     found = {}
-    for key, value in vars(values).items():
+    for key, value in values.items():
         dotted, usual = f"{name}.{key}" if name else key, getattr(default, key, None)
-        if isinstance(value, CHOICES):
+        if not is_dataclass(usual) or not isinstance(value, dict):
+            continue
+        if "class_path" in value:
             found[dotted] = own_default(usual, value)
-        elif is_dataclass(value):
+        else:
             found.update(choices(usual, value, dotted))
     return found
 
 
-def own_default(default: Any, chosen: Any) -> Any:
+def own_default(default: Any, chosen: dict[str, Any]) -> Any:
     """``default``, or where another class was chosen, that one's; so also within."""
-    if type(default) is not type(chosen):
-        default = type(chosen)()
-    within = {key: value for key, value in vars(chosen).items() if is_dataclass(value)}
+    kind = class_of(chosen["class_path"]) if "class_path" in chosen else type(default)
+    if type(default) is not kind:
+        default = kind()
+    given = chosen.get("init_args", {}) if "class_path" in chosen else chosen
+    within = {key: value for key, value in given.items() if is_dataclass(getattr(default, key)) and value is not None}
     return replace(default, **{key: own_default(getattr(default, key), value) for key, value in within.items()})
 
 
@@ -109,14 +193,100 @@ def spell_out(config: type, arguments: list[str]) -> list[str]:
     return spelt
 
 
+def with_files_read(arguments: list[str]) -> list[str]:
+    """Arguments in which every ``--config FILE`` holds what is in the file.
+
+    Raises:
+        ValueError: a file is missing, or is no YAML file of settings, each with a value.
+    """
+    import yaml
+
+    read, rest = [], iter(arguments)
+    for argument in rest:
+        name, equals, path = argument.partition("=")
+        if name == "--config":
+            path = path if equals else next(rest, "")
+            argument = "--config=" + yaml.safe_dump(settings_in(path))
+        read.append(argument)
+    return read
+
+
+def settings_in(path: str) -> dict[str, Any]:
+    """What is in a YAML file of settings, every value as text.
+
+    Raises:
+        ValueError: the file is missing, or is no YAML file of settings, each with a value.
+    """
+    import yaml
+
+    place = Path(at_home(path, "config"))
+    if not place.is_file():
+        raise ValueError(f"{path or 'config'}: no such file")
+    try:
+        values = as_written(place.read_text("utf-8-sig"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
+    if values is None:
+        raise ValueError(f"{path}: is empty; write a setting a line, as `NAME: VALUE`, or leave --config out")
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: must hold settings, one a line as `NAME: VALUE`, not {values!r}")
+    empty = next(without_value(values), None)
+    if empty is not None:
+        raise ValueError(f"{path}: {empty}: has no value; give one or remove the line")
+    return values
+
+
+def without_value(value: Any, name: str = "") -> Iterator[str]:
+    """The dotted names of what is empty in the content of a YAML file."""
+    if value is None:
+        yield name
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            hidden = key == "init_args" and inner is not None
+            yield from without_value(inner, name if hidden else f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from without_value(inner, f"{name}[{i}]")
+
+
+@cache
+def written_loader() -> type[Any]:
+    """The YAML loader of :func:`as_written`; yaml is imported when it is needed."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [key.value for key, _ in node.value if not key.tag.endswith(":merge")]
+            for i, key in enumerate(keys):
+                if key in keys[:i]:
+                    raise yaml.constructor.ConstructorError(None, None, f"{key} occurs twice", node.start_mark)
+            return super().construct_mapping(node, deep)
+
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in found if tag.endswith((":null", ":merge"))]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return Loader
+
+
+def as_written(text: str, **_: Any) -> Any:
+    """The content of a YAML text with every value as the text that was written, for its field to say what it means:
+    YAML itself takes ``off`` for false, ``007`` for 7 and ``12:30`` for 750.
+
+    Raises:
+        yaml.YAMLError: it is no YAML, or a key occurs twice.
+    """
+    import yaml
+
+    return yaml.load(text, Loader=written_loader())
+
+
 def read_config(config: type[C], path: str | Path) -> C:
     """Read a config dataclass from a YAML file.
 
     Raises:
         ValueError: the file is missing, or holds an unknown key or a value of the wrong type.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: no such file")
     try:
         return parse(config, ["--config", str(path)])
     except ValueError as error:

@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
+from videovq.checks import LARGEST_FLOAT, at_least, sampling
+
 
 @dataclass(frozen=True)
 class ActionSpec:
@@ -76,6 +78,8 @@ class ActionSpec:
         if not torch.isfinite(floats).all():
             raise ValueError(f"{where}: an action is not finite")
         if self.kind == "continuous":
+            if (floats.abs() > LARGEST_FLOAT).any():
+                raise ValueError(f"{where}: an action is too large for float32")
             return floats.float()
         limits = torch.tensor(self.sizes, dtype=torch.float64)
         wrong = (floats != floats.round()) | (floats < 0) | (floats >= limits)
@@ -249,14 +253,8 @@ class Sampling:
     sampler: Literal["cached", "predictive", "uncached"] = "cached"
 
     def __post_init__(self) -> None:
-        if self.temperature < 0:
-            raise ValueError("temperature: must be 0 or more")
-        if self.top_k < 0:
-            raise ValueError("top_k: must be 0 (all codes) or more")
-        if not 0 < self.top_p <= 1:
-            raise ValueError("top_p: must be above 0 and at most 1 (all codes)")
-        if self.guidance < 0:
-            raise ValueError("guidance: must be 0 or more; 1 leaves the model as it is")
+        sampling(self)
+        at_least(self, 0, "guidance")
 
 
 @dataclass(frozen=True)

@@ -149,9 +149,9 @@ def test_training_against_a_discriminator(episode_store: EpisodeStore, tmp_path:
 def test_vqvae_settings_that_cannot_work(
     changes: dict[str, object], named: str, episode_store: EpisodeStore, tmp_path: Path
 ) -> None:
-    config = replace(vqvae_config(episode_store, tmp_path / "run"), **changes)  # type: ignore[arg-type]
+    config = vqvae_config(episode_store, tmp_path / "run")
     with pytest.raises(ValueError, match=named):
-        vqvae.train(config)
+        vqvae.train(replace(config, **changes))  # type: ignore[arg-type]
     assert not (tmp_path / "run").exists()
 
 

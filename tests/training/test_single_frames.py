@@ -125,7 +125,7 @@ def test_settings_that_cannot_work_are_refused(patterns: CodeStore, tmp_path: Pa
         prior.train(replace(base, model=replace(SMALL, attention_every=3)))
     with pytest.raises(ValueError, match="four times heads"):
         prior.train(replace(base, model=replace(SMALL, attention_every=1, heads=3)))
-    with pytest.raises(ValueError, match="latents must be at least 1"):
+    with pytest.raises(ValueError, match="latents: must be at least 1"):
         second_stage.train(replace(second, model=replace(second.model, latents=0)))
     with pytest.raises(ValueError, match="code_dropout"):
         second_stage.train(replace(second, model=replace(second.model, code_dropout=1.0)))

@@ -38,8 +38,6 @@ def evaluate(config: EvaluateDensityConfig) -> dict[str, Any]:
     """
     if not config.runs:
         raise ValueError("runs: name one run of `videovq train density` or more")
-    if config.shown < 1 or config.samples < 1 or config.frames < 0:
-        raise ValueError("shown and samples must be at least 1, frames 0 (all) or more")
     store = EpisodeStore(config.store)
     trained = {Path(run).name: load_density(run) for run in config.runs}
     for run, one in trained.items():

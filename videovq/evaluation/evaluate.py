@@ -51,8 +51,6 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
     """
-    if config.samples < 1 or config.batch_size < 1:
-        raise ValueError("samples and batch_size: must be at least 1")
     protocol = Protocol(config.split, config.context, config.frames, config.stride)
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     measures: dict[str, Measure] = dict(MEASURES)

@@ -35,8 +35,6 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
     """
-    if min(config.frames, config.rollouts, config.segment, config.context) < 1 or config.turn_steps < 0:
-        raise ValueError("frames, rollouts, segment and context: must be at least 1, and turn_steps at least 0")
     vqvae, predictor = pair = load_pair(config)
     store, spec = open_episodes(config.store, pair), predictor.action_spec
     turning = spec.parse(config.turn_action, "turn_action") if config.turn_steps else 0

@@ -33,8 +33,6 @@ def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
     """
-    if min(config.samples, config.stride) < 1:
-        raise ValueError("samples and stride: must be at least 1")
     sampling = Sampling(config.temperature, config.top_k, config.top_p, config.guidance)
     trained, store = load_prior(config.prior), CodeStore(config.store)
     vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))

@@ -33,8 +33,6 @@ def evaluate(config: EvaluateSecondStageConfig) -> dict[str, Any]:
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
     """
-    if min(config.shown, config.stride) < 1:
-        raise ValueError("shown and stride: must be at least 1")
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     trained, store = load_second_stage(config.second_stage), CodeStore(config.store)
     vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))

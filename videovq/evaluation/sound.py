@@ -47,8 +47,6 @@ def evaluate(config: EvaluateSoundConfig) -> dict[str, Any]:
     Raises:
         ValueError: runs and folder do not belong together, a file or a setting cannot be used.
     """
-    if min(config.shown, config.samples) < 1:
-        raise ValueError("shown, samples: must be at least 1")
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     trained, source = load_sound(config.sound), SoundFolder(config.source)
     prior = load_sound_prior(config.prior) if config.prior else None

@@ -101,8 +101,6 @@ def evaluate(config: EvaluateVQVAE2Config) -> dict[str, Any]:
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
     """
-    if config.shown < 1 or config.frames < 0:
-        raise ValueError("shown must be at least 1, frames 0 (all) or more")
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     guided = replace(sampling, guidance=config.guidance)
     store = EpisodeStore(config.store)

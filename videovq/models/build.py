@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from videovq import config
+from videovq.checks import checked
 from videovq.config import (
     PatchPredictorConfig,
     PixelCNNConfig,
@@ -55,6 +56,7 @@ def build_quantizer(settings: QuantizerConfig, code_dim: int) -> Quantizer:
     if type(settings) not in QUANTIZERS:
         names = ", ".join(kind.__name__ for kind in QUANTIZERS)
         raise ValueError(f"model.quantizer: {type(settings).__name__} is not a quantizer; choose from {names}")
+    checked(settings, "model.quantizer")
     module, name = QUANTIZERS[type(settings)]
     kind = getattr(import_module(f"videovq.models.quantizers.{module}"), name)
     return kind(settings, code_dim)
@@ -81,6 +83,7 @@ def build_predictor(
     if type(settings) not in PREDICTORS:
         names = ", ".join(kind.__name__ for kind in PREDICTORS)
         raise ValueError(f"model: {type(settings).__name__} is not a predictor; choose from {names}")
+    checked(settings, "model")
     read, draw = PREDICTORS[type(settings)]
     context, decoder = read(settings, grid), draw(settings, grid, *codebook.shape)
     return Predictor(settings, action_spec, grid, codebook, context, decoder, values)
@@ -92,7 +95,6 @@ def build_pixelcnn(settings: PixelCNNConfig, grid: tuple[int, int], codebook: Fl
     Raises:
         ValueError: its numbers cannot work.
     """
-    if not 0 <= settings.attention_every <= settings.decoder_layers:
-        raise ValueError("model: attention_every must be within 0 (none) and decoder_layers")
+    checked(settings, "model")
     kind = AttentivePixelCNN if settings.attention_every else GatedPixelCNN
     return kind(settings, grid, *codebook.shape)

@@ -14,7 +14,6 @@ from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import place
 from videovq.rollout.pair import Pair, load_pair
-from videovq.types import Sampling
 
 NEEDED = ("starlette", "uvicorn", "websockets")
 SCENES = 24
@@ -26,9 +25,6 @@ def play(config: PlayConfig) -> None:
     Raises:
         ValueError: a setting, a run or the store cannot be used, or a package is missing.
     """
-    Sampling(config.temperature, config.top_k, config.top_p)
-    if config.players < 1 or config.rate < 0 or config.idle <= 0 or not 0 <= config.seed < 2**53:
-        raise ValueError("players must be at least 1, rate 0 or more, idle above 0, seed 0 or more")
     if config.in_browser:
         in_browser.check(config)
         pair = load_pair(config)
@@ -78,8 +74,6 @@ def _load(config: PlayConfig) -> Pair:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    if not 0 <= port < 65536:
-        raise ValueError("port: must be within 0 to 65535")
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:

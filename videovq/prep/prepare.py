@@ -94,7 +94,6 @@ def prepare(config: PrepConfig) -> EpisodeStore:
     Raises:
         ValueError: a setting cannot work, ``out`` holds another preparation, or no episode is usable.
     """
-    _check(config)
     with open_source(config.source, index_of(config.format)) as source:
         plan = make_plan(config, source)
         out = open_folder(config.out)
@@ -138,16 +137,6 @@ def write_store(plan: Plan, out: Folder) -> None:
 def engine(config: PrepConfig) -> Callable[[Callable[[Shard], None], Sequence[Shard], int], Iterator[None]]:
     """What runs the work: see :func:`videovq.prep.parallel.run_all`."""
     return run_all if config.engine == "local" else partial(run_on_ray, address=config.address)
-
-
-def _check(config: PrepConfig) -> None:
-    for name in ("frame_size", "frame_step", "shard_episodes", "workers", "shortest"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name}: must be at least 1")
-    if min(config.validation_fraction, config.test_fraction) < 0:
-        raise ValueError("validation_fraction and test_fraction: must be 0 or more")
-    if config.validation_fraction + config.test_fraction >= 1:
-        raise ValueError("validation_fraction + test_fraction: must leave something to train on")
 
 
 def make_plan(config: PrepConfig, source: Source) -> Plan:

@@ -62,7 +62,6 @@ def record(config: RecordConfig) -> None:
     Raises:
         ValueError: a setting cannot work, the environment is missing or unsuitable, or ``out`` holds something else.
     """
-    _check(config)
     out = Path(config.out)
     claim(out, config)
     todo = [index for index in range(config.episodes) if not episode_is_complete(out, index)]
@@ -182,14 +181,3 @@ def describe(environment: Environment, recording: Recording, seed: int, frame_si
     if recording.poses:
         fields["poses"] = [[round(value, 3) for value in pose] for pose in recording.poses]
     return fields
-
-
-def _check(config: RecordConfig) -> None:
-    for name in ("episodes", "frames", "frame_size", "stick", "workers"):
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name}: must be at least 1")
-    for name in ("engine_fps", "action_repeat"):
-        if getattr(config.source, name, 1) < 1:
-            raise ValueError(f"source.{name}: must be at least 1")
-    if config.seed < 0:
-        raise ValueError("seed: must be 0 or more")

@@ -55,8 +55,6 @@ def make(config: MakeSyllablesConfig) -> None:
     Raises:
         ValueError: a number is too small.
     """
-    if min(config.files, config.speakers) < 1 or config.seconds < 0.5 or config.rate < 4000:
-        raise ValueError("files and speakers: at least 1; seconds: at least 0.5; rate: at least 4000")
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     with progress(config.files, "make syllables", "file") as bar:

@@ -33,10 +33,6 @@ def rollout(config: RolloutConfig) -> Rollout:
     Raises:
         ValueError: the runs do not belong together, or context or actions cannot be used.
     """
-    if config.frames < 1 or config.context_frames < 1 or config.scale < 1:
-        raise ValueError("frames, context_frames and scale: must be at least 1")
-    if config.speed <= 0 or config.loops < 0:
-        raise ValueError("speed must be above 0, and loops at least 0 (for ever)")
     vqvae, predictor = pair = load_pair(config)
     place(vqvae.network, predictor.network, config.device, config.precision)
     if config.compile:
@@ -62,8 +58,8 @@ def rollout(config: RolloutConfig) -> Rollout:
 
 def held(config: RolloutConfig, recording: Clip, spec: ActionSpec) -> list[RolloutRequest]:
     """A request for every discrete action, held throughout."""
-    if spec.kind != "discrete" or config.samples != 1:
-        raise ValueError("actions: `each` needs discrete actions, and samples 1")
+    if spec.kind != "discrete":
+        raise ValueError("actions: `each` needs discrete actions")
     return [make_request(replace(config, actions=str(i)), recording, spec)[0] for i in range(spec.sizes[0])]
 
 
@@ -178,8 +174,6 @@ def _row(values: Tensor) -> str:
 
 
 def _recording(config: RolloutConfig, pair: Pair) -> Clip:
-    if config.from_video and config.context:
-        raise ValueError("from_video: takes the place of context; give one of the two")
     source = starting_place(config.from_video or config.context, config.pretrained)
     needed = config.start + config.context_frames + (config.frames if config.actions == "recorded" else 0)
     if config.from_video or Path(source).is_file():

@@ -51,8 +51,6 @@ def train(config: TrainBottomPriorConfig) -> None:
     Raises:
         ValueError: the stores cannot be used, or ``config.run`` holds another training.
     """
-    if not 0 <= config.top_dropout <= 1:
-        raise ValueError("top_dropout: must be within 0 and 1")
     top, bottom = (CodeStore(f"{config.store}/{name}") for name in ("top", "bottom"))
     training = config.training
     data = TwoLevelData(top, bottom, training.batch_size, training.steps, training.seed)

@@ -45,8 +45,6 @@ def encode(config: EncodeConfig) -> CodeStore:
         raise ValueError(
             f"{config.vqvae}: was trained on frames of {trained.frame_size}, but {store} has {store.header.grid}"
         )
-    if config.batch_size < 1:
-        raise ValueError("batch_size: must be at least 1")
     swap = swapped(store.header.action_spec) if config.mirror else None
     return encode_store(store, trained.network, trained.fingerprint, config.out, config.batch_size, swap)
 

@@ -134,16 +134,6 @@ def train(config: TrainPredictorConfig) -> None:
     Raises:
         ValueError: the store cannot be used, or ``config.run`` holds another training.
     """
-    if config.window < 2:
-        raise ValueError("window: must be at least 2 frames")
-    if not 0 <= config.context_noise <= 0.5:
-        raise ValueError("context_noise: must be within 0 and 0.5")
-    if not 0 <= config.action_dropout <= 1:
-        raise ValueError("action_dropout: must be within 0 and 1 (train without actions)")
-    if config.model.outcome_loss < 0:
-        raise ValueError("model.outcome_loss: must be 0 or more")
-    if not 1 <= config.targets <= config.window:
-        raise ValueError("targets: must be at least 1 and at most the window")
     store = CodeStore(config.store)
     training, header = config.training, store.header
     parts = training.accumulate

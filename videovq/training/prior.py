@@ -51,8 +51,6 @@ def train(config: TrainPriorConfig) -> None:
     Raises:
         ValueError: the store cannot be used, or ``config.run`` holds another training.
     """
-    if not 0 <= config.level_dropout <= 1:
-        raise ValueError("level_dropout: must be within 0 and 1")
     store, training = CodeStore(config.store), config.training
     data = LevelData(store, training.batch_size, training.steps, training.seed)
     torch.manual_seed(training.seed)

@@ -62,8 +62,6 @@ def train(config: TrainSecondStageConfig) -> None:
     Raises:
         ValueError: the store cannot be used, or ``config.run`` holds another training.
     """
-    if config.model.latents < 1 or not 0 <= config.model.code_dropout < 1:
-        raise ValueError("model: latents must be at least 1, and code_dropout within 0 and 1")
     store, training = CodeStore(config.store), config.training
     data = LevelData(store, training.batch_size, training.steps, training.seed)
     torch.manual_seed(training.seed)

@@ -10,11 +10,11 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.config import DilatedConfig, TrainSoundConfig
+from videovq.config import TrainSoundConfig
 from videovq.data.modules import SymbolData
 from videovq.data.sound import SoundFolder
 from videovq.models.quantizers.contract import perplexity
-from videovq.models.sound import STRIDE, SoundVQVAE
+from videovq.models.sound import SoundVQVAE
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.optimizers import optimizer
@@ -59,11 +59,6 @@ def train(config: TrainSoundConfig) -> None:
     Raises:
         ValueError: a file cannot be used, settings do not fit together, or ``config.run`` holds another training.
     """
-    if config.rate < 1:
-        raise ValueError("rate: must be at least 1")
-    if config.window < STRIDE or config.window % STRIDE:
-        raise ValueError(f"window: must be a multiple of {STRIDE}")
-    check(config.model.decoder, "model.decoder")
     source, training = SoundFolder(config.source), config.training
     levels = {split: source.levels(split, config.rate) for split in ("train", "val")}
     data = SymbolData(levels, config.window, training.batch_size, training.steps, training.seed)
@@ -72,11 +67,3 @@ def train(config: TrainSoundConfig) -> None:
     folder = Path(config.run)
     module = SoundModule(network, config)
     run.fit(module, data, config, [Curves(folder, PANELS)], {"folder": source.fingerprint})
-
-
-def check(config: DilatedConfig, name: str) -> None:
-    """Refuse a dilated network that cannot be."""
-    if min(config.width, config.skip, config.layers, config.cycle) < 1 or not 0 <= config.hidden_part < 1:
-        raise ValueError(
-            f"{name}: width, skip, layers and cycle must be at least 1, and hidden_part at least 0 and below 1"
-        )

@@ -19,7 +19,6 @@ from videovq.models.sound import codes_of
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.optimizers import optimizer
-from videovq.training.sound import check
 from videovq.types import SymbolBatch
 
 PANELS = (("bits_per_code", "bits per code", False),)
@@ -53,9 +52,6 @@ def train(config: TrainSoundPriorConfig) -> None:
     Raises:
         ValueError: the VQ-VAE was trained on another folder, or ``config.run`` holds another training.
     """
-    check(config.model, "model")
-    if config.window < 2:
-        raise ValueError("window: must be at least 2 codes")
     trained, source, training = load_sound(config.sound), SoundFolder(config.source), config.training
     if source.fingerprint != trained.folder:
         raise ValueError(f"source: {config.source} holds other files than {config.sound} was trained on")

@@ -11,7 +11,7 @@ from einops import rearrange
 from torch import Tensor
 
 from videovq.checkpoints import load_vqvae, pretrained_run
-from videovq.config import LossConfig, TrainVQVAEConfig
+from videovq.config import TrainVQVAEConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
 from videovq.frames import to_float, to_uint8
@@ -62,16 +62,6 @@ def check(config: TrainVQVAEConfig, store: EpisodeStore) -> None:
             f"model.downsamplings: {config.model.downsamplings} needs a frame size divisible by {stride},"
             f" but {store} has {store.header.grid[0]}"
         )
-    loss, default = config.loss, LossConfig()
-    for name, switch in (
-        ("lpips_network", "lpips"),
-        ("adversarial_after", "adversarial"),
-        ("discriminator_width", "adversarial"),
-    ):
-        if getattr(loss, name) != getattr(default, name) and not getattr(loss, switch):
-            raise ValueError(f"loss.{name}: has no effect while loss.{switch} is 0")
-    if loss.adversarial and config.training.devices * config.training.nodes > 1:
-        raise ValueError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
 
 
 def start_from(name: str, config: TrainVQVAEConfig, network: VQVAE) -> None:

@@ -98,8 +98,6 @@ def encode(config: EncodeVQVAE2Config) -> tuple[CodeStore, CodeStore]:
         raise ValueError(
             f"{config.vqvae2}: was trained on frames of {trained.frame_size}, but {store} has {store.header.grid}"
         )
-    if config.batch_size < 1:
-        raise ValueError("batch_size: must be at least 1")
     for name in LEVELS:
         level = Level(trained.network, name)
         encode_store(store, level, trained.fingerprint_of(name), f"{config.out}/{name}", config.batch_size, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from videovq.checks import checked
 from videovq.config import DensityConfig, GaussianVAEConfig, QuantizedVAEConfig, VIMCOConfig
 from videovq.models.densities.contract import Density
 from videovq.models.densities.gaussian import GaussianVAE
@@ -26,9 +27,8 @@ def build_density(settings: DensityConfig, frame_size: tuple[int, int]) -> Densi
     if type(settings) not in DENSITIES:
         names = ", ".join(kind.__name__ for kind in DENSITIES)
         raise ValueError(f"model: {type(settings).__name__} is no density; choose from {names}")
+    checked(settings, "model")
     stride = 2**settings.downsamplings
     if any(side % stride for side in frame_size):
         raise ValueError(f"model.downsamplings: frames of {frame_size} do not divide by {stride}")
-    if settings.latents < 1:
-        raise ValueError("model.latents: must be at least 1")
     return DENSITIES[type(settings)](settings, frame_size)

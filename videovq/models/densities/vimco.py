@@ -43,8 +43,6 @@ class VIMCO(Density):
     """Independent categorical latents given the frame, with one vector for each of their values; a uniform prior."""
 
     def __init__(self, config: VIMCOConfig, frame_size: tuple[int, int]) -> None:
-        if config.samples < 2:
-            raise ValueError("model.samples: VIMCO needs two or more")
         super().__init__(config, frame_size, config.latents * config.codebook_size)
         self.samples, self.latents, self.size = config.samples, config.latents, config.codebook_size
         self.vectors = nn.Parameter(torch.randn(config.codebook_size, config.code_dim))

@@ -23,8 +23,6 @@ class AttentivePixelCNN(GatedPixelCNN):
 
     def __init__(self, config: PixelCNNConfig, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
         super().__init__(config, grid, codebook_size, code_dim)
-        if config.width % (4 * config.heads):
-            raise ValueError("width: must be a multiple of four times heads")
         self.every = config.attention_every
         layers = range(config.decoder_layers // self.every)
         self.attention = nn.ModuleList(CausalAttention(config.width, config.heads, grid) for _ in layers)

@@ -16,8 +16,6 @@ class ConvolutionalContext(ContextNetwork):
 
     def __init__(self, config: PixelCNNPredictorConfig, grid: tuple[int, int]) -> None:
         super().__init__()
-        if config.history < 1:
-            raise ValueError("history: must be at least 1")
         self.history = config.history
         inputs, width = config.history * config.embedding, config.width
         self.conditions = Conditions(inputs, width, grid)

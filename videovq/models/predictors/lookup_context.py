@@ -59,14 +59,6 @@ class LookupContext(ContextNetwork):
         super().__init__()
         if grid[0] % PATCH or grid[1] % PATCH:
             raise ValueError(f"grid: {grid[0]}x{grid[1]} codes do not divide into {PATCH}x{PATCH} patches")
-        if config.transformer_width % (2 * config.heads):
-            raise ValueError("transformer_width: must be a multiple of twice the heads")
-        if config.history < 1 or config.window < 2:
-            raise ValueError("history must be at least 1 and window at least 2")
-        if config.width % (4 * config.lookup_heads):
-            raise ValueError("width: must be a multiple of four times lookup_heads")
-        if not 0 <= config.lookups <= config.blocks:
-            raise ValueError("lookups: each stands before a block; there can be as many as blocks")
         self.history = config.history
         width, inner, condition = config.width, config.transformer_width, config.width
         patches = grid[0] * grid[1] // PATCH**2

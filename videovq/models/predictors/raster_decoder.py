@@ -58,8 +58,6 @@ class RasterDecoder(FrameDecoder):
     def __init__(self, config: RasterPredictorConfig, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
         super().__init__(config.width, codebook_size, code_dim)
         width = config.width
-        if width % (4 * config.decoder_heads):
-            raise ValueError("width: must be a multiple of four times decoder_heads")
         self.heads = config.decoder_heads
         self.register_buffer("order", torch.arange(grid[0] * grid[1])[:, None], persistent=False)
         self.before = nn.Linear(config.embedding, width)

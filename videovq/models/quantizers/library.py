@@ -21,8 +21,6 @@ class FSQQuantizer(Quantizer):
 
     def __init__(self, config: FSQConfig, code_dim: int) -> None:
         super().__init__()
-        if min(config.levels) < 3:
-            raise ValueError(f"model.quantizer.levels: {config.levels}; every number needs 3 levels or more")
         self.fsq = FSQ(config.levels, dim=code_dim)
         self.codebook_size = self.fsq.codebook_size
 
@@ -46,8 +44,6 @@ class LFQQuantizer(Quantizer):
 
     def __init__(self, config: LFQConfig, code_dim: int) -> None:
         super().__init__()
-        if config.codebook_size < 2 or config.codebook_size & (config.codebook_size - 1):
-            raise ValueError(f"model.quantizer.codebook_size: {config.codebook_size} is not a power of two")
         self.lfq = LFQ(
             dim=code_dim,
             codebook_size=config.codebook_size,
@@ -107,11 +103,6 @@ class ResidualQuantizer(Quantizer):
     def __init__(self, config: ResidualConfig, code_dim: int) -> None:
         super().__init__()
         self.digits, self.codebook_size = config.codebook_size, config.codebook_size**config.layers
-        if self.codebook_size > 65536:
-            raise ValueError(
-                f"model.quantizer: {config.layers} layers of {config.codebook_size} codes make {self.codebook_size}"
-                " codes, but 65536 is the most; use fewer layers or a smaller codebook_size"
-            )
         self.vq = ResidualVQ(
             dim=code_dim,
             num_quantizers=config.layers,

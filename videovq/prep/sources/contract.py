@@ -212,7 +212,7 @@ def stated_rewards(values: Any, where: str, before: bool = False) -> Float[Tenso
     except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{where}: rewards are not one number a frame") from None
     found = found.reshape(-1) if found.ndim == 0 else found
-    if found.ndim != 1 or found.isinf().any():
+    if found.ndim != 1 or found.isinf().any():  # also what was too large for float32
         raise ValueError(f"{where}: rewards are not one finite number a frame")
     return torch.cat([found[1:], found.new_full((1,), torch.nan)]) if before else found
 
