@@ -28,10 +28,15 @@ def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> No
             bfloat16 natively.
 
     Raises:
-        ValueError: there is no such device on this machine.
+        ValueError: there is no such device on this machine, or this process cannot use it.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and torch.cuda._is_in_bad_fork():
+        raise ValueError(
+            "device: a GPU cannot be used in a process that was forked from one that uses it; spawn it (gymnasium:"
+            ' vector_kwargs={"context": "spawn"}), or use cpu'
+        )
     try:
         target = torch.empty(0, device=device).device
     except (RuntimeError, AssertionError) as error:
