@@ -94,9 +94,15 @@ TWO_A_CORE = {
     ],
 )
 def test_a_command_takes_the_cores_that_are_its_own_and_idle(
-    machine: Machine, files: dict[str, str], others: float, inside: float, processes: int, chosen: str | None, said: str,
+    machine: Machine,
+    files: dict[str, str],
+    others: float,
+    inside: float,
+    processes: int,
+    chosen: str | None,
+    said: str,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     machine.write(**files)
     machine.passes(100, CPUS, 1)  # what was before does not count
     watch = Watch(machine.root)

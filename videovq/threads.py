@@ -1,8 +1,8 @@
 """How many threads a process computes with.
 
 OpenMP's threads wait for each other by spinning. Where two commands have as many of them as there are cores, each waits
-at every small operation for a core on which the other spins, and both take many times as long (benchmarks/shared_cpu.py).
-So a command takes the cores that are its own and idle, and a process forked from one that computed keeps to one thread.
+at every small operation for a core on which the other spins, and both take many times as long: benchmarks/shared_cpu.py
+measures it. So a command takes the cores that are its own and idle, and a process that was forked keeps to one thread.
 """
 
 from __future__ import annotations
