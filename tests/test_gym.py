@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +81,47 @@ def test_a_vector_of_environments_is_that_many_environments(world: dict[str, Any
         actions = together.action_space.sample()
         for mine, theirs in zip(together.step(actions)[:4], apart.step(actions)[:4], strict=True):
             assert np.array_equal(mine, theirs) and mine.dtype == theirs.dtype
+
+
+PARALLEL = """
+import sys
+import gymnasium, torch
+import videovq.gym
+
+torch.set_num_threads(2)
+torch.randn(2_000_000).exp().sum()  # now GNU OpenMP has a second thread here
+world = dict(zip(("vqvae", "predictor", "context"), sys.argv[1:]), device="cpu")
+dreams = gymnasium.make_vec(videovq.gym.ID, num_envs=2, vectorization_mode="async", steps=3, **world)
+dreams.reset(seed=0)
+seen, *_ = dreams.step([1, 2])
+assert seen.shape == (2, 24, 24, 3)
+dreams.close()
+print("done")
+"""
+
+
+def test_environments_in_processes_of_their_own_work_after_the_program_has_computed_in_parallel(
+    world: dict[str, Any],
+) -> None:
+    """``vectorization_mode="async"`` forks; the threads of OpenMP stay behind."""
+    command = [sys.executable, "-c", PARALLEL, *map(str, (world["vqvae"], world["predictor"], world["context"]))]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert process.communicate(timeout=300)[0].splitlines()[-1:] == ["done"]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # else its children would wait for ever, too
+
+
+def test_a_gpu_in_a_forked_process_is_refused_with_the_remedy(
+    world: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+    for device in ("auto", "cuda"):
+        with pytest.raises(ValueError, match="device: a GPU .* forked .*context"):
+            videovq.gym.DreamEnv(**{**world, "device": device})
+    videovq.gym.DreamEnv(**world)
 
 
 def test_mistakes_are_named(world: dict[str, Any]) -> None:

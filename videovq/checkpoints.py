@@ -36,7 +36,10 @@ from videovq.models.vqvae import VQVAE
 from videovq.models.vqvae2 import VQVAE2
 from videovq.parsing import read_config, to_plain
 from videovq.storage import read_metadata, read_tensors, write_tensors, write_text
+from videovq.threads import guard_forks
 from videovq.types import ActionSpec
+
+guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vector.AsyncVectorEnv does
 
 WEIGHTS = "model.safetensors"
 PRETRAINED = Path(__file__).parent / "pretrained"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from videovq import __version__, config
 from videovq.parsing import parse
+from videovq.threads import Watch
 
 
 class Command(NamedTuple):
@@ -114,6 +115,12 @@ def usage() -> str:
                       "videovq COMMAND --help lists the command's options."])  # fmt: skip
 
 
+def processes(settings: Any) -> int:
+    """How many processes of a command compute at the same time on this machine."""
+    training = getattr(settings, "training", None)
+    return max(1, getattr(settings, "workers", 1), getattr(training, "devices", 1))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a user's mistake, 130 when interrupted."""
     words = sys.argv[1:] if arguments is None else arguments
@@ -128,8 +135,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: no command {' '.join(words[:2])!r}\n\n{usage()}", file=sys.stderr)
         return 2
     command = COMMANDS[name]
+    others = Watch()
     try:
         settings: Any = parse(command.config, words[len(name.split()) :], prog=f"videovq {name}")
+        others.choose(processes(settings))
         getattr(import_module(command.module), command.function)(settings)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

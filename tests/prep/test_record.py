@@ -82,6 +82,28 @@ class Corridor(gymnasium.Env):  # type: ignore[name-defined]
         return {"observation": self.picture, "dictionary": dictionary, "render": {"image": encoded}}[self.show]
 
 
+class Odd(Corridor):
+    """What does not keep to Gymnasium's interface: ``step`` of four values, ``reset`` without info, and so on."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("observation")
+        self.what = what
+
+    def reset(self, **kwargs: Any) -> Any:
+        if self.what == "unseeded" and kwargs:
+            raise TypeError("Odd.reset() got an unexpected keyword argument 'seed'")
+        begun = super().reset(**kwargs)
+        return begun[0] if self.what == "reset" else begun
+
+    def step(self, action: int) -> Any:
+        seen, reward, terminated, truncated, info = super().step(action)
+        if self.what == "four":
+            return seen, reward, terminated, info
+        if self.what == "size" and self.moves == 3:
+            seen = np.zeros((24, 32, 3), np.uint8)
+        return seen, float("nan") if self.what == "reward" else reward, terminated, truncated, info
+
+
 class Blind(gymnasium.Env):  # type: ignore[name-defined]
     """Numbered actions, but nothing to see."""
 
@@ -91,6 +113,7 @@ class Blind(gymnasium.Env):  # type: ignore[name-defined]
 
 gymnasium.register("VideovqCorridor-v0", Corridor, max_episode_steps=2)
 gymnasium.register("VideovqBlind-v0", Blind)
+gymnasium.register("VideovqOdd-v0", Odd)
 
 
 @pytest.fixture(autouse=True)
@@ -430,6 +453,25 @@ def test_refuses_actions_without_numbers() -> None:
     gymnasium.registry["VideovqCorridor-v0"].kwargs = {"actions": gymnasium.spaces.MultiBinary(3)}
     with pytest.raises(ValueError, match=r"action space MultiBinary\(3\).*Discrete"):
         record(vizdoom("out", frame_size=16, source=GymnasiumSource("VideovqCorridor-v0")))
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("four", "its step gives 4 values and not five, as in Gym before 0.26.*shimmy"),
+        ("reset", "its reset gives something else than observation and info.*shimmy"),
+        ("unseeded", "its reset takes no seed.*shimmy"),
+        ("size", "changed the size of its picture, from 20x20 to 32x24 pixels"),
+        ("reward", "gave the reward nan, which is not one finite number"),
+    ],
+)
+def test_an_environment_that_breaks_the_rules_is_named_and_leaves_nothing_half_written(what: str, message: str) -> None:
+    gymnasium.registry["VideovqOdd-v0"].kwargs = {"what": what}
+    source = GymnasiumSource("VideovqOdd-v0", action_repeat=1, engine_fps=10)
+    with pytest.raises(ValueError, match=rf"source\.env: VideovqOdd-v0.*{message}"):
+        record(vizdoom("out", frame_size=16, source=source))
+    assert [path.name for path in Path("out").iterdir()] == ["record.yaml"]
+    record(corridor("out"))  # the folder is nobody's yet
 
 
 def test_refuses_an_unknown_level(fake_lab: type[FakeLab]) -> None:

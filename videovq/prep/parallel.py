@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar
@@ -20,6 +23,9 @@ def run_all(work: Callable[[Item], None], items: Sequence[Item], workers: int) -
     """Call ``work`` for every item, ``workers`` at a time; yields once for each that is done.
 
     Nothing is queued: when the user interrupts, only the items in hand are finished.
+
+    Raises:
+        ValueError: a process was ended from outside.
     """
     if workers == 1 or len(items) <= 1:
         for item in items:
@@ -34,7 +40,13 @@ def run_all(work: Callable[[Item], None], items: Sequence[Item], workers: int) -
         while running:
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
-                future.result()
+                try:
+                    future.result()
+                except BrokenProcessPool:
+                    raise ValueError(
+                        "workers: one of the processes was killed, perhaps since memory is short, or crashed; run the"
+                        " same command again with fewer workers, and it continues"
+                    ) from None
                 running |= {pool.submit(work, item) for item in islice(waiting, 1)}
                 yield
 
@@ -94,3 +106,12 @@ def _in_single_thread(work: Callable[[Item], None], item: Item) -> None:
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the work, between items
     torch.set_num_threads(1)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -28,7 +28,7 @@ def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> No
             bfloat16 natively.
 
     Raises:
-        ValueError: there is no such device on this machine.
+        ValueError: there is no such device on this machine, or this process cannot use it.
     """
     target = find_device(device)
     for network in (vqvae, predictor):
@@ -42,10 +42,15 @@ def find_device(name: str) -> torch.device:
     """The device that ``auto``, or a name of PyTorch's, means.
 
     Raises:
-        ValueError: there is no such device on this machine.
+        ValueError: there is no such device on this machine, or this process cannot use it.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and torch.cuda._is_in_bad_fork():
+        raise ValueError(
+            "device: a GPU cannot be used in a process that was forked from one that uses it; spawn it (gymnasium:"
+            ' vector_kwargs={"context": "spawn"}), or use cpu'
+        )
     try:
         found = torch.zeros(1, device=name)
         found.item()  # which a device that computes nothing cannot give

@@ -21,7 +21,8 @@ class GymnasiumEnvironment(Environment):
     large enough, and else what ``render_mode="rgb_array"`` renders.
 
     Raises:
-        ValueError: there is no such environment, its actions are not numbered, or it has no picture.
+        ValueError: there is no such environment, its actions are not numbered, or it has no picture; later, that it
+            does not keep to Gymnasium's interface.
     """
 
     def __init__(self, source: GymnasiumSource, frame_size: int) -> None:
@@ -30,6 +31,7 @@ class GymnasiumEnvironment(Environment):
         self.action_repeat = source.action_repeat
         self._gym = require("gymnasium", INSTALL)
         self._env = self._make()
+        self._shape: tuple[int, ...] = ()  # of its pictures, once one was seen
         self._picture = find_picture(self._env.observation_space, frame_size)
         if self._picture is None:
             self._render_pictures(frame_size)
@@ -38,14 +40,25 @@ class GymnasiumEnvironment(Environment):
         self.action_names = name_actions(list(actions), source.action_names)
 
     def reset(self, seed: int) -> Observation:
-        observed, _ = self._env.reset(seed=seed)
-        return self._observe(observed)
+        try:
+            begun = self._env.reset(seed=seed)
+        except TypeError as error:
+            if "unexpected keyword argument 'seed'" not in str(error):
+                raise
+            raise too_old(self.level, "reset takes no seed") from error
+        if not (isinstance(begun, tuple) and len(begun) == 2):
+            raise too_old(self.level, "reset gives something else than observation and info")
+        return self._observe(begun[0])
 
     def step(self, action: int) -> tuple[float, Observation | None, bool]:
         total = 0.0
         for _ in range(self._calls()):
-            observed, reward, terminated, truncated, _ = self._env.step(self._numbers[action])
-            total += float(reward)
+            stepped = self._env.step(self._numbers[action])
+            if not (isinstance(stepped, tuple) and len(stepped) == 5):
+                given = f"{len(stepped)} values" if isinstance(stepped, tuple) else f"a {type(stepped).__name__}"
+                raise too_old(self.level, f"step gives {given} and not five")
+            observed, reward, terminated, truncated, _ = stepped
+            total += finite(reward, self.level)
             if terminated or truncated:
                 return total, None, bool(terminated and not truncated)  # ViZDoom says both where time ran out
         return total, self._observe(observed), False
@@ -99,7 +112,14 @@ class GymnasiumEnvironment(Environment):
             picture = self._env.render()
         else:
             picture = observed[self._picture] if self._picture else observed
-        return Observation(checked(picture, self.level), self._pose())
+        frame = checked(picture, self.level)
+        self._shape = self._shape or frame.shape
+        if frame.shape != self._shape:
+            raise ValueError(
+                f"source.env: {self.level} changed the size of its picture, from {self._shape[1]}x{self._shape[0]} to"
+                f" {frame.shape[1]}x{frame.shape[0]} pixels; choose another environment, or resize in a wrapper"
+            )
+        return Observation(frame, self._pose())
 
 
 def find_picture(space: Any, frame_size: int) -> str | None:
@@ -127,6 +147,22 @@ def checked(picture: Any, level: str) -> UInt8[np.ndarray, "h w c"]:
             " but recording needs uint8 RGB of shape (height, width, 3); choose another environment"
         )
     return array
+
+
+def finite(reward: Any, level: str) -> float:
+    """A reward as a number that can be learnt."""
+    array = np.asarray(reward)
+    if array.size != 1 or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+        raise ValueError(f"source.env: {level} gave the reward {reward!r}, which is not one finite number")
+    return float(array.item())
+
+
+def too_old(level: str, what: str) -> ValueError:
+    """The error for an environment that keeps to the interface that Gym had before its version 0.26."""
+    return ValueError(
+        f"source.env: {level}: its {what}, as in Gym before 0.26; recording needs Gymnasium's interface: wrap it in"
+        " shimmy.GymV21CompatibilityV0, and register that"
+    )
 
 
 def name_actions(names: list[str], chosen: list[str]) -> tuple[str, ...]:

@@ -1,0 +1,107 @@
+"""What two commands cost each other on the same cores, by the number of threads that each has and how these wait.
+
+    python benchmarks/shared_cpu.py [SECONDS [ROUNDS]]
+
+Processes roll out with the small model that ships, frame after frame, in batches of one: alone, two that start at the
+same time, and two of which the second starts while the first computes. For each setting: frames a second of all of them
+together, SECONDS (10) long, the median of ROUNDS (3), and what that is of one alone with a thread for every core.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+EVERY = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
+SETTINGS = {
+    "a thread for every core": EVERY,
+    "the same, GOMP_SPINCOUNT=10000": {**EVERY, "GOMP_SPINCOUNT": "10000"},
+    "the same, GOMP_SPINCOUNT=1000": {**EVERY, "GOMP_SPINCOUNT": "1000"},
+    "one thread": {"OMP_NUM_THREADS": "1"},
+    "what commands choose": {},
+}
+CASES = {"one alone": [False], "two at once": [False, False], "one joins another": [False, True]}
+WARM = 20  # frames
+
+
+def compute() -> None:
+    """Print the time of every frame, until killed; begins as a command does."""
+    from videovq.config import RolloutConfig
+    from videovq.parsing import parse
+    from videovq.threads import Watch
+
+    others = Watch()
+    parse(RolloutConfig, ["--pretrained", "dmlab-small"], "rollout")
+    others.choose()
+
+    import torch
+
+    from videovq.config import ModelChoice
+    from videovq.frames import to_float
+    from videovq.rollout.contexts import contexts
+    from videovq.rollout.engine import Session, decode_codes, place
+    from videovq.rollout.pair import load_pair
+    from videovq.types import Sampling
+
+    pair = load_pair(ModelChoice(pretrained="dmlab-small"))
+    vqvae, predictor = pair.vqvae.network, pair.predictor.network
+    place(vqvae, predictor, "cpu", "32-true")
+    clip = contexts("", "dmlab-small", pair, 6, 1)[0]
+    with torch.inference_mode():
+        session = Session(predictor, vqvae.encode(to_float(clip.frames))[None], clip.actions[None], Sampling(), [0])
+        while True:
+            decode_codes(vqvae, session.step(clip.actions[:1])[:, None])
+            print(time.monotonic(), flush=True)
+
+
+def times(file: Path) -> list[float]:
+    return [float(line) for line in file.read_text().split("\n")[:-1]]
+
+
+def rate(case: list[bool], setting: dict[str, str], seconds: float) -> float:
+    """Frames a second of all processes together.
+
+    Args:
+        case: for each process, whether those before it must compute already when it starts.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")} | setting
+    with tempfile.TemporaryDirectory() as folder:
+        files, processes = [Path(folder, str(i)) for i in range(len(case))], []
+        try:
+            for file, waits in zip(files, case, strict=True):
+                while waits and min(len(times(before)) for before in files[: len(processes)]) < WARM:
+                    time.sleep(0.1)
+                with file.open("w") as out:
+                    command = [sys.executable, __file__, "compute"]
+                    processes.append(subprocess.Popen(command, stdout=out, env=environment))
+            while min(len(times(file)) for file in files) < WARM:
+                assert all(process.poll() is None for process in processes), "one has ended"
+                time.sleep(0.1)
+            began = time.monotonic()
+            time.sleep(seconds)
+            ended = time.monotonic()
+            return sum(began <= at < ended for file in files for at in times(file)) / (ended - began)
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+
+
+if sys.argv[1:] == ["compute"]:
+    compute()
+seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+found: dict[tuple[str, str], list[float]] = {}
+for _ in range(rounds):
+    for setting, environment in SETTINGS.items():
+        for name, case in CASES.items():
+            found.setdefault((setting, name), []).append(rate(case, environment, seconds))
+middle = {key: statistics.median(values) for key, values in found.items()}
+yardstick = middle[next(iter(SETTINGS)), next(iter(CASES))]
+print(f"{'frames/s, all together':32}" + "".join(f"{name:>22}" for name in CASES))
+for setting in SETTINGS:
+    cells = [f"{middle[setting, name]:9.1f} = {middle[setting, name] / yardstick:4.2f}" for name in CASES]
+    print(f"{setting:32}" + "".join(f"{cell:>22}" for cell in cells))
