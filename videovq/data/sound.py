@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from videovq.data.listing import files_below, refuse_pointers
 from videovq.progress import progress
 from videovq.waves import to_levels
 
@@ -38,6 +39,7 @@ def read_sound(path: str | Path, rate: int) -> Float[Tensor, "t"]:
                 parts += [torch.from_numpy(part.to_ndarray()[0]) for part in resampler.resample(frame)]
             parts += [torch.from_numpy(part.to_ndarray()[0]) for part in resampler.resample(None)]
     except (av.FFmpegError, OSError) as error:
+        refuse_pointers([Path(path)])
         raise ValueError(f"{path}: cannot be decoded ({error})") from None
     sound = torch.cat(parts) if parts else torch.zeros(0)
     if not len(sound) or float(sound.abs().max()) < SILENT:
@@ -75,9 +77,7 @@ class SoundFolder:
         root = Path(folder)
         if not root.is_dir():
             raise ValueError(f"{root}: no such folder")
-        names = sorted(
-            p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix.lower() in ENDINGS
-        )
+        names = sorted(p.relative_to(root).as_posix() for p in files_below(root) if p.suffix.lower() in ENDINGS)
         if not names:
             raise ValueError(f"{root}: holds no sound or video files ({' '.join(ENDINGS)})")
         held = max(1, len(names) // 20)

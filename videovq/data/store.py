@@ -24,6 +24,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from videovq.data.folders import Folder, open_folder
+from videovq.data.listing import refuse_pointers
+from videovq.data.text import read_text
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo, Outcomes
 
 FORMAT_VERSION = 2  # 1 knew neither rewards nor ends; it is read as a store without them
@@ -35,7 +37,7 @@ SPLITS = ("train", "val", "test")
 def write_text(path: Path, text: str) -> None:
     """Write a text file, complete or not at all."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
+    partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
 
 
@@ -62,10 +64,11 @@ def read_json(path: Path) -> Any:
         ValueError: it is missing or broken.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        refuse_pointers([path])
         raise ValueError(f"{path}: not readable as JSON ({error})") from None
 
 
@@ -230,7 +233,11 @@ class Store:
         """
         found = [info for info in self.episodes if info.split == name]
         if not found:
-            raise ValueError(f"{self}: has no episode in split {name!r}; prepare more episodes")
+            there = ", ".join(split for split in SPLITS if any(info.split == split for info in self.episodes))
+            raise ValueError(
+                f"{self}: has no episode in split {name!r}, only in {there or 'none'}; prepare more episodes, or with"
+                " other validation_fraction and test_fraction"
+            )
         return found
 
     def find(self, episode_id: str) -> EpisodeInfo:

@@ -94,7 +94,7 @@ def claim(out: Path, config: RecordConfig) -> None:
         raise ValueError(f"{out}: exists and holds no recording; choose another out")
     out.mkdir(parents=True, exist_ok=True)
     unfinished = out / f"{SETTINGS}.partial"
-    unfinished.write_text(to_yaml(config))
+    unfinished.write_text(to_yaml(config), encoding="utf-8")
     os.replace(unfinished, path)
 
 
