@@ -46,6 +46,11 @@ def folder_name(folder: Path) -> str:
     return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
+def in_any_locale(name: str) -> str:
+    """A name made of files' names as UTF-8, also where the locale has other letters and Python has escaped them."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+
 def refuse_pointers(paths: Iterable[Path]) -> None:
     """Check that files are there themselves.
 

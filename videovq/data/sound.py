@@ -17,6 +17,7 @@ from videovq.progress import progress
 from videovq.waves import to_levels
 
 ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".mov", ".avi")
+BYTES = ("utf-8", "surrogateescape")  # a file's name may be no UTF-8
 SILENT = 1e-3  # largest value of a recording that nobody would hear, of 1
 
 
@@ -81,11 +82,11 @@ class SoundFolder:
         if not names:
             raise ValueError(f"{root}: holds no sound or video files ({' '.join(ENDINGS)})")
         held = max(1, len(names) // 20)
-        mixed = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+        mixed = sorted(names, key=lambda name: hashlib.sha256(name.encode(*BYTES)).hexdigest())
         chosen = {"val": mixed[:held], "test": mixed[held : 2 * held], "train": mixed[2 * held :], "all": names}
         self.root = root
         self.files = {split: [root / name for name in sorted(some)] for split, some in chosen.items()}
-        self.fingerprint = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        self.fingerprint = hashlib.sha256("\n".join(names).encode(*BYTES)).hexdigest()
 
     def levels(self, split: str, rate: int) -> list[UInt8[Tensor, "t"]]:
         """Every recording of a split as mu-law levels, which is how all of them are held in memory.

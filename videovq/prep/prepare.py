@@ -17,6 +17,7 @@ from torch import Tensor
 from videovq import __version__
 from videovq.config import PrepConfig
 from videovq.data.folders import Folder, open_folder
+from videovq.data.listing import in_any_locale
 from videovq.data.resize import resize
 from videovq.data.store import (
     SPLITS,
@@ -159,7 +160,10 @@ def make_plan(config: PrepConfig, source: Source) -> Plan:
     """
     out = source.local(config.out)
     reader = open_reader(config.format, config.declare, source.path, without=out)
-    places = reader.find(source.path, without=out)
+    places = {
+        in_any_locale(id_): replace(place, level=in_any_locale(place.level))
+        for id_, place in reader.find(source.path, without=out).items()
+    }
     wanted = {id_: p for id_, p in places.items() if any(fnmatchcase(p.level, one) for one in config.levels or ["*"])}
     if not wanted:
         found = ", ".join(sorted({p.level for p in places.values()})[:20])
