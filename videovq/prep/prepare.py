@@ -260,8 +260,8 @@ def choose_splits(
 
     Args:
         said: name -> the split that its recording or a folder says, ``""`` where neither does.
-        told_train: those whose recording says ``train``. A data set that calls everything so has nothing else to draw
-            ``val`` and ``test`` from; where others say nothing, these are drawn from in their place.
+        told_train: those whose recording says ``train``, while no folder does. A data set that calls everything so has
+            nothing else to draw ``val`` and ``test`` from; where others say nothing, those are drawn from instead.
     """
 
     def position(name: str) -> float:

@@ -45,7 +45,7 @@ class Place:
         level: name of the level, or whatever tells kinds of episodes apart.
         split: ``train``, ``val`` or ``test`` where the recording says so, or else a folder; empty: neither does.
         files: everything that it is read from.
-        told: whether the recording itself says ``split``, and no folder.
+        told: whether only the recording says ``split``, while no folder on its way names one.
     """
 
     path: Path

@@ -52,13 +52,12 @@ class LeRobotReader(Reader):
         found = {}
         for path in _infos(files_below(folder, without)):
             dataset = _dataset(path, self.declared.frames_key)
-            below = dataset.root.relative_to(folder)
+            below, around = dataset.root.relative_to(folder), split_in_path(dataset.root / INFO, folder)
             for index, row in sorted(dataset.rows.items()):
                 files = (path, *([row.video] if row.video else []), row.data)
                 said = dataset.splits.get(index, "")
-                split = said or split_in_path(dataset.root / INFO, folder)
                 found[(below / f"episode_{index:06d}").as_posix()] = Place(
-                    row.video or row.data, files, str(index), row.task, split, bool(said)
+                    row.video or row.data, files, str(index), row.task, said or around, bool(said and not around)
                 )
             for name in sorted(dataset.broken):
                 found[(below / name).as_posix()] = Place(path, (path,), name)

@@ -79,12 +79,13 @@ class VideosReader(Reader):
             except ValueError:
                 value = {}  # reading the episode says what is wrong
             said, level = stated_split(value.get("split"), str(sidecar)), value.get("level")
+            around = split_in_path(video, folder)
             found[identity(video, folder)] = Place(
                 video,
                 (video, sidecar),
                 level=level_of(video) if level is None else str(level),
-                split=said or split_in_path(video, folder),
-                told=bool(said),
+                split=said or around,
+                told=bool(said and not around),
             )
         return found
 
