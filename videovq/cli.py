@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from videovq import __version__, config
 from videovq.parsing import parse
+from videovq.progress import escape_what_cannot_be_shown
 from videovq.threads import Watch
 
 
@@ -123,6 +124,7 @@ def processes(settings: Any) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a user's mistake, 130 when interrupted."""
+    escape_what_cannot_be_shown()
     words = sys.argv[1:] if arguments is None else arguments
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())

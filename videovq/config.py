@@ -132,6 +132,12 @@ class DeclareConfig(Settings):
     """Name of the array or column of rewards."""
     ends_key: str = ""
     """Name of the array or column that is 1 (or true) where the world ended with the action, else 0."""
+    breaks_key: str = ""
+    """Name of the array or column that is 1 (or true) where the next frame does not follow, else 0: time-outs."""
+    frames_range: Literal["", "0..1", "0..255"] = ""
+    """Smallest and largest value of frames that are not stored as bytes."""
+    channels: Literal["", "first", "last"] = ""
+    """Where the colour channels of a frame are: ``last`` (height, width, 3) or ``first`` (3, height, width)."""
 
     def check(self) -> None:
         named(self, "action_names")

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 from tqdm import tqdm
+
+
+def escape_what_cannot_be_shown() -> None:
+    """Let names in letters that the locale does not have be printed with escapes in their place, not end the work."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def progress(total: int, what: str, unit: str, done: int = 0) -> tqdm:

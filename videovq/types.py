@@ -9,6 +9,7 @@ actions, of which the last has no target.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -110,9 +111,23 @@ class ActionSpec:
     def from_json(value: dict[str, Any]) -> ActionSpec:
         try:
             fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in value.items()}
+            fields["names"] = tuple(name_in_json(name, "action_spec") for name in fields.get("names") or ())
             return ActionSpec(**fields)
         except TypeError as error:
             raise ValueError(f"action_spec: {error}") from None
+
+
+def name_in_json(value: Any, where: str) -> str:
+    """The name of an action as its file spells it: ``off``, written without quotes in YAML, becomes ``false`` in JSON.
+
+    Raises:
+        ValueError: it is no name.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, (str, int, float)):
+        raise ValueError(f"{where}: {value!r} is no name of an action; write the names in quotes")
+    return str(value)
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,8 @@ class EpisodeInfo:
     Attributes:
         id: path of its source below the folder that was prepared, without the ending.
         shard, start, length: the frames ``start`` to ``start + length - 1`` of that shard.
-        discontinuities: every t after which frame t + 1 does not follow from action t (a respawn, a teleport).
+        discontinuities: every t after which frame t + 1 does not follow from action t (a respawn, a teleport); every
+            end is one, unless no frame follows.
         ends: every t at which the world ended with action t, in contrast to a recording that merely stops.
         rewards: whether rewards were recorded.
     """
@@ -138,6 +154,14 @@ class EpisodeInfo:
     discontinuities: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     rewards: bool = False
+
+    def __post_init__(self) -> None:  # stores that were made earlier do not have every end among them
+        object.__setattr__(self, "discontinuities", breaks(self.discontinuities, self.ends, self.length))
+
+
+def breaks(discontinuities: Iterable[int], ends: Iterable[int], length: int) -> tuple[int, ...]:
+    """Every t after which another world begins: where it ended, or nothing followed, unless no frame comes after t."""
+    return tuple(sorted({t for t in (*discontinuities, *ends) if 0 <= t < length - 1}))
 
 
 @dataclass(frozen=True)

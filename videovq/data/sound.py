@@ -11,12 +11,14 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from videovq.data.listing import files_below, refuse_pointers
 from videovq.data.video import address, reason
 from videovq.progress import progress
 from videovq.storage import atomic
 from videovq.waves import to_levels
 
 ENDINGS = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".mp4", ".mkv", ".webm", ".mov", ".avi")
+BYTES = ("utf-8", "surrogateescape")  # a file's name may be no UTF-8
 SILENT = 1e-3  # largest value of a recording that nobody would hear, of 1
 
 
@@ -39,6 +41,7 @@ def read_sound(path: str | Path, rate: int) -> Float[Tensor, "t"]:
                 parts += [torch.from_numpy(part.to_ndarray()[0]) for part in resampler.resample(frame)]
             parts += [torch.from_numpy(part.to_ndarray()[0]) for part in resampler.resample(None)]
     except (av.FFmpegError, OSError) as error:
+        refuse_pointers([Path(path)])
         raise ValueError(f"{path}: cannot be decoded ({reason(error)})") from None
     sound = torch.cat(parts) if parts else torch.zeros(0)
     if not len(sound) or float(sound.abs().max()) < SILENT:
@@ -74,17 +77,15 @@ class SoundFolder:
         root = Path(folder)
         if not root.is_dir():
             raise ValueError(f"{root}: no such folder")
-        names = sorted(
-            p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file() and p.suffix.lower() in ENDINGS
-        )
+        names = sorted(p.relative_to(root).as_posix() for p in files_below(root) if p.suffix.lower() in ENDINGS)
         if not names:
             raise ValueError(f"{root}: holds no sound or video files ({' '.join(ENDINGS)})")
         held = max(1, len(names) // 20)
-        mixed = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+        mixed = sorted(names, key=lambda name: hashlib.sha256(name.encode(*BYTES)).hexdigest())
         chosen = {"val": mixed[:held], "test": mixed[held : 2 * held], "train": mixed[2 * held :], "all": names}
         self.root = root
         self.files = {split: [root / name for name in sorted(some)] for split, some in chosen.items()}
-        self.fingerprint = hashlib.sha256("\n".join(names).encode()).hexdigest()
+        self.fingerprint = hashlib.sha256("\n".join(names).encode(*BYTES)).hexdigest()
 
     def levels(self, split: str, rate: int) -> list[UInt8[Tensor, "t"]]:
         """Every recording of a split as mu-law levels, which is how all of them are held in memory.

@@ -22,7 +22,9 @@ from torch import Tensor
 
 from videovq.data.codes import from_stored
 from videovq.data.folders import Folder, open_folder
+from videovq.data.listing import refuse_pointers
 from videovq.data.spool import Spool, write_spooled
+from videovq.data.text import read_text
 from videovq.storage import LOCK, locked, read_tensors, write_json
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo, Outcomes
 
@@ -38,10 +40,11 @@ def read_json(path: Path) -> Any:
         ValueError: it is missing or broken.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        refuse_pointers([path])
         raise ValueError(f"{path}: not readable as JSON ({error})") from None
 
 
@@ -201,7 +204,11 @@ class Store:
         """
         found = [info for info in self.episodes if info.split == name]
         if not found:
-            raise ValueError(f"{self}: has no episode in split {name!r}; prepare more episodes")
+            there = ", ".join(split for split in SPLITS if any(info.split == split for info in self.episodes))
+            raise ValueError(
+                f"{self}: has no episode in split {name!r}, only in {there or 'none'}; prepare more episodes, or with"
+                " other validation_fraction and test_fraction"
+            )
         return found
 
     def find(self, episode_id: str) -> EpisodeInfo:

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from videovq.progress import escape_what_cannot_be_shown
+
 Item = TypeVar("Item")
 
 
@@ -99,6 +101,7 @@ def single_thread() -> Iterator[None]:
 
 
 def _in_single_thread(work: Callable[[Item], None], item: Item) -> None:
+    escape_what_cannot_be_shown()
     with single_thread():
         work(item)
 

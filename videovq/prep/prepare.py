@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache, partial
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from videovq import __version__
 from videovq.config import PrepConfig
 from videovq.data.folders import Folder, open_folder
+from videovq.data.listing import in_any_locale
 from videovq.data.resize import resize
 from videovq.data.spool import Spool
 from videovq.data.store import (
     SPLITS,
     EpisodeStore,
+    Store,
     StoreHeader,
     claimed,
     read_shard_index,
@@ -32,7 +34,7 @@ from videovq.data.store import (
 )
 from videovq.parsing import to_plain
 from videovq.prep.parallel import run_all, run_on_ray
-from videovq.prep.sources.contract import OUTCOME_KEYS, Place, RawEpisode, Reader
+from videovq.prep.sources.contract import OUTCOME_KEYS, PIXEL_KEYS, Place, RawEpisode, Reader
 from videovq.prep.sources.formats import index_of, open_reader
 from videovq.prep.staging import Source, open_source
 from videovq.prep.transform import discretise, measured, merge, merge_outcomes, rename
@@ -75,7 +77,8 @@ class Plan:
         elsewhere = ("source", "out", "workers", "engine", "address")
         settings = {name: value for name, value in to_plain(self.config).items() if name not in elsewhere}
         said = settings["declare"].items()
-        settings["declare"] = {n: v for n, v in said if v or n not in OUTCOME_KEYS}  # a plan from before them goes on
+        later = (*OUTCOME_KEYS, *PIXEL_KEYS)  # a plan from before them goes on
+        settings["declare"] = {name: value for name, value in said if value or name not in later}
         spec = self.measured.to_json()
         return {**settings, "reader": type(self.reader).__name__, "fps": self.fps, "action_spec": spec, "shards": sizes}
 
@@ -100,7 +103,7 @@ def prepare(config: PrepConfig) -> EpisodeStore:
         with claimed(out, "plan.json", plan.fingerprint(), "episodes or settings"):
             write_store(plan, out)
     store = EpisodeStore(config.out)
-    print(report(store))
+    print("\n".join([report(store), *empty_splits(store, config.validation_fraction, config.test_fraction)]))
     return store
 
 
@@ -140,14 +143,19 @@ def engine(config: PrepConfig) -> Callable[[Callable[[Shard], None], Sequence[Sh
 
 
 def make_plan(config: PrepConfig, source: Source) -> Plan:
-    """Find the episodes, their splits and shards; reads no frames.
+    """Find the episodes, their splits and shards; decodes one or two only, so that no wanted split is left without any
+    that can be used.
 
     Raises:
         ValueError: there are none, the first that can be read cannot be transformed as ``config`` wants, or none can be
             read.
     """
-    reader = open_reader(config.format, config.declare, source.path)
-    places = reader.find(source.path, without=Path(config.out))
+    out = source.local(config.out)
+    reader = open_reader(config.format, config.declare, source.path, without=out)
+    places = {
+        in_any_locale(id_): replace(place, level=in_any_locale(place.level))
+        for id_, place in reader.find(source.path, without=out).items()
+    }
     wanted = {id_: p for id_, p in places.items() if any(fnmatchcase(p.level, one) for one in config.levels or ["*"])}
     if not wanted:
         found = ", ".join(sorted({p.level for p in places.values()})[:20])
@@ -163,7 +171,8 @@ def make_plan(config: PrepConfig, source: Source) -> Plan:
             reader.read(place)  # says what is wrong with it
         raise AssertionError("unreachable")
     spec = first.action_spec
-    splits = assign_splits(wanted, config)
+    plan = Plan([], source, reader, spec, spec, first.fps, config)
+    splits = assign_splits(wanted, config, cache(partial(usable, plan, wanted)))
     if spec.kind == "continuous" and set(spec.std) == {1.0} and not any(spec.mean):  # nobody measured them
         same = [first.actions] if splits[id_] == "train" else []
         same += [raw.actions for id_, raw in episodes if raw.action_spec == spec and splits[id_] == "train"]
@@ -174,7 +183,7 @@ def make_plan(config: PrepConfig, source: Source) -> Plan:
         for at in range(0, len(ids), config.shard_episodes):
             chunk = {id_: wanted[id_] for id_ in ids[at : at + config.shard_episodes]}
             shards.append(Shard(len(shards), split, chunk))
-    plan = Plan(shards, source, reader, first.action_spec, spec, first.fps, config)
+    plan = replace(plan, shards=shards, measured=spec)
     plan.stored  # noqa: B018  refuses what cannot be done to such actions, before anything is written
     return plan
 
@@ -197,42 +206,75 @@ def transformed(plan: Plan, actions: Shaped[Tensor, "t a"]) -> tuple[ActionSpec,
     return merge(spec, found, plan.config.frame_step, plan.config.merge_actions)
 
 
-def assign_splits(places: dict[str, Place], config: PrepConfig) -> dict[str, str]:
-    """Split of every episode: its own word for ``test`` and ``val``, else by a hash of its id (or level).
+def usable(plan: Plan, places: dict[str, Place], id_: str) -> bool:
+    """Whether an episode will be stored; decodes it."""
+    with plan.source.staged(places[id_].files):
+        try:
+            pieces(read_episode(plan, id_, places[id_], lambda frames: None)[0], plan.config)
+        except ValueError:
+            return False
+    return True
+
+
+def assign_splits(places: dict[str, Place], config: PrepConfig, usable: Callable[[str], bool]) -> dict[str, str]:
+    """Split of every episode: what its recording says, else a folder on its way, else by a hash of its id (or level).
 
     The hash puts an episode into the same split whatever else is prepared with it. Only where that leaves a wanted
-    split empty, the episode (or level) of the nearest hash goes there.
+    split without a usable episode, the usable one (or its level) of the nearest hash goes there.
+
+    Args:
+        usable: whether the episode of an id will be stored; asked of few.
     """
     if config.split_by == "level":
-        levels = choose_splits({p.level: "" for p in places.values()}, config.validation_fraction, config.test_fraction)
+        by_level: dict[str, list[str]] = {}
+        for id_, place in places.items():
+            by_level.setdefault(place.level, []).append(id_)
+        levels = choose_splits(
+            dict.fromkeys(by_level, ""),
+            config.validation_fraction,
+            config.test_fraction,
+            usable=lambda level: any(map(usable, by_level[level])),
+        )
         return {id_: levels[place.level] for id_, place in places.items()}
-    declared = {id_: place.split for id_, place in places.items()}
-    return choose_splits(declared, config.validation_fraction, config.test_fraction)
+    said = {id_: place.split for id_, place in places.items()}
+    told = {id_ for id_, place in places.items() if place.told and place.split == "train"}
+    return choose_splits(said, config.validation_fraction, config.test_fraction, told, usable)
 
 
-def choose_splits(declared: dict[str, str], validation: float, test: float) -> dict[str, str]:
+def choose_splits(
+    said: dict[str, str],
+    validation: float,
+    test: float,
+    told_train: Collection[str] = (),
+    usable: Callable[[str], bool] = lambda _: True,
+) -> dict[str, str]:
     """See :func:`assign_splits`.
 
     Args:
-        declared: name -> the split that its recording says, ``""`` where it says nothing.
+        said: name -> the split that its recording or a folder says, ``""`` where neither does.
+        told_train: those whose recording says ``train``, while no folder does. A data set that calls everything so has
+            nothing else to draw ``val`` and ``test`` from; where others say nothing, those are drawn from instead.
     """
 
-    def place(id_: str) -> float:
-        return int.from_bytes(hashlib.sha256(id_.encode()).digest()[:8], "big") / 2**64
+    def position(name: str) -> float:
+        return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64
 
-    splits = {id_: split for id_, split in declared.items() if split in ("val", "test")}
-    if "test" in splits.values():
-        test = 0.0
-    if "val" in splits.values():
-        validation = 0.0
-    free = sorted((id_ for id_ in declared if id_ not in splits), key=place)
-    for id_ in free:
-        u = place(id_)
-        splits[id_] = "test" if u < test else "val" if u < test + validation else "train"
-    for split, wanted in (("test", test), ("val", validation)):
-        train = [id_ for id_ in free if splits[id_] == "train"]
-        if wanted > 0 and split not in splits.values() and len(train) > 1:
-            splits[train[0]] = split
+    splits = {name: split for name, split in said.items() if split}
+    silent = sorted((name for name in said if name not in splits), key=position)
+    pools = [pool for pool in (silent, sorted(told_train, key=position)) if pool]
+    wanted = {"test": test, "val": validation}
+    for split in wanted:
+        if any(usable(name) for name, one in splits.items() if one == split):
+            wanted[split] = 0.0
+    for name in pools[0] if pools else []:
+        u = position(name)
+        splits[name] = "test" if u < wanted["test"] else "val" if u < wanted["test"] + wanted["val"] else "train"
+    for split, part in wanted.items():
+        if part > 0 and not any(usable(name) for name in said if splits[name] == split):
+            free = (name for pool in pools for name in pool if splits[name] == "train" and usable(name))
+            moved = next(free, None)
+            if moved and any(usable(name) for name in said if splits[name] == "train" and name != moved):
+                splits[moved] = split
     return splits
 
 
@@ -257,7 +299,7 @@ def decode_shard(
     for id_, place in shard.places.items():
         first = frames.written
         try:
-            whole, episode_actions, episode_rewards = read_episode(plan, id_, place, frames)
+            whole, episode_actions, episode_rewards = read_episode(plan, id_, place, frames.append)
             spans = pieces(whole, plan.config)
         except ValueError as error:
             skipped.append({"source": id_, "reason": str(error)})
@@ -276,12 +318,12 @@ def decode_shard(
 
 
 def read_episode(
-    plan: Plan, id_: str, place: Place, frames: Spool
+    plan: Plan, id_: str, place: Place, keep: Callable[[UInt8[Tensor, "n h w c"]], None]
 ) -> tuple[EpisodeInfo, Shaped[Tensor, "t a"], Float[Tensor, "t"]]:
     """Read one episode as it will be stored: actions, and rewards, NaN where they are not known.
 
     Args:
-        frames: where its frames are written, and perhaps a few more after them.
+        keep: takes its frames, some at a time, and perhaps a few more after them.
 
     Raises:
         ValueError: why it cannot be used.
@@ -296,7 +338,7 @@ def read_episode(
         chosen = piece[-count % config.frame_step :: config.frame_step]
         count += len(piece)
         if len(chosen):
-            frames.append(resize(chosen, config.frame_size, config.fit, str(place.path)))
+            keep(resize(chosen, config.frame_size, config.fit, str(place.path)))
     if count != len(raw.actions):
         raise ValueError(f"{place.files[-1]}: {len(raw.actions)} actions, but {place.path.name} has {count} frames")
     rewards = torch.full((count,), torch.nan) if raw.rewards is None else raw.rewards
@@ -307,8 +349,7 @@ def read_episode(
     length = count // config.frame_step
     actions = transformed(plan, raw.actions)[1]
     rewards, ends = merge_outcomes(rewards, raw.ends, raw.discontinuities, config.frame_step)
-    whole = length * config.frame_step
-    cuts = sorted({t // config.frame_step for t in raw.discontinuities if 0 <= t < whole})
+    cuts = sorted({t // config.frame_step for t in raw.discontinuities if t < length * config.frame_step})
     info = EpisodeInfo(
         id=id_,
         split="",
@@ -354,6 +395,22 @@ def digest(path: Path) -> str:
         while block := file.read(1 << 20):
             found.update(block)
     return found.hexdigest()
+
+
+def empty_splits(store: Store, validation: float, test: float) -> list[str]:
+    """A line for each split that was wanted and has no episode."""
+    remedies = {
+        "train": "add recordings, or lower validation_fraction and test_fraction",
+        "val": "add recordings, put some into a folder called val, or set validation_fraction to 0",
+        "test": "add recordings, put some into a folder called test, or set test_fraction to 0",
+    }
+    there = {info.split for info in store.episodes}
+    wanted = {"train": validation + test < 1, "val": validation > 0, "test": test > 0}
+    return [
+        f"WARNING: no episode in split {split}; {remedies[split]}"
+        for split in SPLITS
+        if wanted[split] and split not in there
+    ]
 
 
 def report(store: EpisodeStore) -> str:

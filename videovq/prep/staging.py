@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from videovq.data.folders import RemoteFolder
@@ -19,6 +19,10 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def local(self, name: str) -> Path:
+        """Where a folder, which may lie within this one, is found on this machine."""
+        return Path(name)
 
     @contextmanager
     def staged(self, files: Iterable[Path]) -> Iterator[None]:
@@ -49,6 +53,10 @@ class RemoteSource(Source):
         self.whole = {name for name in self.sizes if name.endswith(index)}
         self.remote.get({name: scratch / name for name in sorted(self.whole)})
 
+    def local(self, name: str) -> Path:
+        within = name.startswith(f"{self.remote.url}/")
+        return self.path / name[len(self.remote.url) + 1 :] if within else Path(name)
+
     @contextmanager
     def staged(self, files: Iterable[Path]) -> Iterator[None]:
         wanted = {path.relative_to(self.path).as_posix(): path for path in files}
@@ -76,7 +84,8 @@ def open_source(name: str, index: tuple[str, ...]) -> Iterator[Source]:
     """
     if "://" in name:
         with TemporaryDirectory(prefix="videovq-source-") as scratch:
-            yield RemoteSource(name, Path(scratch), index)
+            # In a folder called as the remote one, after which the level of what lies in it is called.
+            yield RemoteSource(name, Path(scratch, PurePosixPath(name).name), index)
     else:
         if not Path(name).is_dir():
             raise ValueError(f"{name}: no such folder; give the folder of your episodes")

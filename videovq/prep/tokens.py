@@ -21,6 +21,7 @@ from videovq import __version__
 from videovq.config import ImportTokensConfig
 from videovq.data.codes import to_stored
 from videovq.data.folders import Folder, open_folder
+from videovq.data.listing import folder_name, refuse_pointers
 from videovq.data.store import (
     SPLITS,
     CodeStore,
@@ -30,7 +31,7 @@ from videovq.data.store import (
     shard_is_complete,
     write_shard,
 )
-from videovq.prep.prepare import choose_splits
+from videovq.prep.prepare import choose_splits, empty_splits
 from videovq.progress import progress
 from videovq.storage import write_tensors
 from videovq.types import ActionSpec, EpisodeInfo
@@ -91,6 +92,8 @@ def import_tokens(config: ImportTokensConfig) -> CodeStore:
     print(
         f"{out}: {len(store.episodes)} episodes, {len(dump.codes)} frames as {rows}x{columns} codes of {2**dump.bits}"
     )
+    for line in empty_splits(store, config.validation_fraction, config.test_fraction):
+        print(line)
     return store
 
 
@@ -117,7 +120,7 @@ def open_dump(source: Path, names: list[str]) -> Dump:
         facts,
         codes.reshape(count, side, side),
         np.concatenate(parts, axis=1) if parts else np.empty((count, 0), np.float32),
-        {f"{source.name}/{number:06d}": span for number, span in numbered},
+        {f"{folder_name(source)}/{number:06d}": span for number, span in numbered},
         math.ceil(math.log2(facts.get("vocab_size", 2**18))),
         hashlib.sha256(codes[:: max(1, count // 1000)].tobytes()).hexdigest(),
     )
@@ -175,6 +178,7 @@ def _mapped(path: Path, kind: str, rows: int, columns: int | None = None) -> np.
     """A file as an array of that many rows; ``columns``: None where the file's size says."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
+    refuse_pointers([path])
     size, item = path.stat().st_size, np.dtype(kind).itemsize
     width = size // (rows * item) if columns is None else columns
     if size != rows * width * item or not width:

@@ -31,7 +31,7 @@ class VizdoomEnvironment(GymnasiumEnvironment):
         # Otherwise the engine keeps its settings in the working folder, where all recordings would share them.
         self._folder = TemporaryDirectory(prefix="videovq-vizdoom-")
         self._settings = Path(self._folder.name, "vizdoom.ini")
-        self._settings.write_text(SETTINGS)
+        self._settings.write_text(SETTINGS, encoding="utf-8")
         super().__init__(source, frame_size)
         self.teleport = FASTEST * source.action_repeat
 

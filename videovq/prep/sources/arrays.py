@@ -1,35 +1,37 @@
 """Episodes as arrays: ``NAME.npz`` with frames and actions, or a folder ``NAME/`` with an ``.npy`` of each.
 
-The arrays are called ``frames`` and ``actions``, and perhaps ``rewards`` and ``terminated``, unless
-``declare.frames_key``, ``actions_key``, ``rewards_key`` and ``ends_key`` say what.
+The arrays are called ``frames`` and ``actions``, unless ``declare.frames_key`` and ``actions_key`` say what; rewards,
+ends and breaks as :data:`videovq.prep.sources.contract.USUAL` says, or as is declared.
 """
 
 from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.prep.sources.contract import (
+    USUAL,
     Place,
     RawEpisode,
     Reader,
     declared_fps,
-    files_below,
+    files_that_end,
     identity,
+    level_of,
     moved_back,
     split_in_path,
     stated_actions,
-    stated_ends,
-    stated_rewards,
+    stated_outcomes,
+    usual_names,
 )
+from videovq.prep.sources.pixels import stored_frames
 
 
 class ArraysReader(Reader):
@@ -39,79 +41,68 @@ class ArraysReader(Reader):
     declarable = tuple(DeclareConfig.__dataclass_fields__)
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
-        for path in sorted(folder.rglob("*.npz"))[:1]:
-            return {cls.frames_key, cls.actions_key} <= array_names(path)
-        return any((path.parent / f"{cls.actions_key}.npy").is_file() for path in folder.rglob(f"{cls.frames_key}.npy"))
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        for path in files:
+            if path.suffix == ".npz":
+                return {cls.frames_key, cls.actions_key} <= array_names(path)
+        there = set(files)
+        return any(path.with_name(f"{cls.actions_key}.npy") in there for path in files if path.stem == cls.frames_key)
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         frames, actions = self._names()
         found = {}
-        for path in files_below(folder, (".npz", f"{frames}.npy"), without):
-            name = path if path.suffix == ".npz" else path.parent
-            files: tuple[Path, ...] = (path,)
-            if path.suffix != ".npz":
-                beside = (self._file(path, name) for name in self._outcome_names())
-                files = (path, *(file for file in beside if file.is_file()), self._file(path, actions))
-            found[identity(name, folder) if path.suffix == ".npz" else name.relative_to(folder).as_posix()] = Place(
-                path, files, level=name.parent.name, split=split_in_path(name, folder)
-            )
+        for path in files_that_end(folder, (".npz", f"{frames}.npy"), without):
+            if path.suffix == ".npz":
+                name, id_ = path, identity(path, folder)
+                files: tuple[Path, ...] = (path,)
+            elif path.name == f"{frames}.npy":
+                name, id_ = path.parent, path.parent.relative_to(folder).as_posix()
+                beside = [path.with_name(f"{one}.npy") for one in self._outcome_names()]
+                files = (path, *(one for one in beside if one.is_file()), path.with_name(f"{actions}.npy"))
+            else:
+                continue
+            found[id_] = Place(path, files, level=level_of(name), split=split_in_path(name, folder))
         return found
 
-    def read(self, place: Place) -> RawEpisode:
+    def _read(self, place: Place) -> RawEpisode:
         frames, actions = self._names()
-        where, before = str(place.path), self.before
+        where = str(place.path)
         numbers, spec = stated_actions(self._array(place, actions), self.declared, where)
-        if before:
-            numbers = moved_back(numbers)
-        fps = declared_fps(self.declared, where)
-        rewards, ends = (
-            self._array(place, name) if declared or self._has(place, name) else None
-            for name, declared in zip(
-                self._outcome_names(), (self.declared.rewards_key, self.declared.ends_key), strict=True
-            )
-        )
+        fps, declared = declared_fps(self.declared, where), {getattr(self.declared, setting) for setting in USUAL}
+        # Reading what was declared says so where it is missing.
+        there = [*filter(None, declared), *self._known(place, self._outcome_names())]
+        names = usual_names(there, self.declared, where)
+        columns = {setting: [self._array(place, name) for name in some] for setting, some in names.items()}
+        found = stated_outcomes(columns, len(numbers), where, self.before)
         return RawEpisode(
-            lambda: self._frames(place, frames),
-            numbers,
-            spec,
-            fps,
-            rewards=None if rewards is None else stated_rewards(rewards, where, before),
-            ends=() if ends is None else stated_ends(ends, where, before),
+            lambda: self._frames(place, frames), moved_back(numbers) if self.before else numbers, spec, fps, **found
         )
 
     def _names(self) -> tuple[str, str]:
         return self.declared.frames_key or self.frames_key, self.declared.actions_key or self.actions_key
 
-    def _outcome_names(self) -> tuple[str, str]:
-        return self.declared.rewards_key or "rewards", self.declared.ends_key or "terminated"
+    def _outcome_names(self) -> list[str]:
+        """Names under which rewards, ends and breaks may be kept."""
+        names: list[str] = []
+        for setting, usual in USUAL.items():
+            said = getattr(self.declared, setting)
+            names += [said] if said else usual
+        return names
 
-    def _file(self, path: Path, name: str) -> Path:
-        return path if path.suffix == ".npz" else path.with_name(f"{name}.npy")
+    def _known(self, place: Place, names: list[str]) -> list[str]:
+        """Those of the names under which there is an array."""
+        if place.path.suffix == ".npz":
+            return sorted(array_names(place.path) & set(names))
+        return [name for name in names if self._file(place, name).is_file()]
 
-    def _has(self, place: Place, name: str) -> bool:
-        file = self._file(place.path, name)
-        return name in array_names(file) if file.suffix == ".npz" else file.is_file()
+    def _file(self, place: Place, name: str) -> Path:
+        return place.path if place.path.suffix == ".npz" else place.path.with_name(f"{name}.npy")
 
     def _array(self, place: Place, name: str) -> np.ndarray:
-        return read_array(self._file(place.path, name), name)
+        return read_array(self._file(place, name), name)
 
     def _frames(self, place: Place, name: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
-        yield as_frames(read_array(place.path, name), self.declared.colours, f"{place.path}: {name!r}")
-
-
-def as_frames(array: np.ndarray, colours: str, where: str) -> UInt8[Tensor, "n h w c"]:
-    """An array of frames as RGB.
-
-    Args:
-        colours: ``bgr`` turns the channels round.
-
-    Raises:
-        ValueError: it holds no frames.
-    """
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3 or 0 in array.shape:
-        raise ValueError(f"{where} is {array.dtype} {array.shape}; frames are uint8 (time, height, width, 3)")
-    return torch.from_numpy(np.ascontiguousarray(array[..., ::-1] if colours == "bgr" else array))
+        yield from stored_frames(read_array(place.path, name), self.declared, f"{place.path}: {name!r}")
 
 
 BROKEN = (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)

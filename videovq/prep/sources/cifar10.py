@@ -5,6 +5,7 @@ torchvision compares every file with its published checksum before it opens it: 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,8 +27,8 @@ class CIFAR10Reader(Reader):
     index = ("",)  # torchvision wants every file
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
-        return (folder / CIFAR10.base_folder).is_dir()
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        return any(path.parent == folder / CIFAR10.base_folder for path in files)
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         files, found = _files(folder), {}
@@ -38,7 +39,7 @@ class CIFAR10Reader(Reader):
                     found[key] = Place(files[0], files, key, name, "test" if split == "test" else "")
         return found
 
-    def read(self, place: Place) -> RawEpisode:
+    def _read(self, place: Place) -> RawEpisode:
         folder, (split, name, number) = place.path.parents[1], place.key.split("/")
         first = int(number) * TOGETHER
         pictures = _load(folder, split, _stamps(folder))[name][first : first + TOGETHER]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -15,9 +15,22 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 
 from videovq.config import DeclareConfig
-from videovq.types import ActionSpec
+from videovq.data.listing import files_below, folder_name, refuse_pointers
+from videovq.types import ActionSpec, breaks
 
-OUTCOME_KEYS = ("rewards_key", "ends_key")
+OUTCOME_KEYS = ("rewards_key", "ends_key", "breaks_key")
+PIXEL_KEYS = ("frames_range", "channels")
+USUAL = {  # names under which recordings keep what came of each action
+    "rewards_key": ("reward", "rewards"),
+    "ends_key": ("terminated", "terminals", "terminations"),
+    "breaks_key": ("truncated", "truncations", "timeout", "timeouts", "done", "dones"),
+}
+SPLIT_WORDS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+SPLIT_FOLDERS = ("train", "val", "valid", "validation", "test")
 AFTER = "action t is taken after frame t and leads to frame t + 1"
 BEFORE = "action t led to frame t; moved one frame back, the last one repeated"
 
@@ -30,8 +43,9 @@ class Place:
         path: of its file, or of the first of them.
         key: which of the episodes in the file, where it holds several.
         level: name of the level, or whatever tells kinds of episodes apart.
-        split: ``train``, ``val`` or ``test`` where the recording says so, else empty.
+        split: ``train``, ``val`` or ``test`` where the recording says so, or else a folder; empty: neither does.
         files: everything that it is read from.
+        told: whether only the recording says ``split``, while no folder on its way names one.
     """
 
     path: Path
@@ -39,6 +53,7 @@ class Place:
     key: str = ""
     level: str = ""
     split: str = ""
+    told: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,8 @@ class RawEpisode:
         frames: opens the frames: RGB, in pieces of any length, so that no episode need fit into memory.
         actions: one a frame.
         fps: frames a second.
-        discontinuities: every t where frame t + 1 does not follow from action t.
+        discontinuities: every t where frame t + 1 does not follow from action t; every end is one, unless no frame
+            follows.
         rewards: earned with each action, NaN where that is not known; None: nothing is known of rewards.
         ends: every t where the world ended with action t; what follows belongs to no world, up to a discontinuity.
     """
@@ -61,6 +77,10 @@ class RawEpisode:
     discontinuities: tuple[int, ...] = ()
     rewards: Float[Tensor, "rewards"] | None = None  # prep says where they are not as many as frames
     ends: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        found = breaks(self.discontinuities, self.ends, len(self.actions))
+        object.__setattr__(self, "discontinuities", found)
 
 
 class Reader(ABC):
@@ -76,7 +96,9 @@ class Reader(ABC):
     index: tuple[str, ...] = (".json", ".jsonl", ".csv", ".parquet")
     """Endings of the files that ``recognises`` and ``find`` look into."""
 
-    declarable: tuple[str, ...] = tuple(n for n in DeclareConfig.__dataclass_fields__ if n not in OUTCOME_KEYS)
+    declarable: tuple[str, ...] = tuple(
+        name for name in DeclareConfig.__dataclass_fields__ if name not in (*OUTCOME_KEYS, *PIXEL_KEYS)
+    )
     """What the user may say of such recordings; anything else would have no effect."""
 
     def __init__(self, declared: DeclareConfig) -> None:
@@ -94,8 +116,8 @@ class Reader(ABC):
 
     @classmethod
     @abstractmethod
-    def recognises(cls, folder: Path) -> bool:
-        """Whether a folder looks like this format; opens a file or two at most."""
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        """Whether a folder looks like this format by the files in it; opens one or two of them at most."""
 
     @abstractmethod
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
@@ -110,13 +132,18 @@ class Reader(ABC):
             ValueError: the folder holds none.
         """
 
-    @abstractmethod
     def read(self, place: Place) -> RawEpisode:
         """Read one episode, all but its frames.
 
         Raises:
             ValueError: what is wrong with it.
         """
+        refuse_pointers(place.files)
+        return self._read(place)
+
+    @abstractmethod
+    def _read(self, place: Place) -> RawEpisode:
+        """The same, of files that are there themselves."""
 
 
 def optional(module: str, extra: str) -> Any:
@@ -131,14 +158,13 @@ def optional(module: str, extra: str) -> Any:
         raise ValueError(f"format: needs {module.split('.')[0]}; pip install 'videovq[{extra}]'") from None
 
 
-def files_below(folder: Path, endings: tuple[str, ...], without: Path) -> list[Path]:
+def files_that_end(folder: Path, endings: tuple[str, ...], without: Path) -> list[Path]:
     """Every file with one of the endings, in order.
 
     Raises:
         ValueError: there is none.
     """
-    found = (path for ending in endings for path in folder.rglob(f"*{ending}"))
-    paths = sorted(path for path in found if without not in path.parents)
+    paths = [path for path in files_below(folder, without) if path.name.endswith(endings)]
     if not paths:
         raise ValueError(f"{folder}: holds no file that ends in {' or '.join(endings)}")
     return paths
@@ -149,10 +175,28 @@ def identity(path: Path, folder: Path) -> str:
     return path.relative_to(folder).with_suffix("").as_posix()
 
 
+def level_of(path: Path) -> str:
+    """The level of an episode whose recording does not say it: the folder it lies in."""
+    return folder_name(path.parent)
+
+
 def split_in_path(path: Path, folder: Path) -> str:
-    """The split that a folder on the way to a file names; empty: none does."""
-    words = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-    return next((words[part] for part in path.relative_to(folder).parts[:-1] if part in words), "")
+    """The split that a folder on the way to a file names, the outermost first; empty: none does."""
+    parts = (part.lower() for part in path.relative_to(folder).parts[:-1])
+    return next((SPLIT_WORDS[part] for part in parts if part in SPLIT_FOLDERS), "")
+
+
+def stated_split(said: Any, where: str) -> str:
+    """The split that a recording says; empty: it says nothing.
+
+    Raises:
+        ValueError: a name that is not known: an episode that was put aside must not be trained on.
+    """
+    if said is None or said == "":
+        return ""
+    if not isinstance(said, str) or said.strip().lower() not in SPLIT_WORDS:
+        raise ValueError(f"{where}: `split` is {said!r}; it may be {', '.join(SPLIT_WORDS)}")
+    return SPLIT_WORDS[said.strip().lower()]
 
 
 def moved_back(actions: Shaped[Tensor, "t a"]) -> Shaped[Tensor, "t a"]:
@@ -197,6 +241,49 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
     return spec.tensor(rows.tolist(), where), spec
 
 
+def usual_names(there: Collection[str], declared: DeclareConfig, where: str) -> dict[str, list[str]]:
+    """Which columns keep what came of each action: setting -> those that were declared, or those of a usual name.
+
+    Breaks may have several usual names at once, rewards and ends have the first.
+
+    Args:
+        there: names of all columns.
+
+    Raises:
+        ValueError: what was declared is not there.
+    """
+    found = {}
+    for setting, usual in USUAL.items():
+        said = getattr(declared, setting)
+        if said and said not in there:
+            raise ValueError(f"{where}: no {said!r}, only {', '.join(there)}; see declare.{setting}")
+        known = [said] if said else [name for name in usual if name in there]
+        found[setting] = known if setting == "breaks_key" else known[:1]
+    return found
+
+
+def stated_outcomes(columns: dict[str, list[Any]], count: int, where: str, before: bool = False) -> dict[str, Any]:
+    """``rewards``, ``ends`` and ``discontinuities`` of a RawEpisode.
+
+    Args:
+        columns: setting -> the columns that :func:`usual_names` found, one value a frame in each.
+        count: number of frames.
+        before: whether values are stored beside the frame that they came with, as actions are.
+
+    Raises:
+        ValueError: they are not what they should be.
+    """
+    rewards = [stated_rewards(one, where, before) for one in columns["rewards_key"]]
+    ended = {t for one in columns["ends_key"] for t in _stated_truths(one, count, f"{where}: ends")}
+    broken = {t for one in columns["breaks_key"] for t in _stated_truths(one, count, f"{where}: breaks")}
+    return {
+        "rewards": rewards[0] if rewards else None,
+        "ends": tuple(sorted(t - before for t in ended if t >= before)),
+        # A frame with which the world ended is the last of it, and a frame that is the last is so however actions lie.
+        "discontinuities": tuple(sorted(broken | ended)),
+    }
+
+
 def stated_rewards(values: Any, where: str, before: bool = False) -> Float[Tensor, "t"]:
     """Rewards of recordings, each put beside the frame after which it was earned.
 
@@ -217,22 +304,15 @@ def stated_rewards(values: Any, where: str, before: bool = False) -> Float[Tenso
     return torch.cat([found[1:], found.new_full((1,), torch.nan)]) if before else found
 
 
-def stated_ends(values: Any, where: str, before: bool = False) -> tuple[int, ...]:
-    """Every t where the world ended with action t; the arguments as in :func:`stated_rewards`.
-
-    Args:
-        values: one a frame: whether it ended.
-
-    Raises:
-        ValueError: they are neither truth values nor zeros and ones.
-    """
+def _stated_truths(values: Any, count: int, where: str) -> list[int]:
+    """Every t where a column of truth values, or of zeros and ones, holds one."""
     try:
-        found = np.asarray(values, dtype=np.float64).reshape(len(values))
+        found = np.asarray(values, dtype=np.float64).reshape(count)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{where}: ends are not one 0 or 1 a frame") from None
+        raise ValueError(f"{where} are not one 0 or 1 a frame") from None
     if not np.isin(found, (0, 1)).all():
-        raise ValueError(f"{where}: ends are not one 0 or 1 a frame")
-    return tuple(int(t) - before for t in np.flatnonzero(found) if t >= before)
+        raise ValueError(f"{where} are not one 0 or 1 a frame")
+    return np.flatnonzero(found).tolist()
 
 
 def declared_fps(declared: DeclareConfig, where: str) -> float:

@@ -19,7 +19,7 @@ Between death and respawn the actions are empty.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from videovq.data.video import PIECE
-from videovq.prep.sources.arrays import as_frames
-from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_below, identity, split_in_path
+from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_that_end, identity, split_in_path
 from videovq.prep.sources.hdf5 import ENDINGS, dataset, first_hdf5, open_hdf5
+from videovq.prep.sources.pixels import as_frames
 from videovq.types import ActionSpec
 
 KEYS = ("w", "a", "s", "d", "space", "ctrl", "shift", "1", "2", "3", "r", "left button", "right button")
@@ -47,8 +47,8 @@ class CSGOReader(Reader):
     declarable = ()
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
-        path = first_hdf5(folder)
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        path = first_hdf5(files)
         if path is None:
             return False
         try:
@@ -66,10 +66,10 @@ class CSGOReader(Reader):
                 level=re.sub(r"^hdf5_|_\d+$", "", path.stem),
                 split=split_in_path(path, folder),
             )
-            for path in files_below(folder, ENDINGS, without)
+            for path in files_that_end(folder, ENDINGS, without)
         }
 
-    def read(self, place: Place) -> RawEpisode:
+    def _read(self, place: Place) -> RawEpisode:
         with open_hdf5(place.path) as file:
             numbers = (re.fullmatch(r"frame_(\d+)_[xy]", str(name)) for name in file)  # a damaged name is bytes
             length = 1 + max((int(found[1]) for found in numbers if found), default=0)

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
 from videovq.data.video import PIECE
-from videovq.prep.sources.arrays import as_frames
 
 EIGHT_BITS = ("RGB", "RGBA", "L", "LA", "P", "CMYK")
 
@@ -38,10 +38,15 @@ def decoded(pictures: Iterable[bytes | memoryview], colours: str, where: str) ->
         if frames[-1].shape != shape:
             raise ValueError(f"{where}: frame {number} has another size than those before")
         if len(frames) == PIECE:
-            yield as_frames(np.stack(frames), colours, where)
+            yield _together(frames, colours)
             frames = []
     if frames:
-        yield as_frames(np.stack(frames), colours, where)
+        yield _together(frames, colours)
+
+
+def _together(frames: list[UInt8[np.ndarray, "h w 3"]], colours: str) -> UInt8[Tensor, "n h w c"]:
+    stacked = np.stack(frames)
+    return torch.from_numpy(np.ascontiguousarray(stacked[..., ::-1] if colours == "bgr" else stacked))
 
 
 def as_rgb(file: Path | io.BytesIO, formats: tuple[str, ...]) -> UInt8[np.ndarray, "h w 3"]:

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from videovq.config import DeclareConfig
+from videovq.data.listing import files_below, refuse_pointers
 from videovq.prep.sources.contract import Reader
 
 READERS = {  # in the order in which they are asked whether they know a folder: the most particular first
@@ -24,11 +25,12 @@ READERS = {  # in the order in which they are asked whether they know a folder: 
 }
 
 
-def open_reader(name: str, declared: DeclareConfig, folder: Path) -> Reader:
+def open_reader(name: str, declared: DeclareConfig, folder: Path, without: Path | None = None) -> Reader:
     """The reader of a format.
 
     Args:
         name: of the format; ``auto``: the first that recognises the folder.
+        without: a folder that is left out, where it lies within the other.
 
     Raises:
         ValueError: there is no such folder, or no format recognises it.
@@ -36,13 +38,15 @@ def open_reader(name: str, declared: DeclareConfig, folder: Path) -> Reader:
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; give the folder of your episodes")
     names = list(READERS) if name == "auto" else [name]
+    files = files_below(folder, without) if name == "auto" else []
     for candidate in names:
         kind = reader_class(candidate)
-        if name != "auto" or kind.recognises(folder):
+        if name != "auto" or kind.recognises(folder, files):
             for field in DeclareConfig.__dataclass_fields__:
                 if getattr(declared, field) and field not in kind.declarable:
                     raise ValueError(f"declare.{field}: has no effect on {candidate} recordings; leave it out")
             return kind(declared)
+    refuse_pointers(files)
     raise ValueError(
         f"{folder}: no format recognises what is in it; choose `format` from: {', '.join(READERS)}"
         " (data_prep/README.md says what each reads)"

@@ -1,14 +1,13 @@
 """Episodes in HDF5: ``NAME.hdf5`` (.h5) with datasets of frames and of actions, or several a file, each a group.
 
-The datasets are called ``frames`` and ``actions``, and perhaps ``rewards`` and ``terminated``, unless
-``declare.frames_key``, ``actions_key``, ``rewards_key`` and ``ends_key`` say what; the names may be paths
-(``obs/camera``). An episode in a group is called after the file and the group:
-``NAME/episode_0``.
+The datasets are called as the arrays of :mod:`videovq.prep.sources.arrays`, or as is declared; the names may be paths
+(``obs/camera``). Frames may be a JPEG or PNG each: bytes of any length, or rows of bytes that are filled up. An episode
+in a group is called after the file and the group: ``NAME/episode_0``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from videovq.data.video import PIECE
-from videovq.prep.sources.arrays import ArraysReader, as_frames
-from videovq.prep.sources.contract import Place, files_below, identity, optional, split_in_path
+from videovq.prep.sources.arrays import ArraysReader
+from videovq.prep.sources.contract import Place, files_that_end, identity, level_of, optional, split_in_path
+from videovq.prep.sources.pixels import stored_frames
 
 ENDINGS = (".hdf5", ".h5")
 # What h5py raises on damaged files; a damaged shape can ask for any memory.
@@ -32,25 +31,25 @@ class HDF5Reader(ArraysReader):
     index = ENDINGS
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
-        path = first_hdf5(folder)
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        path = first_hdf5(files)
         whole = {cls.frames_key, cls.actions_key}
         return path is not None and bool(_groups(path, lambda group: whole <= set(group)))
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         frames, actions = self._names()
         found = {}
-        for path in files_below(folder, ENDINGS, without):
+        for path in files_that_end(folder, ENDINGS, without):
             # Half an episode is found too, and so is a file without any: reading it says what is missing.
             for key in _groups(path, lambda group: frames in group or actions in group) or [""]:
                 id_ = "/".join([identity(path, folder), *filter(None, [key])])
-                level = path.stem if key else path.parent.name
+                level = path.stem if key else level_of(path)
                 found[id_] = Place(path, (path,), key, level, split_in_path(path / key, folder))
         return found
 
-    def _has(self, place: Place, name: str) -> bool:
+    def _known(self, place: Place, names: list[str]) -> list[str]:
         with open_hdf5(place.path) as file:
-            return name in file[place.key or "/"]
+            return [name for name in names if name in file[place.key or "/"]]
 
     def _array(self, place: Place, name: str) -> np.ndarray:
         with open_hdf5(place.path) as file:
@@ -59,13 +58,12 @@ class HDF5Reader(ArraysReader):
     def _frames(self, place: Place, name: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
         with open_hdf5(place.path) as file:
             stored = dataset(file[place.key or "/"], name)
-            for start in range(0, max(1, len(stored)), PIECE):
-                yield as_frames(stored[start : start + PIECE], self.declared.colours, repr(stored.name))
+            yield from stored_frames(stored, self.declared, repr(stored.name))
 
 
-def first_hdf5(folder: Path) -> Path | None:
-    """The first HDF5 file below a folder."""
-    return min((path for ending in ENDINGS for path in folder.rglob(f"*{ending}")), default=None)
+def first_hdf5(files: Sequence[Path]) -> Path | None:
+    """The first of the files that is HDF5."""
+    return next((path for path in files if path.suffix in ENDINGS), None)
 
 
 @contextmanager
@@ -97,14 +95,41 @@ def dataset(group: Any, name: str) -> Any:
     """A dataset with at least one dimension.
 
     Raises:
-        ValueError: the group holds no such.
+        ValueError: the group holds no such, or only where its values should be.
     """
     found = group.get(name)
     if not getattr(found, "shape", None):
         names = [str(one) for one in group]  # a damaged one is bytes
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
         raise ValueError(f"{group.name} has no dataset {name!r}, only {shown or 'nothing'}")
+    refuse_missing_sources(found, Path(group.file.filename))
     return found
+
+
+def refuse_missing_sources(found: Any, path: Path) -> None:
+    """Check that what a virtual dataset is made of is there: HDF5 reads zeros in its place, which are black frames.
+
+    Args:
+        found: a dataset.
+        path: of the file that it was found in.
+
+    Raises:
+        ValueError: a file, or a dataset in it, is missing.
+    """
+    if not found.is_virtual:
+        return
+    h5py = optional("h5py", "hdf5")
+    for _, name, key, _ in found.virtual_sources():
+        name, key = (one.replace("%b", "0").replace("%%", "%") for one in (name, key))  # the first of many blocks
+        # Where HDF5 looks. "." is the file itself.
+        looked = [path] if name == "." else [Path(name), path.parent / name, path.parent / Path(name).name]
+        source = next((one for one in looked if one.is_file()), None)
+        if source is None:
+            raise ValueError(f"{found.name!r} is virtual, and {name}, of which it is made, is missing; bring it here")
+        with h5py.File(source, "r") as file:
+            if key not in file:
+                raise ValueError(f"{found.name!r} is virtual, and {key!r} in {source}, of which it is made, is missing")
+            refuse_missing_sources(file[key], source)
 
 
 def _groups(path: Path, wanted: Callable[[Any], bool]) -> list[str]:

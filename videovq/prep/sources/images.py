@@ -12,7 +12,8 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_below, split_in_path
+from videovq.data.listing import folder_name
+from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_that_end, split_in_path
 from videovq.prep.sources.encoded import as_rgb
 from videovq.types import ActionSpec
 
@@ -29,22 +30,22 @@ class ImagesReader(Reader):
     index = ()
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
-        return any(path.suffix.lower() in ENDINGS for path in folder.rglob("*"))
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        return any(path.suffix.lower() in ENDINGS for path in files)
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         by_folder: dict[Path, list[Path]] = {}
-        for path in files_below(folder, (*ENDINGS, *(ending.upper() for ending in ENDINGS)), without):
+        for path in files_that_end(folder, (*ENDINGS, *(ending.upper() for ending in ENDINGS)), without):
             by_folder.setdefault(path.parent, []).append(path)
         found = {}
         for parent, paths in sorted(by_folder.items()):
             for number, at in enumerate(range(0, len(paths), TOGETHER)):
                 some = tuple(paths[at : at + TOGETHER])
                 name = (parent.relative_to(folder) / f"{number:04d}").as_posix()
-                found[name] = Place(some[0], some, str(number), parent.name, split_in_path(some[0], folder))
+                found[name] = Place(some[0], some, str(number), folder_name(parent), split_in_path(some[0], folder))
         return found
 
-    def read(self, place: Place) -> RawEpisode:
+    def _read(self, place: Place) -> RawEpisode:
         spec, count = ActionSpec("none"), len(place.files)
         return RawEpisode(
             lambda: _pictures(place.files), spec.tensor([[]] * count, ""), spec, 1.0, tuple(range(count - 1))

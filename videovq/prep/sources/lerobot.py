@@ -7,7 +7,7 @@ or from ``declare.frames_key``; rewards, where there are any, from ``next.reward
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,17 +15,18 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
-from videovq.config import DeclareConfig
+from videovq.data.listing import files_below
 from videovq.data.store import read_json
 from videovq.data.video import video_pieces
 from videovq.prep.sources.contract import (
+    OUTCOME_KEYS,
     Place,
     RawEpisode,
     Reader,
     moved_back,
+    split_in_path,
     stated_actions,
-    stated_ends,
-    stated_rewards,
+    stated_outcomes,
 )
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.lerobot_meta import INFO, Dataset, Row
@@ -36,11 +37,11 @@ from videovq.types import ActionSpec
 class LeRobotReader(Reader):
     """See the module's docstring."""
 
-    declarable = tuple(DeclareConfig.__dataclass_fields__)
+    declarable = (*Reader.declarable, *OUTCOME_KEYS)
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
-        path = next(folder.rglob(INFO), None)
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        path = next(_infos(files), None)
         try:
             return path is not None and "codebase_version" in read_json(path)
         except (ValueError, TypeError):
@@ -49,39 +50,39 @@ class LeRobotReader(Reader):
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         _dataset.cache_clear()  # the files may have changed since they were read
         found = {}
-        for path in sorted(p for p in folder.rglob(INFO) if without not in p.parents):
+        for path in _infos(files_below(folder, without)):
             dataset = _dataset(path, self.declared.frames_key)
+            below, around = dataset.root.relative_to(folder), split_in_path(dataset.root / INFO, folder)
             for index, row in sorted(dataset.rows.items()):
-                id_ = (dataset.root.relative_to(folder) / f"episode_{index:06d}").as_posix()
                 files = (path, *([row.video] if row.video else []), row.data)
-                split = dataset.splits.get(index, "")
-                found[id_] = Place(row.video or row.data, files, str(index), row.task, split)
+                said = dataset.splits.get(index, "")
+                found[(below / f"episode_{index:06d}").as_posix()] = Place(
+                    row.video or row.data, files, str(index), row.task, said or around, bool(said and not around)
+                )
+            for name in sorted(dataset.broken):
+                found[(below / name).as_posix()] = Place(path, (path,), name)
         if not found:
             raise ValueError(f"{folder}: holds no episode of a LeRobot dataset, with a {INFO}")
         return found
 
-    def read(self, place: Place) -> RawEpisode:
-        dataset, index = _dataset(place.files[0], self.declared.frames_key), int(place.key)
+    def _read(self, place: Place) -> RawEpisode:
+        dataset = _dataset(place.files[0], self.declared.frames_key)
+        if place.key in dataset.broken:
+            raise ValueError(dataset.broken[place.key])
+        index = int(place.key)
         row = dataset.rows[index]
         actions, spec = self._actions(dataset, row, index)
         if self.before:
             actions = moved_back(actions)
         frames = _film if row.video else _pictures
-        fps = self.declared.fps or dataset.fps
-        where, before = f"{row.data}: episode {index}", self.before
-        columns = [self.declared.rewards_key or ("next.reward" if "next.reward" in dataset.kinds else "")]
-        columns.append(self.declared.ends_key)
-        rewards, ends = (
-            read_columns(row.data, [name], ("episode_index", index))[0] if name else None for name in columns
-        )
-        return RawEpisode(
-            lambda: frames(dataset, index, self.declared.colours),
-            actions,
-            spec,
-            fps,
-            rewards=None if rewards is None else stated_rewards(rewards, where, before),
-            ends=() if ends is None else stated_ends(ends, where, before),
-        )
+        fps, at = self.declared.fps or dataset.fps, ("episode_index", index)
+        columns = {}
+        for setting in OUTCOME_KEYS:
+            usual = "next.reward" if setting == "rewards_key" and "next.reward" in dataset.kinds else ""
+            name = getattr(self.declared, setting) or usual
+            columns[setting] = read_columns(row.data, [name], at) if name else []
+        found = stated_outcomes(columns, len(actions), f"{row.data}: episode {index}", self.before)
+        return RawEpisode(lambda: frames(dataset, index, self.declared.colours), actions, spec, fps, **found)
 
     def _actions(self, dataset: Dataset, row: Row, index: int) -> tuple[Shaped[Tensor, "t a"], ActionSpec]:
         names = [name.strip() for name in (self.declared.actions_key or "action").split(",")]
@@ -106,6 +107,10 @@ class LeRobotReader(Reader):
         mean, std = (tuple(number for one in stats for number in one[i]) for i in (0, 1))
         spec = ActionSpec("continuous", mean=mean, std=std)
         return spec.tensor(values.tolist(), where), spec
+
+
+def _infos(files: Sequence[Path]) -> Iterator[Path]:
+    return (path for path in files if path.parts[-2:] == tuple(INFO.split("/")))
 
 
 @lru_cache(maxsize=4)

@@ -6,17 +6,21 @@ Sources: src/lerobot/datasets/lerobot_dataset.py and utils.py in huggingface/ler
 from __future__ import annotations
 
 import json
+import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from videovq.data.listing import files_below
 from videovq.data.store import read_json
+from videovq.data.text import json_lines, text_lines
+from videovq.prep.sources.contract import stated_split
 from videovq.prep.sources.parquet import read_columns
 
 INFO = "meta/info.json"
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Dataset:
         fps: frames a second.
         kinds: name of each feature -> its dtype.
         rows: index of each episode -> what is known of it.
+        broken: name of each episode of which too little is known -> what is wrong.
         splits: index of each episode -> its split; empty: the dataset does not say.
 
     Raises:
@@ -66,7 +71,12 @@ class Dataset:
             self.kinds = {name: str(feature["dtype"]) for name, feature in self._info["features"].items()}
             self.camera = self._choose(camera)
             self.splits = self._splits()
-            self.rows = self._shared_rows() if self.version.startswith("v3") else self._own_rows()
+            self.rows: dict[int, Row] = {}
+            self.broken: dict[str, str] = {}
+            if self.version.startswith("v3"):
+                self._shared_rows()
+            else:
+                self._own_rows()
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(f"{path}: its metadata lack something, or it is not what it should be: {error}") from None
         if not self.fps > 0:
@@ -82,7 +92,7 @@ class Dataset:
         parts = self.root / "meta/episodes_stats.jsonl"  # v2.1 has them by episode only
         path = whole if whole.is_file() else parts
         try:
-            stats = [read_json(path)[name]] if path == whole else [row["stats"][name] for row in _lines(path)]
+            stats = [read_json(path)[name]] if path == whole else [row["stats"][name] for _, row in json_lines(path)]
             means = np.array([np.ravel(one["mean"]) for one in stats], dtype=np.float64)
             squares = np.array([np.ravel(one["std"]) for one in stats], dtype=np.float64) ** 2
             counts = np.array([one.get("count", [1])[0] for one in stats], dtype=np.float64)
@@ -111,43 +121,72 @@ class Dataset:
         found = {}
         for name, span in (self._info.get("splits") or {}).items():
             first, end = (int(number) for number in span.split(":"))
-            found.update(dict.fromkeys(range(first, end), SPLITS.get(name, "")))
+            found.update(dict.fromkeys(range(first, end), stated_split(name, str(self.path))))
         return found
 
-    def _own_rows(self) -> dict[int, Row]:
-        found = {}
-        for row in _lines(self.root / "meta/episodes.jsonl"):
-            index = row["episode_index"]
-            at = {"episode_index": index, "episode_chunk": index // self._info["chunks_size"]}
-            video = self._file("video_path", video_key=self.camera, **at) if self.filmed else None
-            found[index] = Row(row["length"], _task(row["tasks"]), self._file("data_path", **at), video)
-        return found
+    def _own_rows(self) -> None:
+        path = self.root / "meta/episodes.jsonl"
+        for number, line in text_lines(path):
+            row: Any = {}
+            try:
+                row = json.loads(line)
+                index = _count(row, "episode_index")
+                at = {"episode_index": index, "episode_chunk": index // self._info["chunks_size"]}
+                video = self._file("video_path", video_key=self.camera, **at) if self.filmed else None
+                data = self._file("data_path", **at)
+                self._add(index, Row(_count(row, "length"), _task(row.get("tasks")), data, video))
+            except (ValueError, AttributeError, RecursionError) as error:
+                self._leave_out(row, f"{path}: line {number}", f"{path.stem}_line_{number}", error)
 
-    def _shared_rows(self) -> dict[int, Row]:
-        place = ["chunk_index", "file_index"]
-        film = [f"videos/{self.camera}/{name}" for name in (*place, "from_timestamp")] if self.filmed else []
-        names = ["episode_index", "length", "tasks", *(f"data/{name}" for name in place), *film]
-        found = {}
-        for path in sorted((self.root / "meta/episodes").glob("*/*.parquet")):
-            for index, length, tasks, chunk, file, *where in zip(*read_columns(path, names), strict=True):
-                data = self._file("data_path", chunk_index=chunk, file_index=file)
-                video, start = None, None
-                if where:
-                    video = self._file("video_path", video_key=self.camera, chunk_index=where[0], file_index=where[1])
-                    start = float(where[2])
-                found[index] = Row(length, _task(tasks), data, video, start)
-        return found
+    def _shared_rows(self) -> None:
+        place = ("data/chunk_index", "data/file_index")
+        film = [f"videos/{self.camera}/{name}" for name in ("chunk_index", "file_index", "from_timestamp")]
+        names = ["episode_index", "length", "tasks", *place, *(film if self.filmed else [])]
+        for path in files_below(self.root / "meta/episodes"):
+            if path.suffix != ".parquet":
+                continue
+            for number, values in enumerate(zip(*read_columns(path, names), strict=True)):
+                row = dict(zip(names, values, strict=True))
+                try:
+                    index, (chunk, file) = _count(row, "episode_index"), (_count(row, name) for name in place)
+                    data, video, start = self._file("data_path", chunk_index=chunk, file_index=file), None, None
+                    if self.filmed:
+                        chunk, file, start = _count(row, film[0]), _count(row, film[1]), _second(row, film[2])
+                        video = self._file("video_path", video_key=self.camera, chunk_index=chunk, file_index=file)
+                    self._add(index, Row(_count(row, "length"), _task(row["tasks"]), data, video, start))
+                except ValueError as error:
+                    self._leave_out(row, f"{path}: row {number}", f"{path.stem}_row_{number}", error)
+
+    def _add(self, index: int, row: Row) -> None:
+        if index in self.rows:
+            raise ValueError(f"there is another episode {index}")
+        self.rows[index] = row
+
+    def _leave_out(self, row: Any, where: str, name: str, error: Exception) -> None:
+        """Keep the reason why an episode cannot be read, under its name, or else that of its row."""
+        with suppress(ValueError, AttributeError):
+            if (index := _count(row, "episode_index")) not in self.rows:
+                name = f"episode_{index:06d}"
+        self.broken[name] = f"{where}: {error}"
 
     def _file(self, kind: str, **parts: Any) -> Path:
         return self.root / self._info[kind].format(**parts)
 
 
-def _task(tasks: list[str]) -> str:
-    return " | ".join(tasks)
+def _count(row: dict[str, Any], name: str) -> int:
+    found = row.get(name)  # pandas makes real numbers of a column in which one is missing
+    if not isinstance(found, (int, float)) or not 0 <= found < math.inf or found != int(found):
+        raise ValueError(f"{name!r} is {found!r}, which is no whole number")
+    return int(found)
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not readable as JSON lines ({error})") from None
+def _second(row: dict[str, Any], name: str) -> float:
+    found = row.get(name)
+    if not isinstance(found, (int, float)) or not 0 <= found < math.inf:
+        raise ValueError(f"{name!r} is {found!r}, which is no time in a video")
+    return float(found)
+
+
+def _task(tasks: Any) -> str:
+    """The tasks of an episode, of which there is mostly one, in words."""
+    return " | ".join(map(str, tasks)) if isinstance(tasks, list) else str(tasks or "")

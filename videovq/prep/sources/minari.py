@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Shaped
 
+from videovq.data.listing import files_below, refuse_pointers
 from videovq.data.store import read_json
 from videovq.prep.sources.contract import (
     Place,
     RawEpisode,
     Reader,
     declared_fps,
+    level_of,
     split_in_path,
-    stated_ends,
-    stated_rewards,
+    stated_outcomes,
 )
 from videovq.prep.sources.minari_storage import Arrow, Hdf5, Storage
 from videovq.types import ActionSpec
@@ -43,16 +44,18 @@ class MinariReader(Reader):
     alignment = "action t is taken after frame t and leads to frame t + 1; the last frame repeats the last action"
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
-        return next(_datasets(folder), None) is not None
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        return next(_datasets(files), None) is not None
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         if self.before:
             raise ValueError("declare.actions_at: Minari keeps the action taken after a frame; leave it out")
         found = {}
-        for path in sorted(p for p in _datasets(folder) if without not in p.parents):
+        files = files_below(folder, without)
+        refuse_pointers(path for path in files if path.name == METADATA)
+        for path in _datasets(files):
             metadata = read_json(path)
-            level, split = str(metadata.get("dataset_id", path.parent.name)), split_in_path(path, folder)
+            level, split = str(metadata.get("dataset_id", level_of(path))), split_in_path(path, folder)
             for number, file in sorted(_storage(path, metadata).episodes(path.parent).items()):
                 id_ = (path.parent.relative_to(folder) / f"episode_{number}").as_posix()
                 found[id_] = Place(file, (path, file), str(number), level, split)
@@ -60,7 +63,7 @@ class MinariReader(Reader):
             raise ValueError(f"{folder}: holds no episode of a Minari dataset, with a {METADATA}")
         return found
 
-    def read(self, place: Place) -> RawEpisode:
+    def _read(self, place: Place) -> RawEpisode:
         path, where = place.files[0], f"{place.path}: episode {place.key}"
         metadata = read_json(path)
         spec, start = _action_spec(path, metadata, tuple(self.declared.action_names))
@@ -70,10 +73,10 @@ class MinariReader(Reader):
         if len(taken) == 0 or count != len(taken) + 1:
             raise ValueError(f"{where}: {count} observations and {len(taken)} actions; one fewer, and some, are needed")
         values = taken[[*range(len(taken)), -1]].astype(np.float64).reshape(count, -1) - start
-        rewards = stated_rewards([*storage.steps("rewards").tolist(), None], where)
-        ends = stated_ends(storage.steps("terminations"), where)
+        rewards, ended = [*storage.steps("rewards").tolist(), None], [*storage.steps("terminations").tolist(), False]
+        columns = {"rewards_key": [rewards], "ends_key": [ended], "breaks_key": []}
         actions, fps = spec.tensor(values.tolist(), where), declared_fps(self.declared, where)
-        return RawEpisode(storage.frames, actions, spec, fps, rewards=rewards, ends=ends)
+        return RawEpisode(storage.frames, actions, spec, fps, **stated_outcomes(columns, count, where))
 
     def _pictures(self, path: Path, metadata: dict[str, Any]) -> tuple[str, tuple[int, ...]]:
         """Name and shape of the pictures that were chosen."""
@@ -90,9 +93,11 @@ class MinariReader(Reader):
         return chosen, known[chosen]
 
 
-def _datasets(folder: Path) -> Iterator[Path]:
+def _datasets(files: Sequence[Path]) -> Iterator[Path]:
     """The metadata of every dataset; each episode of an Arrow dataset has a file of that name too."""
-    for path in folder.rglob(METADATA):
+    for path in files:
+        if path.name != METADATA:
+            continue
         try:
             metadata = read_json(path)
         except ValueError:

@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
+from videovq.data.listing import files_below
 from videovq.data.video import PIECE
-from videovq.prep.sources.arrays import as_frames
 from videovq.prep.sources.contract import optional
 from videovq.prep.sources.encoded import decoded
-from videovq.prep.sources.hdf5 import opened
+from videovq.prep.sources.hdf5 import opened, refuse_missing_sources
+from videovq.prep.sources.pixels import as_frames, pictured
 
 
 class Storage(ABC):
@@ -78,17 +79,18 @@ class Hdf5(Storage):
         try:
             with opened(path) as file:
                 names = [str(name) for name in file]  # a damaged name is bytes
-            return {int(name.removeprefix("episode_")): path for name in names if name.startswith("episode_")}
+            numbers = (name.removeprefix("episode_") for name in names if name.startswith("episode_"))
+            return {int(number): path for number in numbers if number.isdecimal()}
         except ValueError:
             return {0: path}  # reading it says what is wrong
 
     def actions(self) -> Shaped[np.ndarray, "t ..."]:
         with opened(self.path) as file:
-            return np.asarray(file[f"episode_{self.number}/actions"])
+            return np.asarray(self._dataset(file, f"episode_{self.number}/actions"))
 
     def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
         with opened(self.path) as file:
-            return np.asarray(file[f"episode_{self.number}/{name}"])
+            return np.asarray(self._dataset(file, f"episode_{self.number}/{name}"))
 
     def count(self) -> int:
         with opened(self.path) as file:
@@ -96,12 +98,17 @@ class Hdf5(Storage):
 
     def frames(self) -> Iterator[UInt8[Tensor, "n h w c"]]:
         with opened(self.path) as file:
-            stored = file[self._pictures]
-            if stored.ndim == 1 or (stored.ndim == 2 and stored.dtype == np.uint8):  # of several lengths, or of one
+            stored = self._dataset(file, self._pictures)
+            if pictured(stored):
                 yield from decoded((bytes(one) for one in stored), self.colours, self.where)
                 return
             for first in range(0, len(stored), PIECE):
                 yield as_frames(stored[first : first + PIECE], self.colours, self.where)
+
+    def _dataset(self, file: Any, name: str) -> Any:
+        found = file[name]
+        refuse_missing_sources(found, self.path)
+        return found
 
     @property
     def _pictures(self) -> str:
@@ -117,8 +124,8 @@ class Arrow(Storage):
     def episodes(cls, folder: Path) -> dict[int, Path]:
         found = {}
         for inner in folder.iterdir():
-            if inner.name.isdigit():
-                files = sorted(path for path in inner.iterdir() if path.suffix in cls.ENDINGS)
+            if inner.name.isdecimal() and inner.is_dir():
+                files = [path for path in files_below(inner) if path.suffix in cls.ENDINGS]
                 found[int(inner.name)] = files[0] if files else inner / f"part-0{cls.ENDINGS[0]}"
         return found
 

@@ -7,12 +7,14 @@ that episodes end by their time only, those of tensorflow_datasets/rl_unplugged/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from videovq.prep.sources.contract import Place, RawEpisode, Reader, split_in_path, stated_rewards
+from videovq.data.listing import files_below, refuse_pointers
+from videovq.prep.sources.contract import Place, RawEpisode, Reader, level_of, split_in_path, stated_rewards
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.tfrecord import Feature, RecordFile, parse_example
 from videovq.types import ActionSpec
@@ -52,8 +54,8 @@ class RLUReader(Reader):
     index = ("",)  # every file
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
-        for path in _files(folder)[:1]:
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        for path in _records_in(files)[:1]:
             try:
                 return {PIXELS, TAKEN, LAST} <= set(parse_example(_records(path).read(0), str(path)))
             except ValueError:
@@ -65,11 +67,10 @@ class RLUReader(Reader):
             raise ValueError("declare.actions_at: RL Unplugged keeps the action taken after a frame; leave it out")
         _records.cache_clear()  # the files may have changed since they were read
         found = {}
-        for path in _files(folder):
-            if without in path.parents:
-                continue
+        for path in _records_in(files_below(folder, without)):
+            refuse_pointers([path])  # how many records are in it?
             count, whole = RecordFile(path).count()
-            level = next((part for part in reversed(path.parts) if part in TASKS), path.parent.name)
+            level = next((part for part in reversed(path.parts) if part in TASKS), level_of(path))
             for number in range(count if whole else count + 1):  # reading what breaks off says so
                 id_ = f"{path.relative_to(folder).as_posix()}/{number:03d}"
                 found[id_] = Place(path, (path,), str(number), level, split_in_path(path, folder))
@@ -77,7 +78,7 @@ class RLUReader(Reader):
             raise ValueError(f"{folder}: holds no record in a file with tfrecord in its name")
         return found
 
-    def read(self, place: Place) -> RawEpisode:
+    def _read(self, place: Place) -> RawEpisode:
         where = f"{place.path}: episode {place.key}"
         example = parse_example(_records(place.path).read(int(place.key)), where)
         pixels, taken = _feature(example, PIXELS, where), _feature(example, TAKEN, where)
@@ -99,8 +100,8 @@ class RLUReader(Reader):
         return RawEpisode(lambda: decoded(pixels, colours, where), actions, spec, fps, rewards=rewards)
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*tfrecord*") if path.is_file() and not path.name.startswith("."))
+def _records_in(files: Sequence[Path]) -> list[Path]:
+    return [path for path in files if "tfrecord" in path.name]
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ frame of Minecraft.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,9 +42,9 @@ class TecoMinecraftReader(VideosReader):
         super().__init__(declared if said else replace(declared, action_names=["none", "forward", "left", "right"]))
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
         """Only by the camera matrices that the Minecraft collector wrote: others store videos and actions too, and
         theirs may lie otherwise."""
-        paths = (path for path in sorted(folder.rglob("*.npz")) if path.with_suffix(".mp4").is_file())
-        first = next(paths, None)
+        there = set(files)
+        first = next((path for path in files if path.suffix == ".npz" and path.with_suffix(".mp4") in there), None)
         return first is not None and {"actions", "mv_matrices", "proj_matrices"} <= array_names(first)

@@ -17,7 +17,7 @@ out frames without any action; here they stay, since time would leap.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from videovq.data.text import json_lines
 from videovq.data.video import video_pieces
 from videovq.prep.sources.contract import Place, RawEpisode
-from videovq.prep.sources.videos import VideosReader, json_lines
+from videovq.prep.sources.videos import VideosReader
 from videovq.types import ActionSpec
 
 MOUSE_BUTTONS = ("attack", "use", "pickItem")
@@ -50,19 +51,20 @@ class VPTReader(VideosReader):
     declarable = ()
 
     @classmethod
-    def recognises(cls, folder: Path) -> bool:
-        for path in sorted(folder.rglob("*.jsonl")):
-            if path.with_suffix(".mp4").is_file():
+    def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
+        there = set(files)
+        for path in files:
+            if path.suffix == ".jsonl" and path.with_suffix(".mp4") in there:
                 try:
-                    line = next(json_lines(path), None)
+                    _, line = next(json_lines(path), (0, None))
                 except ValueError:
                     return False
                 return isinstance(line, dict) and {"mouse", "keyboard", "isGuiOpen"} <= set(line)
         return False
 
-    def read(self, place: Place) -> RawEpisode:
+    def _read(self, place: Place) -> RawEpisode:
         video, sidecar = place.files
-        lines = list(json_lines(sidecar))
+        lines = [line for _, line in json_lines(sidecar)]
         actions = _actions(lines, str(sidecar))
         return RawEpisode(lambda: _frames(video, len(lines)), actions, SPEC, FPS)
 

@@ -1,0 +1,57 @@
+"""Text files as other programs write them."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from videovq.data.listing import refuse_pointers
+
+MARKS = {  # byte order marks; the longer ones first, since they begin as the others do
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def read_text(path: Path) -> str:
+    """The text of a file: UTF-8, or what its byte order mark says, which is no part of the text.
+
+    Raises:
+        OSError, UnicodeDecodeError: it is missing, or is no text.
+    """
+    data = path.read_bytes()
+    return data.decode(next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8"))
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of JSON lines, each with its number; empty ones are none.
+
+    Raises:
+        ValueError: the file is missing, or is no text.
+    """
+    refuse_pointers([path])
+    try:
+        text = read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not readable as JSON lines ({error})") from None
+    # Only at line feeds: the text within may hold other separators that Python knows.
+    return ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """The values of a file that holds one a line, each with the number of its line.
+
+    Raises:
+        ValueError: it is missing or broken.
+    """
+    for number, line in text_lines(path):
+        try:
+            yield number, json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ValueError(f"{path}: not readable as JSON lines (line {number}: {error})") from None
