@@ -518,7 +518,7 @@ class OptimizerConfig(Settings):
     warmup_steps: int = 100
     """Steps of the linear warm-up."""
     weight_decay: float = 0.0
-    """Decoupled weight decay; 0 is plain Adam."""
+    """Decoupled weight decay of the weights of linear and convolutional layers; 0: none."""
     betas: tuple[float, float] = (0.9, 0.99)
     """Adam's moment decays."""
     gradient_clip: float = 1.0
@@ -558,7 +558,7 @@ class TrainingConfig(Settings):
     checkpoint_every: int = 500
     """Steps between checkpoints to resume from."""
     logger: Literal["csv", "wandb", "tensorboard"] = "csv"
-    """Where metrics go beside the plots in the run folder. wandb runs offline when it has no key."""
+    """Where metrics go beside the plots in the run folder. wandb runs offline when it has no key or no network."""
 
     def check(self) -> None:
         at_least(self, 1, "steps", "batch_size", "devices", "nodes", "validate_every", "checkpoint_every")

@@ -25,7 +25,7 @@ from videovq.checkpoints import (
 )
 from videovq.data.clip import read_clip
 from videovq.frames import to_float, to_uint8
-from videovq.rollout.engine import generate, place
+from videovq.rollout.engine import find_device, generate, place
 from videovq.rollout.pair import check_pair
 from videovq.rollout.render import animation, sample_titles, write_gif
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
@@ -76,6 +76,8 @@ class Model:
         if predictor is not None:
             check_pair(vqvae, predictor)
             place(vqvae.network, predictor.network, device, "32-true")
+        else:
+            vqvae.network.to(find_device(device))
 
     @property
     def actions(self) -> ActionSpec:

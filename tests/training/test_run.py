@@ -47,12 +47,14 @@ class Line(L.LightningModule):
 
 
 class Points(L.LightningDataModule):
-    def __init__(self, config: TrainVQVAEConfig) -> None:
+    def __init__(self, config: TrainVQVAEConfig, parts: int) -> None:
         super().__init__()
         self.points, self.training = torch.randn(50, 2, generator=torch.Generator().manual_seed(1)), config.training
+        self.parts = parts
 
     def train_dataloader(self) -> RandomBatches[Tensor]:
-        return RandomBatches(50, self.points.__getitem__, self.training.batch_size, self.training.steps, 0)
+        batch_size, steps = self.training.batch_size, self.training.steps
+        return RandomBatches(50, self.points.__getitem__, batch_size, steps, 0, parts=self.parts)
 
     def val_dataloader(self) -> Batches[Tensor]:
         return Batches(8, self.points.__getitem__, 8)
@@ -67,9 +69,9 @@ def config_of(folder: Path, **training: object) -> TrainVQVAEConfig:
     )
 
 
-def fit(config: TrainVQVAEConfig, stop: Callable[[], None] = lambda: None) -> None:
+def fit(config: TrainVQVAEConfig, stop: Callable[[], None] = lambda: None, parts: int = 1) -> None:
     torch.manual_seed(0)
-    run.fit(Line(config, stop), Points(config), config, [], {"fact": 1})
+    run.fit(Line(config, stop), Points(config, parts), config, [], {"fact": 1}, parts)
 
 
 def checkpoint_of(folder: Path) -> Path:
@@ -221,6 +223,13 @@ def test_two_trainings_in_one_folder_are_refused(tmp_path: Path) -> None:
         fit(config)
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
     fit(config)
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_validations_come_by_steps_whatever_the_parts_of_one(parts: int, tmp_path: Path) -> None:
+    seen: list[None] = []
+    fit(config_of(tmp_path / "run", validate_every=3), lambda: seen.append(None), parts)
+    assert len(seen) == STEPS // 3
 
 
 def test_a_file_in_place_of_a_run_folder(tmp_path: Path) -> None:

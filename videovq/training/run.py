@@ -68,7 +68,7 @@ def fit(
         optimizer,
         accumulate,
         max_steps=training.steps,
-        val_check_interval=min(training.validate_every, training.steps),
+        val_check_interval=min(training.validate_every, training.steps) * accumulate,  # batches
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=(optimizer.gradient_clip or None) if module.automatic_optimization else None,
