@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torchvision.datasets import CIFAR10
 
 from tests.conftest import prep_config
@@ -110,3 +111,23 @@ def test_pictures_of_any_size_are_prepared_and_broken_ones_named(
     said = capsys.readouterr().out
     assert "broken/a.png: cannot be read as a picture" in said
     assert "deep/a.png: cannot be read as a picture (its mode is I;16)" in said
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shown"),
+    [
+        (1, lambda coded: coded),
+        (2, lambda coded: coded[:, ::-1]),
+        (6, lambda coded: np.rot90(coded, -1)),
+        (5, lambda coded: coded.swapaxes(0, 1)),
+        (0, lambda coded: coded),  # no orientation at all
+    ],
+)
+def test_pictures_are_turned_and_mirrored_as_their_exif_says(
+    orientation: int, shown: Callable[[np.ndarray], np.ndarray], tmp_path: Path
+) -> None:
+    coded, exif = pictures(1)[0], Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(coded).save(tmp_path / "a.png", exif=exif if orientation else b"Exif\0\0rubbish")
+    ((_, raw),) = read_all("images", tmp_path)[1].values()
+    assert np.array_equal(frames_of(raw)[0].numpy(), shown(coded))

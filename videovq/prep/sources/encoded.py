@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from videovq.data.video import PIECE
@@ -50,7 +52,7 @@ def _together(frames: list[UInt8[np.ndarray, "h w 3"]], colours: str) -> UInt8[T
 
 
 def as_rgb(file: Path | io.BytesIO, formats: tuple[str, ...]) -> UInt8[np.ndarray, "h w 3"]:
-    """One picture as RGB.
+    """One picture as RGB, upright: turned and mirrored as its EXIF says.
 
     Args:
         formats: those that it may have, by Pillow's names.
@@ -64,7 +66,10 @@ def as_rgb(file: Path | io.BytesIO, formats: tuple[str, ...]) -> UInt8[np.ndarra
             with Image.open(file, formats=formats) as image:
                 if image.mode not in EIGHT_BITS:
                     raise ValueError(f"its mode is {image.mode}")
-                return np.array(image.convert("RGB"))
+                upright: Image.Image = image
+                with suppress(SyntaxError, struct.error):  # EXIF that is broken says nothing
+                    upright = ImageOps.exif_transpose(image)
+                return np.array(upright.convert("RGB"))
     except (
         OSError,
         SyntaxError,  # what Pillow raises of some broken PNGs
