@@ -80,7 +80,7 @@ def test_they_are_trained_on(codes: CodeStore, lone: EpisodeStore, tmp_path: Pat
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("evaluate", ["--frames", "1", "--context", "2", "--stride", "40"]),
+        ("evaluate", ["--frames", "1", "--context", "5", "--stride", "40"]),
         ("evaluate vqvae", []),
         ("evaluate long", ["--frames", "4", "--rollouts", "2", "--segment", "2"]),
     ],
@@ -92,6 +92,11 @@ def test_they_are_measured(
     if command != "evaluate vqvae":
         runs += ["--predictor", str(predictor_run)]
     assert main([*command.split(), *runs]) == 0
+    if command == "evaluate":
+        metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+        assert metrics["windows"] == 1 and metrics["bits_per_code"]["prediction"]["low"] is None
+        controls = {name for one in (metrics["bits_per_code"], metrics["methods"]) for name in one}
+        assert "shuffled actions" not in controls, "there is no other window to take them from"
 
 
 def test_where_every_episode_is_too_short_one_line_says_so(

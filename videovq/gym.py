@@ -140,11 +140,8 @@ class World:
         if self.observations == "pixels":
             return observed
         vqvae = self.pair.vqvae.network
-        return (
-            decode_codes(vqvae, torch.from_numpy(np.ascontiguousarray(observed)).to(vqvae.device)[:, None])[:, 0]
-            .cpu()
-            .numpy()
-        )
+        codes = torch.from_numpy(np.ascontiguousarray(observed)).to(vqvae.device)
+        return decode_codes(vqvae, codes[:, None])[:, 0].cpu().numpy()
 
     def _first(self, clips: Sequence[Clip], codes: Sequence[Int64[Tensor, "t y x"]]) -> np.ndarray:
         if self.observations == "codes":

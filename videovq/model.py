@@ -121,13 +121,13 @@ class Model:
             ValueError: they are no grids of this VQ-VAE's codes.
         """
         given, size = _tensor(codes), self.vqvae.network.quantizer.codebook_size
-        whole = not given.is_floating_point() and given.dtype != torch.bool
-        if given.ndim != 3 or not given.numel() or not whole or not 0 <= given.min() <= given.max() < size:
+        numbers = given.long()
+        if given.is_floating_point() or numbers.ndim != 3 or not ((numbers >= 0) & (numbers < size)).all():
             shape = tuple(given.shape)
             raise ValueError(
                 f"codes: {given.dtype} of shape {shape}; (time, rows, columns) of 0 to {size - 1} is needed"
             )
-        return to_uint8(self.vqvae.network.decode(given.long().to(self.vqvae.network.device))).cpu()
+        return to_uint8(self.vqvae.network.decode(numbers.to(self.vqvae.network.device))).cpu()
 
     def predict(
         self,

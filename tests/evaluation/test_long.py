@@ -39,6 +39,7 @@ def test_the_report(episode_store: EpisodeStore, vqvae_run: Path, predictor_run:
     assert set(metrics["full turn"]) == {"psnr", "psnr to another context"}
     page = (tmp_path / "out" / "report.html").read_text()
     assert "A full turn" in page and "51-100" in page and 'src="data:' in page
+    assert "to that of another context" in page
     assert "after a full turn" in capsys.readouterr().out
     for wrong, named in ((["--frames", "0"], "frames"), (["--turn_action", "up", "--turn_steps", "2"], "turn_action")):
         assert main(["evaluate", "long", *words, *wrong, "--out", str(tmp_path / "no")]) == 2
@@ -89,6 +90,7 @@ def test_coming_back(code_store: CodeStore, vqvae_run: Path) -> None:
     codes = torch.stack([code_store.read(info, 0, 6).codes for info in code_store.split("train")])
     perfect = comes_back(vqvae, codes, codes)
     assert perfect["psnr"] > 70 > perfect["psnr to another context"]
+    assert comes_back(vqvae, codes[:1], codes[:1])["psnr to another context"] is None, "there is none"
 
 
 def test_actions_last_as_long_as_the_rollout(episode_store: EpisodeStore, vqvae_run: Path) -> None:

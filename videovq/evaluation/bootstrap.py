@@ -37,9 +37,7 @@ def interval(
     return low.view(values.shape[1:]).float(), high.view(values.shape[1:]).float()
 
 
-def as_json(
-    values: Float[Tensor, "w *n"], episodes: Int64[Tensor, "w"], seed: int = 0
-) -> tuple[Any, Any]:  # fmt: skip
+def as_json(values: Float[Tensor, "w *n"], episodes: Int64[Tensor, "w"], seed: int = 0) -> tuple[Any, Any]:
     """The ends of the interval as JSON values, null where there is none."""
     found = interval(values, episodes, seed)
     return (None, None) if found is None else (found[0].tolist(), found[1].tolist())

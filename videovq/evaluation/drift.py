@@ -51,9 +51,7 @@ def features(vqvae: VQVAE, codes: Int64[Tensor, "n y x"]) -> Float[Tensor, "n d"
     return torch.cat(found)
 
 
-def measure(
-    vqvae: VQVAE, codes: Iterable[Int64[Tensor, "_ y x"]], first: int, known: Float[Tensor, "m d"]
-) -> Segment:  # fmt: skip
+def measure(vqvae: VQVAE, codes: Iterable[Int64[Tensor, "_ y x"]], first: int, known: Float[Tensor, "m d"]) -> Segment:
     """One segment.
 
     Args:
@@ -89,10 +87,14 @@ def yardstick(vqvae: VQVAE, real: list[Int64[Tensor, "_ y x"]]) -> Segment:
     return replace(measure(vqvae, real, 1, seen[0]), distance=distance(*seen))
 
 
-def comes_back(vqvae: VQVAE, codes: Int64[Tensor, "b t y x"], turned: Int64[Tensor, "b n y x"]) -> dict[str, float]:
-    """After a full turn the picture should be that of before: PSNR of the two, beside that of other contexts'."""
+def comes_back(
+    vqvae: VQVAE, codes: Int64[Tensor, "b t y x"], turned: Int64[Tensor, "b n y x"]
+) -> dict[str, float | None]:
+    """After a full turn the picture should be that of before: PSNR of the two, beside that of other contexts' (None
+    where there is one rollout only).
+    """
     before, after = (decode_codes(vqvae, c.to(vqvae.device)).cpu()[:, 0] for c in (codes[:, -1:], turned[:, -1:]))
     return {
         "psnr": float(psnr(after, before).mean()),
-        "psnr to another context": float(psnr(after.roll(1, 0), before).mean()),
+        "psnr to another context": float(psnr(after.roll(1, 0), before).mean()) if len(codes) > 1 else None,
     }

@@ -23,7 +23,7 @@ from videovq.evaluation.outcomes import expectations, judged
 from videovq.evaluation.panels import counterfactual, panel, telling_windows
 from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
 from videovq.evaluation.pixel_bits import bits_per_value
-from videovq.evaluation.prediction import MEASURES, Measure, Prediction, prediction
+from videovq.evaluation.prediction import MEASURES, SHUFFLED, Measure, Prediction, prediction
 from videovq.evaluation.predictor_page import curves, outcome_lines, predictor_page
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
@@ -105,10 +105,12 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
     """Everything as JSON values."""
     bits, rolled = found.likelihood, found.prediction
     places, (height, width) = math.prod(found.pair.predictor.network.grid), store.header.grid
+    alone = len(bits.episodes) == 1  # there is no other window, whose actions would be a control
     code_bits = float(bits.true.mean()) * places / (3 * height * width)
     methods = {
         method: {measure: summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
         for method, measured in rolled.values.items()
+        if not (alone and method == SHUFFLED)
     }
     return {
         "name": model_name(config),
@@ -121,7 +123,7 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         "episodes_sha256": episodes_sha256(store, config.split),
         "bits_per_code": {
             "prediction": summary(bits.true, bits.episodes, config.seed),
-            "shuffled actions": summary(bits.shuffled, bits.episodes, config.seed),
+            **({} if alone else {SHUFFLED: summary(bits.shuffled, bits.episodes, config.seed)}),
             "without context": summary(bits.alone, bits.episodes, config.seed),
         },
         "bits_per_frame": float(bits.true.mean()) * places,

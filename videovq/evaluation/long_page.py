@@ -18,9 +18,7 @@ def text_table(metrics: dict[str, Any]) -> str:
     for name, one in segments(metrics):
         lines.append(f"{name:>10}" + "".join(f"{cell:>12}" for cell in _cells(one)))
     if "full turn" in metrics:
-        turn = metrics["full turn"]
-        other = turn["psnr to another context"]
-        lines.append(f"after a full turn: {turn['psnr']:.2f} dB to the frame before it, {other:.2f} dB to another's")
+        lines.append(f"after a full turn: {_turn(metrics['full turn'])}")
     return "\n".join(lines)
 
 
@@ -44,18 +42,19 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
         figure(_chart(metrics), "Perplexity of the codes over time; dashed: real episodes"),
     ]
     if "full turn" in metrics:
-        turn = metrics["full turn"]
-        other = turn["psnr to another context"]
-        parts += [
-            heading("A full turn"),
-            paragraph(f"{turn['psnr']:.2f} dB to the frame before it; {other:.2f} dB to the frame of another context."),
-        ]
+        parts += [heading("A full turn"), paragraph(_turn(metrics["full turn"]))]
     return page(f"{metrics['name']}: long rollouts", parts)
 
 
 def segments(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """The measures of the real episodes, then of every segment, with a name for each."""
     return [("real", metrics["real"]), *((f"{one['first']}-{one['last']}", one) for one in metrics["segments"])]
+
+
+def _turn(turn: dict[str, float | None]) -> str:
+    other = turn["psnr to another context"]
+    beside = "there is no other context" if other is None else f"{other:.2f} dB to that of another context"
+    return f"{turn['psnr']:.2f} dB to the frame before it; {beside}"
 
 
 def _cells(one: dict[str, Any]) -> list[str]:

@@ -34,9 +34,7 @@ def bits_per_value(levels: Int64[Tensor, "true reconstructed"]) -> float:
     return (float((times * bits).sum()) + WIDTH_BITS) / float(times.sum())
 
 
-def log_probability(
-    level: Float[Tensor, "*n"], around: Float[Tensor, "*n"], width: float
-) -> Float[Tensor, "*n"]:  # fmt: skip
+def log_probability(level: Float[Tensor, "*n"], around: Float[Tensor, "*n"], width: float) -> Float[Tensor, "*n"]:
     """Of grey levels under Gaussians, in nats."""
     low = ((level - around - 0.5) / width).where(level > 0, -math.inf)
     high = ((level - around + 0.5) / width).where(level < 255, math.inf)
