@@ -27,6 +27,8 @@ def compare(config: CompareConfig) -> None:
         if len(values) > 1:
             raise ValueError(f"reports: measured with different `{name}`: {', '.join(sorted(values))}; evaluate alike")
     out = Path(config.out)
+    if out.is_dir():
+        raise ValueError(f"out: {out} is a folder; name the page, such as {out / 'comparison.html'}")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, comparison_page(found))
     print(f"wrote {out}: {', '.join(one['name'] for one in found)}")
