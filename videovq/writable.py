@@ -27,8 +27,8 @@ def hindrance(folder: Path) -> str:
 
 
 def give_caches_a_home() -> None:
-    """Where the home folder cannot be written, keep the caches of libraries in a temporary folder until the end: without
-    one some complain, and some stop.
+    """Where the home folder cannot be written, keep the caches of libraries in a temporary folder until the end:
+    without one some complain, and some stop.
     """
     if not hindrance(Path(os.path.expanduser("~"))):
         return
