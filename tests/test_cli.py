@@ -51,3 +51,8 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert named in error.splitlines()[0]
     assert "Traceback" not in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_python_m_videovq_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "videovq", "version"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == __version__

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,3 +107,75 @@ def test_a_wrong_key_or_value_is_named(yaml: str, named: str, tmp_path: Path) ->
     (tmp_path / "c.yaml").write_text(yaml)
     with pytest.raises(ValueError, match=named):
         parsing.read_config(config.TrainPredictorConfig, tmp_path / "c.yaml")
+
+
+def read(text: str, kind: type, tmp_path: Path) -> Any:
+    (tmp_path / "c.yaml").write_text(text, encoding="utf-8")
+    return parsing.read_config(kind, tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [
+        ("[off,on]", ["off", "on"]),
+        ("[no, yes, true, n, y]", ["no", "yes", "true", "n", "y"]),
+        ("[1,2]", ["1", "2"]),
+        ("[007, 1e-3, 12:30, 2020-01-01, .5]", ["007", "1e-3", "12:30", "2020-01-01", ".5"]),
+        ("['~', \"null\", 'a: b', \u00fc]", ["~", "null", "a: b", "\u00fc"]),
+    ],
+)
+def test_names_are_the_texts_that_were_written(written: str, names: list[str], tmp_path: Path) -> None:
+    found = parsing.parse(config.PrepConfig, [f"--declare.action_names={written}"])
+    assert found.declare.action_names == names
+    found = read(f"declare: {{action_names: {written}}}\n", config.PrepConfig, tmp_path)
+    assert found.declare.action_names == names
+    assert read(parsing.to_yaml(found), config.PrepConfig, tmp_path) == found
+
+
+def test_a_table_holds_the_texts_that_were_written(tmp_path: Path) -> None:
+    found = read("rename_actions: {on: off, 1: 2}\nlevels:\n- no\n- 3.0\n", config.PrepConfig, tmp_path)
+    assert (found.rename_actions, found.levels) == ({"on": "off", "1": "2"}, ["no", "3.0"])
+
+
+@pytest.mark.parametrize("written", ["1e-3", "1.e-3", ".001", "'1e-3'", "1E-3", "0.001"])
+def test_numbers_are_read_however_they_are_written(written: str, tmp_path: Path) -> None:
+    found = read(f"optimizer: {{learning_rate: {written}}}\n", config.TrainVQVAEConfig, tmp_path)
+    assert found.optimizer.learning_rate == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "c.yaml: is empty"),
+        ("# steps: 3\n\n", "c.yaml: is empty"),
+        ("~", "c.yaml: is empty"),
+        ("a text", "c.yaml: must hold settings"),
+        ("- store\n", "c.yaml: must hold settings"),
+        ("store: [\n", r"c.yaml: cannot be read as YAML \(.*line 2"),
+        ("store: a\nrun: b\nstore: c\n", r"c.yaml: cannot be read as YAML \(store occurs twice"),
+        ("store: ~\n", "c.yaml: store: has no value; give one or remove the line"),
+        ("model: {quantizer: {class_path: EMAConfig, init_args: }}", r"c.yaml: model.quantizer.init_args: has no"),
+        ("model: {quantizer: {class_path: EMAConfig, init_args: {decay: }}}", r"c.yaml: model.quantizer.decay: has no"),
+        ("optimizer: {betas: [0.9, ~]}", r"c.yaml: optimizer.betas\[1\]: has no value"),
+        ("training: [1]", "training: holds settings, such as training.steps"),
+        ("training: 5", "training: holds settings of its own"),
+    ],
+)
+def test_a_file_that_says_nothing_usable_is_named(text: str, named: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=named) as refusal:
+        read(text, config.TrainVQVAEConfig, tmp_path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parsing.parse(config.PrepConfig, ["--out=~/x", "--source", "~"]) == config.PrepConfig(
+        out=f"{tmp_path}/x", source=str(tmp_path)
+    )
+    found = read("store: ~/s\nrun: '~/r'\n", config.TrainVQVAEConfig, tmp_path)
+    assert (found.store, found.run) == (f"{tmp_path}/s", f"{tmp_path}/r")
+    (tmp_path / "d.yaml").write_text("reports: [~/a, b/~]\n")
+    assert parsing.parse(config.CompareConfig, ["--config=~/d.yaml"]).reports == [f"{tmp_path}/a", "b/~"]
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # as where nothing says who is at home
+    with pytest.raises(ValueError, match="out: ~/x is in the home folder, but nothing says where"):
+        parsing.parse(config.PrepConfig, ["--out=~/x"])

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from videovq import __version__, config
 from videovq.parsing import parse
 from videovq.progress import escape_what_cannot_be_shown
 from videovq.threads import Watch
+from videovq.writable import give_caches_a_home, hindrance
 
 
 class Command(NamedTuple):
@@ -106,6 +108,8 @@ COMMANDS = {
 }
 
 
+OUTPUTS = ("out", "run", "in_browser")  # settings that say where a command writes
+OF_FILES = ("rollout", "compare")  # commands of which they name files, not folders
 UNABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # no room, no right to write
 
 
@@ -120,6 +124,21 @@ def processes(settings: Any) -> int:
     """How many processes of a command compute at the same time on this machine."""
     training = getattr(settings, "training", None)
     return max(1, getattr(settings, "workers", 1), getattr(training, "devices", 1))
+
+
+def refuse_unwritable(command: str, settings: Any) -> None:
+    """Find out before a command computes that it could not write what it found.
+
+    Raises:
+        ValueError: where it is to write, it cannot.
+    """
+    for name in OUTPUTS:
+        value = getattr(settings, name, "")
+        if value and "://" not in value:
+            folder = Path(value).parent if command in OF_FILES else Path(value)
+            why = hindrance(folder)
+            if why:
+                raise ValueError(f"{name}: {value} cannot be written ({why}); choose another, or mend that")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -140,6 +159,8 @@ def main(arguments: list[str] | None = None) -> int:
     others = Watch()
     try:
         settings: Any = parse(command.config, words[len(name.split()) :], prog=f"videovq {name}")
+        refuse_unwritable(name, settings)
+        give_caches_a_home()
         others.choose(processes(settings))
         getattr(import_module(command.module), command.function)(settings)
     except ValueError as error:

@@ -93,8 +93,8 @@ def at_home(value: Any, name: str) -> Any:
     Raises:
         ValueError: there is no home folder.
     """
-    if isinstance(value, list):
-        return [at_home(one, name) for one in value]
+    if isinstance(value, list):  # where `~` alone is a name like another
+        return [one if one == "~" else at_home(one, name) for one in value]
     if not isinstance(value, str) or not (value == "~" or value.startswith("~/")):
         return value
     path = os.path.expanduser(value)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from videovq.storage import atomic
+from videovq.writable import hindrance
 
 SMALL = ".json"
 VERSION = ("size", "ETag", "etag", "md5Hash", "LastModified", "mtime", "created", "updated")
@@ -64,6 +65,9 @@ class RemoteFolder(Folder):
         cache = Path(os.environ.get("VIDEOVQ_CACHE", "~/.cache/videovq")).expanduser()
         self.limit = float(os.environ.get("VIDEOVQ_CACHE_GB", "20")) * 2**30
         super().__init__(cache / hashlib.sha256(self.url.encode()).hexdigest()[:24])
+        why = hindrance(self.path)
+        if why:
+            raise ValueError(f"{url}: its mirror cannot be written ({why}); set VIDEOVQ_CACHE to a folder that can be")
         self.path.mkdir(parents=True, exist_ok=True)
         self.root = str(self._system._strip_protocol(self.url)).rstrip("/")
 

@@ -37,6 +37,8 @@ def compare(config: CompareConfig) -> None:
             raise ValueError(f"reports: measured with different `{name}`: {', '.join(sorted(values))}; evaluate alike")
     said = remarks(found)
     out = Path(config.out)
+    if out.is_dir():
+        raise ValueError(f"out: {out} is a folder; name the page, such as {out / 'comparison.html'}")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, comparison_page(found, said))
     print("\n".join([f"wrote {out}: {', '.join(one['name'] for one in found)}", *said]))
