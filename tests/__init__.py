@@ -1,5 +1,12 @@
-"""The run-time type and shape check that the tests switch on for all of videovq."""
+"""What holds for all tests: one thread, and the run-time type and shape check of all of videovq."""
+
+import os
 
 from beartype import BeartypeConf, beartype
+
+# The networks of these tests are too small to share, and a process they start must round as this one does. Here, since
+# OpenMP reads it once, when PyTorch is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["NUMBA_NUM_THREADS"] = "1"  # UMAP's; else it would give PyTorch, too, as many threads as there are cores
 
 check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float

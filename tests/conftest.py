@@ -34,10 +34,7 @@ from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
 
-# The networks of these tests are too small to share, and a process they start must round as this one does.
-torch.set_num_threads(1)
-os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["NUMBA_NUM_THREADS"] = "1"  # UMAP's; else it would give PyTorch, too, as many threads as there are cores
+torch.set_num_threads(1)  # should something have imported it before tests/__init__.py said so
 
 NAMES = ("stay", "left", "right")
 SIZE = 24
