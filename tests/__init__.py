@@ -1,5 +1,8 @@
-"""The run-time type and shape check that the tests switch on for all of videovq."""
+"""The tests, and what must be said before any of them imports PyTorch."""
 
-from beartype import BeartypeConf, beartype
+import os
 
-check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float
+# The networks of these tests are too small to share, and a process that they start must round as this one does.
+# VIDEOVQ_TEST_THREADS=2 tries them with more threads; with several workers on few cores that takes for ever.
+os.environ["OMP_NUM_THREADS"] = os.environ.get("VIDEOVQ_TEST_THREADS", "1")
+os.environ["NUMBA_NUM_THREADS"] = "1"  # UMAP's; else it would give PyTorch, too, as many threads as there are cores

@@ -38,12 +38,7 @@ from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
 
-# The networks of these tests are too small to share, and a process they start must round as this one does.
-# VIDEOVQ_TEST_THREADS=2 tries them with more; with several workers on few cores that takes for ever.
-THREADS = int(os.environ.get("VIDEOVQ_TEST_THREADS", "1"))
-torch.set_num_threads(THREADS)
-os.environ["OMP_NUM_THREADS"] = str(THREADS)
-os.environ["NUMBA_NUM_THREADS"] = "1"  # UMAP's; else it would give PyTorch, too, as many threads as there are cores
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))  # should something have imported it before tests/__init__.py
 
 PATIENCE = 300.0  # seconds until something counts as hanging: far more than it takes on a machine that is busy
 NAMES = ("stay", "left", "right")

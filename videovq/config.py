@@ -1195,6 +1195,8 @@ class PlayConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Address to listen on; ``0.0.0.0`` lets other machines in, if they have the link."""
     port: int = 8642
     """Port to listen on; 0: any that is free."""
+    origins: list[str] = field(default_factory=list)
+    """Where a proxy shows the page, such as ``https://dreams.example.org``: needed if it does not pass ``Host`` on."""
     rate: float = 0.0
     """Frames a second that the page asks for at first; 0: as the episodes were recorded."""
     players: int = 4

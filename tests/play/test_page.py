@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import threading
+import webbrowser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.conftest import PATIENCE
 from tests.play.browser import CHROMIUM, KEEP, Browser, until
 from videovq.config import PlayConfig
 from videovq.data.store import EpisodeStore
-from videovq.play.command import play
+from videovq.play.command import has_window, play
 
 
 @dataclass
@@ -38,16 +39,24 @@ def running(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Running]:
     """``videovq play`` on a free port."""
-    config = PlayConfig(str(predictor_run), str(vqvae_run), store=str(episode_store), port=0, open=False, device="cpu")
+    config = PlayConfig(
+        str(predictor_run),
+        str(vqvae_run),
+        store=str(episode_store),
+        port=0,
+        origins=["https://dreams.example.org"],
+        open=False,
+        device="cpu",
+    )
     servers: list[uvicorn.Server] = []
     run = uvicorn.Server.run
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: (servers.append(self), run(self, sockets)))
     thread = threading.Thread(target=play, args=[config])
     thread.start()
     until(lambda: servers and servers[0].started)
-    found = re.search(r"http://\S+", capsys.readouterr().out)
+    found = re.search(r"(http://\S+) or https://dreams.example.org/\?token=\S+", capsys.readouterr().out)
     assert found
-    yield Running(found[0], servers[0], thread)
+    yield Running(found[1], servers[0], thread)
     servers[0].should_exit = True
     thread.join(PATIENCE)
 
@@ -71,6 +80,8 @@ def test_it_ends_with_a_goodbye_to_its_players(running: Running) -> None:
         ({"players": 0}, "players"),
         ({"port": 70000}, "port"),
         ({"top_p": 0.0}, "top_p"),
+        ({"origins": ["dreams.example.org"]}, "origins: 'dreams.example.org' is no address"),
+        ({"origins": ["https://dreams.example.org"], "in_browser": "page"}, "origins: has no effect"),
         ({"store": "no/such/store"}, "no/such/store"),
         ({"host": "192.0.2.1"}, "choose another port or host"),
     ],
@@ -87,6 +98,24 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("videovq.play.command.find_spec", lambda name: None if name == "uvicorn" else name)
     with pytest.raises(ValueError, match=r'needs uvicorn; run: pip install "videovq\[play\]"'):
         play(PlayConfig())
+
+
+@pytest.mark.parametrize(
+    ("browser", "opens"),
+    [
+        (
+            webbrowser.GenericBrowser("w3m"),
+            False,
+        ),  # in the terminal, it would wait for the server and the server for it
+        (webbrowser.BackgroundBrowser("xdg-open"), True),
+        (webbrowser.Chrome("chrome"), True),
+    ],
+)
+def test_a_browser_in_the_terminal_is_not_opened(
+    browser: webbrowser.BaseBrowser, opens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webbrowser, "get", lambda: browser)
+    assert has_window() == opens
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ def play(config: PlayConfig) -> None:
         ValueError: a setting, a run or the store cannot be used, or a package is missing.
     """
     if config.in_browser:
+        if config.origins:
+            raise ValueError("origins: has no effect beside in_browser, which serves nothing; leave it out")
         in_browser.check(config)
         pair = load_pair(config)
         clips = contexts(config.store, config.pretrained, pair, config.context_frames, SCENES)
@@ -41,16 +43,19 @@ def _serve(config: PlayConfig) -> None:
 
     import uvicorn
 
-    from videovq.play.server import MOST_TEXT, PlayServer
+    from videovq.play.server import MOST_TEXT, PlayServer, checked_origin
 
+    for text in config.origins:
+        checked_origin(text)
     with closing(_listen(config.host, config.port)) as listener, closing(ModelThread(partial(_load, config))) as thread:
         clips = thread.now(lambda pair: contexts(config.store, config.pretrained, pair, config.context_frames, SCENES))
         server = PlayServer(thread, clips, config)
         host = "localhost" if config.host in ("0.0.0.0", "::") else config.host
-        link = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/?token={server.token}"
-        print(f"{len(clips)} scene(s); play at {link}\nCtrl-C ends it", flush=True)
-        if config.open:
-            webbrowser.open(link)
+        here = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+        links = [f"{address}/?token={server.token}" for address in (here, *server.origins)]
+        print(f"{len(clips)} scene(s); play at {' or '.join(links)}\nCtrl-C ends it", flush=True)
+        if config.open and has_window():
+            webbrowser.open(links[0])
         settings = uvicorn.Config(
             server.app(),
             log_level="warning",
@@ -65,6 +70,15 @@ def _serve(config: PlayConfig) -> None:
             uvicorn.Server(settings).run(sockets=[listener])
         except KeyboardInterrupt:
             print("ended")
+
+
+def has_window() -> bool:
+    """Whether the browser opens beside this command; one in the terminal would keep it from serving."""
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return isinstance(browser, webbrowser.BackgroundBrowser) or not isinstance(browser, webbrowser.GenericBrowser)
 
 
 def _load(config: PlayConfig) -> Pair:

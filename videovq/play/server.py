@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
+import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -54,6 +56,7 @@ MOST_TEXT = 2**19  # bytes of a message
 MOST_UPLOAD = 16 * 2**20  # bytes
 MOST_SIDE = 2048  # pixels
 MOST_DECODED = 64  # frames of an upload
+MOST_TOLD = 20  # different lines about requests that were refused
 UPLOADS = 4  # that a player may have; the oldest makes place
 SAFE = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
@@ -106,6 +109,7 @@ class PlayServer:
     Attributes:
         token: who has it may play; part of the page's link.
         players: those connected, by id.
+        origins: where a proxy shows the page.
     """
 
     def __init__(self, thread: ModelThread, clips: Sequence[Clip], config: PlayConfig) -> None:
@@ -115,7 +119,9 @@ class PlayServer:
         self.token = secrets.token_urlsafe(16)
         self.players: dict[str, Player] = {}
         self.world = thread.now(world)
+        self.origins = [checked_origin(text) for text in config.origins]
         self._render = asyncio.Semaphore(1)
+        self._told: set[str] = set()
 
     def app(self) -> Starlette:
         """The ASGI application; it ends the model's thread when it is shut down."""
@@ -129,6 +135,7 @@ class PlayServer:
             Route("/", self.page),
             Route("/upload", self.upload, methods=["POST"]),
             Route("/recording/{player}.{ending}", self.recording),
+            Route("/play", self.why, methods=["GET", "POST"]),
             WebSocketRoute("/play", self.socket),
             Mount("/page", StaticFiles(directory=PAGE)),
         ]
@@ -177,9 +184,20 @@ class PlayServer:
         headers = {**SAFE, "Content-Disposition": f'attachment; filename="dream.{ending}"'}
         return Response(data, media_type=ENDINGS[ending], headers=headers)
 
+    async def why(self, request: Request) -> Response:
+        """Why a page got no WebSocket, which its browser does not tell it."""
+        if not self._has_token(request.query_params.get("token", "")):
+            return _refusal("play: use the link with its token that `videovq play` printed", 403)
+        if not self._is_ours(request.headers):
+            return _refusal(stranger(request.headers), 403)
+        self._tell(NO_SOCKETS)
+        return _refusal(NO_SOCKETS, 426)
+
     async def socket(self, socket: WebSocket) -> None:
         """One player, from arrival to departure."""
         if not self._may_enter(socket.headers, socket.query_params.get("token", "")):
+            if self._has_token(socket.query_params.get("token", "")):
+                self._tell(stranger(socket.headers))
             await socket.close(1008)
             return
         await socket.accept()
@@ -314,21 +332,55 @@ class PlayServer:
 
     def _may_enter(self, headers: Headers, token: str) -> bool:
         """Whether a request has the token and, if a page made it, that page is ours."""
-        return self._has_token(token) and same_host(headers)
+        return self._has_token(token) and self._is_ours(headers)
+
+    def _is_ours(self, headers: Headers) -> bool:
+        """Whether the page that made a request, if one did, came from this server, or from where a proxy shows it."""
+        origin = headers.get("origin")
+        if origin is None or origin in self.origins:
+            return True
+        try:
+            return urlsplit(origin).netloc == headers.get("host", "")
+        except ValueError:
+            return False
+
+    def _tell(self, what: str) -> None:
+        """Print something once."""
+        if what not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(what)
+            print(what, file=sys.stderr, flush=True)
 
 
 REPLAYED = ("actions", "sampling", "digest")
+ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
+NO_SOCKETS = (
+    "play: the page can be reached, but not by WebSocket; let the proxy before it pass on the headers Upgrade and"
+    " Connection (docs/play.md)"
+)
 
 
-def same_host(headers: Headers) -> bool:
-    """Whether the page that made a request, if one did, came from this server."""
-    origin = headers.get("origin")
-    if origin is None:
-        return True
-    try:
-        return urlsplit(origin).netloc == headers.get("host", "")
-    except ValueError:
-        return False
+def checked_origin(text: str) -> str:
+    """An address as browsers write it in the header Origin.
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = text.lower().rstrip("/")
+    if not ORIGIN.fullmatch(found):
+        raise ValueError(f"origins: {text!r} is no address such as https://dreams.example.org (without a path)")
+    scheme, port = found.split("://")[0], found.rpartition(":")[2]
+    return found.removesuffix(f":{port}") if (scheme, port) in (("http", "80"), ("https", "443")) else found
+
+
+def stranger(headers: Headers) -> str:
+    """Why a page that came from elsewhere is refused, and what to do where it is ours nevertheless."""
+    origin, host = (headers.get(name, "").lower() for name in ("origin", "host"))
+    if not ORIGIN.fullmatch(origin) or not ORIGIN.fullmatch(f"http://{host}"):
+        return "play: a page from elsewhere asked for a connection and was refused"
+    return (
+        f"play: refused a page from {origin}, since the server was asked for as {host}. If a proxy between them changes"
+        f" Host: let it pass Host on, or start videovq play with --origins '[\"{origin}\"]' (docs/play.md)"
+    )
 
 
 def _small(frame: UInt8[Tensor, "one h w c"], pair: Pair) -> UInt8[Tensor, "one size size c"]:

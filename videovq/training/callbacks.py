@@ -17,10 +17,27 @@ from videovq.progress import progress
 
 
 class StepSeed(Callback):
-    """Makes the random draws of a batch depend on seed, step, part and rank alone, so that runs resume exactly."""
+    """Makes the random draws of a batch depend on seed, step, part and rank alone, so that runs resume exactly; tells
+    where they do not for another reason, since sums of another number of threads round otherwise.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self.threads = torch.get_num_threads()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"threads": torch.get_num_threads()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.threads = state_dict["threads"]
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        now = torch.get_num_threads()
+        if now != self.threads and trainer.is_global_zero and module.device.type == "cpu":
+            print(
+                f"goes on with {now} thread(s), began with {self.threads}: sums may round otherwise;"
+                f" OMP_NUM_THREADS={self.threads} continues bit for bit"
+            )
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int) -> None:
         part = batch_idx % trainer.accumulate_grad_batches

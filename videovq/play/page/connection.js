@@ -11,7 +11,8 @@ export function connect(on) {
   url.search = new URLSearchParams({ token });
   const socket = new WebSocket(url);
   socket.binaryType = "arraybuffer";
-  let why = "The connection is closed.";
+  let why = "The connection is closed.", opened = false;
+  socket.onopen = () => { opened = true; };
   socket.onmessage = ({ data }) => {
     if (typeof data !== "string") return on.frame(packet(data));
     const message = JSON.parse(data);
@@ -19,7 +20,7 @@ export function connect(on) {
     player = message.player ?? player;
     on.message(message);
   };
-  socket.onclose = () => on.closed(why);
+  socket.onclose = async () => on.closed(opened ? why : await reason());
   return {
     send: (message) => socket.readyState === WebSocket.OPEN && socket.send(JSON.stringify(message)),
     /** Take a file in as a scene; gives its name and picture. */
@@ -43,16 +44,30 @@ function packet(buffer) {
   };
 }
 
+/** Why there is no connection: browsers keep that to themselves, so the server is asked again, without a WebSocket. */
+async function reason() {
+  try {
+    await answered(await fetch(`play?${new URLSearchParams({ token })}`, { method: "POST" }));
+    return "There is no connection.";
+  } catch (error) {
+    return error instanceof TypeError ? "Nobody answers here: has videovq play ended?" : error.message;
+  }
+}
+
+/** What the server said, or its refusal as an error; a proxy's own may be no JSON. */
+async function answered(answer) {
+  const json = answer.headers.get("content-type")?.includes("json");
+  const said = json ? await answer.json() : { why: `The server, or a proxy before it, says ${answer.status} ${answer.statusText}.` };
+  if (said.why) throw new Error(said.why);
+  return said;
+}
+
 async function upload(player, file) {
   const url = `upload?${new URLSearchParams({ token, player })}`;
-  const answer = await fetch(url, { method: "POST", body: file });
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(said.why);
-  return said;
+  return answered(await fetch(url, { method: "POST", body: file }));
 }
 
 async function recording(player, ending) {
   const answer = await fetch(`recording/${player}.${ending}?${new URLSearchParams({ token })}`);
-  if (!answer.ok) throw new Error((await answer.json()).why);
-  return answer.blob();
+  return answer.ok ? answer.blob() : answered(answer);
 }
