@@ -174,6 +174,22 @@ def test_names_that_json_takes_for_truth_values_stay_names(field: str, tmp_path:
         read_all("videos", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("ends", "found"),
+    [([2], (2,)), ([False, True, False, True], (1, 3)), ([True, 2], None), ([1.5], None), ("12", None)],
+)
+def test_ends_in_json_are_frame_numbers_or_one_truth_value_a_frame(
+    ends: object, found: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    (tmp_path / "e.json").write_text(json.dumps({"actions": ACTIONS, "fps": 10, "ends": ends}))
+    if found is not None:
+        assert read_all("videos", tmp_path, **NAMES)[1]["e"][1].ends == found
+        return
+    with pytest.raises(ValueError, match=r"e\.json: `ends` is .*, which it cannot be"):
+        read_all("videos", tmp_path, **NAMES)
+
+
 def test_fields_of_json_that_are_no_columns_are_left_alone(tmp_path: Path) -> None:
     folder = tmp_path / "maze"
     folder.mkdir()
