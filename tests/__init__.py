@@ -1,8 +1,12 @@
-"""The tests, and what must be said before any of them imports PyTorch."""
+"""What holds for all tests: one thread, and the run-time type and shape check of all of videovq."""
 
 import os
 
-# The networks of these tests are too small to share, and a process that they start must round as this one does.
-# VIDEOVQ_TEST_THREADS=2 tries them with more threads; with several workers on few cores that takes for ever.
+from beartype import BeartypeConf, beartype
+
+# The networks of these tests are too small to share, and a process they start must round as this one does. Here, since
+# OpenMP reads it once, when PyTorch is imported. VIDEOVQ_TEST_THREADS=2 tries two; give pytest one worker then.
 os.environ["OMP_NUM_THREADS"] = os.environ.get("VIDEOVQ_TEST_THREADS", "1")
 os.environ["NUMBA_NUM_THREADS"] = "1"  # UMAP's; else it would give PyTorch, too, as many threads as there are cores
+
+check = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float

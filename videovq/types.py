@@ -76,8 +76,8 @@ class ActionSpec:
             floats = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), self.width)
         except (TypeError, ValueError):
             raise ValueError(f"{where}: an action is not a number") from None
-        if not torch.isfinite(floats).all():
-            raise ValueError(f"{where}: an action is not finite")
+        if not torch.isfinite(floats.float()).all():
+            raise ValueError(f"{where}: an action is not finite, or too large for 32 bits")
         if self.kind == "continuous":
             if (floats.abs() > LARGEST_FLOAT).any():
                 raise ValueError(f"{where}: an action is too large for float32")

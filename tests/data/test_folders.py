@@ -13,7 +13,7 @@ import torch
 
 from tests.conftest import prep_config
 from videovq.cli import main
-from videovq.config import EncodeConfig
+from videovq.config import DeclareConfig, EncodeConfig
 from videovq.data.folders import RemoteFolder, open_folder
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.prep.prepare import prepare
@@ -116,3 +116,15 @@ def test_what_cannot_be_reached(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prep", "--source", "memory://nothing/here", "--out", "memory://nothing/store"]) == 2
     assert "no such folder, or it is empty" in capsys.readouterr().err
     assert isinstance(open_folder("memory://a"), RemoteFolder)
+
+
+def test_a_store_within_the_source_there_is_left_out_and_levels_have_its_name(recordings: Path) -> None:
+    url = f"memory://{uuid4().hex}/maze"
+    system, root = fsspec.core.url_to_fs(url)
+    for path in recordings.glob("episode_00000[01].mp4"):
+        system.put_file(str(path), f"{root}/{path.name}")
+        system.pipe(f"{root}/{path.stem}.csv", b"action\n" + b"0\n" * 40)
+    config = prep_config(recordings, Path("nowhere"), declare=DeclareConfig(action_sizes=[3]))
+    config = type(config)(**{**vars(config), "source": url, "out": f"{url}/store"})
+    for _ in range(2):
+        assert {info.level for info in prepare(config).episodes} == {"maze"}

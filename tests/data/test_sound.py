@@ -67,8 +67,10 @@ def test_what_cannot_be_used_is_refused_by_name(tmp_path: Path) -> None:
     write_wav(tmp_path / "silent.wav", torch.zeros(4000), 8000)
     write_wav(tmp_path / "empty.wav", torch.zeros(0), 8000)
     (tmp_path / "text.wav").write_text("no sound at all")
+    (tmp_path / "away.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
     for name, why in [("mute.mp4", "no audio track"), ("silent.wav", "silent"), ("empty.wav", "silent"),
-                      ("text.wav", "cannot be decoded"), ("none.wav", "cannot be decoded")]:  # fmt: skip
+                      ("text.wav", "cannot be decoded"), ("none.wav", "cannot be decoded"),
+                      ("away.wav", "is a Git LFS pointer")]:  # fmt: skip
         with pytest.raises(ValueError, match=f"{name}: .*{why}"):
             read_sound(tmp_path / name, 8000)
 
@@ -105,3 +107,12 @@ def test_windows_lie_within_recordings_and_cover_them() -> None:
     assert (every.diff(dim=1) == 1).all()
     with pytest.raises(ValueError, match="window: 8 is longer than the shortest recording of train, of 7"):
         SymbolData({"train": sequences, "val": sequences}, window=8, batch_size=3, steps=1, seed=0)
+
+
+def test_linked_recordings_are_found_and_hidden_ones_are_not(tmp_path: Path) -> None:
+    folder, away = tmp_path / "folder", tmp_path / "away"
+    for name in ("folder/a.wav", "folder/._a.wav", "folder/.Trash-1000/a.wav", "away/b.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_wav(tmp_path / name, tone(440, 8000, 0.1), 8000)
+    (folder / "more").symlink_to(away)
+    assert SoundFolder(folder).files["all"] == [folder / "a.wav", folder / "more" / "b.wav"]

@@ -62,6 +62,18 @@ def test_metrics(report: Path, predictor_run: Path, code_store: CodeStore) -> No
     assert 36 * bits / (3 * 24**2) < metrics["bits_per_dim_bound"] < 36 * bits / (3 * 24**2) + 12 - ceiling / 6.02
 
 
+def test_a_set_to_evaluate_on_only(recordings: Path, vqvae_run: Path, predictor_run: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for path in recordings.glob("episode_000000.*"):
+        shutil.copy(path, source)
+    store = tmp_path / "store"
+    prepare(prep_config(source, store, validation_fraction=0, test_fraction=1.0))
+    runs = ["--vqvae", str(vqvae_run), "--predictor", str(predictor_run), "--out", str(tmp_path / "report")]
+    assert main(["evaluate", "--store", str(store), *runs, *WORDS, "--samples", "1"]) == 0
+    assert json.loads((tmp_path / "report" / "metrics.json").read_text())["episodes"] == 1
+
+
 def test_the_page_needs_nothing_else_and_a_browser_shows_it(report: Path, tmp_path: Path) -> None:
     page = (report / "report.html").read_text()
     pictures = {path.stem: iio.imread(path) for path in report.glob("*.png")}

@@ -90,7 +90,7 @@ def test_recordings_that_vanish_are_skipped_and_reported(recordings: Path, tmp_p
     assert [row["source"] for some in rows for row in some] == ["episode_000003"]
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e39])
 def test_actions_that_are_no_numbers(number: float, tmp_path: Path) -> None:
     for i in range(3):
         frames, actions = world(i)

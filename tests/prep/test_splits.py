@@ -1,4 +1,4 @@
-"""Which episode goes to which split: what its recording says, else a folder, else a hash; never an unusable one."""
+"""A split is what the recording says, else a folder, else drawn by a hash, and never wasted on what cannot be used."""
 
 import json
 from collections import Counter

@@ -64,7 +64,12 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     number = len(windows(store.split(config.split), config.context + config.frames, config.stride))
     if distance and number < FEWEST:
         raise ValueError(f"fvd: {number} windows are too few for a distance; it needs {FEWEST}: lower the stride")
-    shifts = shift_by_action(store, "train") if predictor.action_spec.kind == "discrete" else None
+    shifts = None
+    if predictor.action_spec.kind == "discrete":
+        if any(info.split == "train" for info in store.episodes):
+            shifts = shift_by_action(store, "train")
+        else:
+            print(f"{store}: has no episode in split train, which `copy, moved` is measured on: it is left out")
     batches = clips(vqvae.network, store, protocol, config.batch_size, "bits")
     bits = likelihood(predictor.network, batches, config.context)
     batches = clips(vqvae.network, store, protocol, config.batch_size, "rollouts")

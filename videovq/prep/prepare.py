@@ -33,7 +33,7 @@ from videovq.data.store import (
     write_shard,
 )
 from videovq.parsing import to_plain
-from videovq.prep.parallel import run_all, run_on_ray
+from videovq.prep.parallel import run_all, run_on_ray, single_thread
 from videovq.prep.sources.contract import OUTCOME_KEYS, PIXEL_KEYS, Place, RawEpisode, Reader
 from videovq.prep.sources.formats import index_of, open_reader
 from videovq.prep.staging import Source, open_source
@@ -208,7 +208,7 @@ def transformed(plan: Plan, actions: Shaped[Tensor, "t a"]) -> tuple[ActionSpec,
 
 def usable(plan: Plan, places: dict[str, Place], id_: str) -> bool:
     """Whether an episode will be stored; decodes it."""
-    with plan.source.staged(places[id_].files):
+    with plan.source.staged(places[id_].files), single_thread():
         try:
             pieces(read_episode(plan, id_, places[id_], lambda frames: None)[0], plan.config)
         except ValueError:

@@ -1,14 +1,17 @@
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import gymnasium
 import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
 
 from tests.conftest import prep_config
+from tests.prep.sources import test_rlu
 from tests.prep.sources.recordings import (
     csgo_action,
     encode,
@@ -49,6 +52,26 @@ SAID = {
     "teco_dmlab": DeclareConfig(fps=10),
     "videos": DeclareConfig(action_sizes=[2]),
 }
+
+
+def write_minari(folder: Path, format_: str) -> None:
+    pytest.importorskip("minari", reason="needs Python 3.11")
+    from tests.prep.sources import test_minari
+
+    test_minari.write(folder, gymnasium.spaces.Discrete(3), [np.array([0, 2, 1])], format_)
+
+
+LEROBOT = Path(__file__).parent / "lerobot_v30"
+EVERY: dict[str, Callable[[Path], object]] = {
+    **{
+        name: lambda folder, write=write: (folder.mkdir(exist_ok=True), write(folder))
+        for name, write in WRITERS.items()
+    },
+    "rlu": test_rlu.write,
+    "minari": lambda folder: write_minari(folder, "hdf5"),
+    "lerobot": lambda folder: shutil.copytree(LEROBOT, folder, dirs_exist_ok=True),
+}
+TOLD = {**SAID, "minari": DeclareConfig(fps=10), "lerobot": DeclareConfig(frames_key="observation.images.top")}
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -93,3 +116,45 @@ def test_a_missing_package_is_named_with_its_command(tmp_path: Path, monkeypatch
         read_all("auto", tmp_path)
     with pytest.raises(ValueError, match=r"needs pyarrow; pip install 'videovq\[parquet\]'"):
         read_all("videos", tmp_path)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_pointers_of_git_lfs_are_named_in_every_format(name: str, tmp_path: Path) -> None:
+    EVERY[name](tmp_path)
+    unread = ("wrist", "tasks.parquet")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    for path in [path for path in files if not any(part in str(path) for part in unread)]:
+        whole = path.read_bytes()
+        path.write_text(POINTER)
+        with pytest.raises(ValueError, match=rf"{path.name}: is a Git LFS pointer, .*`git lfs pull`"):
+            read_all(name, tmp_path, **vars(TOLD.get(name, DeclareConfig())))
+        path.write_bytes(whole)
+    for path in files:
+        path.write_text(POINTER)
+    with pytest.raises(ValueError, match="is a Git LFS pointer, .*`git lfs pull`"):
+        prepare(prep_config(tmp_path, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_hidden_files_are_no_data_and_linked_folders_are_in_any_format(name: str, tmp_path: Path) -> None:
+    EVERY[name](tmp_path / "whole")
+    source = tmp_path / "source"
+    shutil.copytree(tmp_path / "whole", source / "kept")
+    said = vars(TOLD.get(name, DeclareConfig()))
+    expected = set(read_all(name, source, **said)[1])
+    shutil.copytree(tmp_path / "whole", source / ".Trash-1000")
+    for path in [path for path in source.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7Mac OS X")
+        hidden = path.parent / ".ipynb_checkpoints" / path.name
+        hidden.parent.mkdir(exist_ok=True)
+        shutil.copy(path, hidden)
+    reader, found = read_all("auto", source, **said)
+    assert type(reader) is reader_class(name) and set(found) == expected
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "kept").symlink_to(source / "kept")
+    reader, found = read_all("auto", tmp_path / "links", **said)
+    assert type(reader) is reader_class(name) and set(found) == expected

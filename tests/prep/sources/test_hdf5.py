@@ -1,9 +1,10 @@
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
-from tests.prep.sources.recordings import pictures, read_all, same, write_hdf5
+from tests.prep.sources.recordings import frames_of, pictures, read_all, same, write_hdf5
 
 ACTIONS = {"fps": 10.0, "action_sizes": [3]}
 
@@ -82,3 +83,29 @@ def test_broken_files_are_found_and_refused_by_name(
     with pytest.raises(ValueError, match=f"broken.h5: .*{reason}"):
         _, found = read_all("hdf5", tmp_path, **ACTIONS)
         list(found["broken"][1].frames())
+
+
+def write_virtual(folder: Path, source: str, key: str = "frames") -> None:
+    """``e.h5``, whose frames lie in another file; 4 of them."""
+    write_hdf5(folder / "away.hdf", {"": {"frames": pictures(4)}})
+    layout = h5py.VirtualLayout(shape=(4, 8, 16, 3), dtype=np.uint8)
+    layout[:] = h5py.VirtualSource(source, key, shape=(4, 8, 16, 3))
+    with h5py.File(folder / "e.h5", "w") as file:
+        file.create_virtual_dataset("frames", layout)
+        file["actions"] = [0, 1, 2, 0]
+
+
+@pytest.mark.parametrize("source", ["away.hdf", "absolute", "moved"])
+def test_virtual_frames_whose_source_is_there_are_read(source: str, tmp_path: Path) -> None:
+    write_virtual(tmp_path, {"absolute": str(tmp_path / "away.hdf"), "moved": "/nowhere/away.hdf"}.get(source, source))
+    assert same(read_all("auto", tmp_path, **ACTIONS)[1]["e"][1], pictures(4), [0, 1, 2, 0])
+
+
+def test_virtual_frames_whose_source_is_gone_are_refused_not_black(tmp_path: Path) -> None:
+    write_virtual(tmp_path, "away.hdf", "other")
+    with pytest.raises(ValueError, match=r"e\.h5: '/frames' is virtual, and 'other' in .*away.hdf, .* is missing"):
+        frames_of(read_all("auto", tmp_path, **ACTIONS)[1]["e"][1])
+    write_virtual(tmp_path, "away.hdf")
+    (tmp_path / "away.hdf").unlink()
+    with pytest.raises(ValueError, match=r"e\.h5: '/frames' is virtual, and away.hdf, .* is missing; bring it here"):
+        frames_of(read_all("auto", tmp_path, **ACTIONS)[1]["e"][1])

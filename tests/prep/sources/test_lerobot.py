@@ -119,3 +119,63 @@ def test_pictures_in_parquet_and_actions_with_names(tmp_path: Path) -> None:
     assert np.array_equal(torch.cat(list(raw.frames())).numpy(), pictures)
     assert raw.actions.flatten().tolist() == columns["action"]
     assert raw.action_spec.names == ("stay", "go")
+
+
+def change_rows(dataset: Path, at: int, **changes: object) -> None:
+    """Change what the metadata say of an episode; ``None`` stands for what is not known."""
+    own = dataset / "meta/episodes.jsonl"
+    if own.is_file():
+        lines = own.read_text().splitlines()
+        lines[at] = json.dumps({**json.loads(lines[at]), **changes})
+        own.write_text("\n".join(lines))
+        return
+    path = next((dataset / "meta/episodes").rglob("*.parquet"))
+    table = pyarrow.parquet.read_table(path)
+    for name, value in changes.items():
+        values = table.column(name).to_pylist()
+        # A column has one type: a string in place of a list is one in every row.
+        values = [value] * len(values) if isinstance(value, str) else [*values[:at], value, *values[at + 1 :]]
+        table = table.set_column(table.column_names.index(name), name, pyarrow.array(values))
+    pyarrow.parquet.write_table(table, path)
+
+
+@pytest.mark.parametrize("name", ["length", "episode_index", "videos/observation.images.top/from_timestamp"])
+def test_a_bad_row_of_metadata_leaves_out_that_episode_only(name: str, dataset: Path, tmp_path: Path) -> None:
+    if "/" in name and (dataset / "meta/episodes.jsonl").is_file():
+        pytest.skip("v2 has a video for each episode")
+    change_rows(dataset, 1, **{name: None})
+    every = reader(dataset)
+    places = every.find(dataset, dataset / "out")
+    assert {"episode_000000", "episode_000002"} < set(places) and len(places) == 3
+    (bad,) = set(places) - {"episode_000000", "episode_000002"}
+    if name == "episode_index":
+        assert bad.endswith(("_row_1", "_line_2")), "nobody knows which it is"
+    else:
+        assert bad == "episode_000001"
+    with pytest.raises(ValueError, match=rf"{name}' is None"):
+        every.read(places[bad])
+    store = prepare(prep_config(dataset, tmp_path / "out", declare=TOP))
+    assert sorted(info.id for info in store.episodes) == ["episode_000000", "episode_000002"]
+
+
+def test_a_broken_line_of_metadata_leaves_out_that_episode_only(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(Path(__file__).parent / "lerobot_v21", tmp_path / "set"))
+    path = folder / "meta/episodes.jsonl"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:20], lines[2]]))
+    assert sorted(reader(folder).find(folder, folder / "out")) == [
+        "episode_000000", "episode_000002", "episodes_line_2",
+    ]  # fmt: skip
+
+
+def test_a_task_may_be_a_string_or_missing(dataset: Path) -> None:
+    change_rows(dataset, 1, tasks="pick")
+    assert reader(dataset).find(dataset, dataset / "out")["episode_000001"].level == "pick"
+    change_rows(dataset, 1, tasks=None)
+    assert reader(dataset).find(dataset, dataset / "out")["episode_000001"].level == ""
+
+
+def test_a_split_that_is_not_known_is_refused(dataset: Path) -> None:
+    change(dataset / "meta/info.json", splits={"train": "0:2", "heldout": "2:3"})
+    with pytest.raises(ValueError, match=r"info\.json: `split` is 'heldout'; it may be train"):
+        reader(dataset).find(dataset, dataset / "out")

@@ -74,6 +74,9 @@ def test_a_cifar10_that_is_not_the_published_one_is_never_unpickled(
     path.write_bytes(path.read_bytes() + b"!")
     with pytest.raises(ValueError, match="incomplete or damaged; .*download=True"):
         read_all("cifar10", tmp_path)
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(ValueError, match=f"{name}: is a Git LFS pointer"):
+        read_all("cifar10", tmp_path)
     path.unlink()
     with pytest.raises(ValueError, match="incomplete or damaged; .*download=True"):
         read_all("cifar10", tmp_path)

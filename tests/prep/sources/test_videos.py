@@ -159,3 +159,46 @@ def test_videos_hold_rgb_whatever_is_said(tmp_path: Path) -> None:
     write_sidecar(tmp_path / "e", ".csv")
     with pytest.raises(ValueError, match="declare.colours: has no effect on videos"):
         read_all("auto", tmp_path, colours="bgr", **NAMES)
+
+
+@pytest.mark.parametrize("field", ["legend", "spec"])
+def test_names_that_json_takes_for_truth_values_stay_names(field: str, tmp_path: Path) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    legend = {"action_legend": {"0": False, "1": True, "2": 3}}
+    spec = {"action_spec": {"kind": "discrete", "sizes": [3], "names": [False, True, 3]}}
+    value = {"actions": ACTIONS, "fps": 10, **(legend if field == "legend" else spec)}
+    (tmp_path / "e.json").write_text(json.dumps(value))
+    assert read_all("videos", tmp_path)[1]["e"][1].action_spec.names == ("false", "true", "3")
+    (tmp_path / "e.json").write_text(json.dumps(value).replace("false", "null"))
+    with pytest.raises(ValueError, match="None is no name of an action; write the names in quotes"):
+        read_all("videos", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("ends", "found"),
+    [([2], (2,)), ([False, True, False, True], (1, 3)), ([True, 2], None), ([1.5], None), ("12", None)],
+)
+def test_ends_in_json_are_frame_numbers_or_one_truth_value_a_frame(
+    ends: object, found: tuple[int, ...] | None, tmp_path: Path
+) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    (tmp_path / "e.json").write_text(json.dumps({"actions": ACTIONS, "fps": 10, "ends": ends}))
+    if found is not None:
+        assert read_all("videos", tmp_path, **NAMES)[1]["e"][1].ends == found
+        return
+    with pytest.raises(ValueError, match=r"e\.json: `ends` is .*, which it cannot be"):
+        read_all("videos", tmp_path, **NAMES)
+
+
+def test_fields_of_json_that_are_no_columns_are_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "maze"
+    folder.mkdir()
+    encode(folder / "e.mp4", FRAMES)
+    value = {"actions": ACTIONS, "fps": 10, "level": None, "split": None, "done": True, "timeout": 30, "reward": 2.5}
+    (folder / "e.json").write_text(json.dumps(value))
+    place, raw = read_all("videos", tmp_path, **NAMES)[1]["maze/e"]
+    assert (place.level, place.split, raw.rewards, raw.discontinuities) == ("maze", "", None, ())
+    (folder / "e.json").write_text(json.dumps({**value, "keys": ACTIONS[::-1], "earned": [1, 2, 3, 4]}))
+    raw = read_all("videos", tmp_path, actions_key="keys", rewards_key="earned", **NAMES)[1]["maze/e"][1]
+    assert raw.actions.flatten().tolist() == ACTIONS[::-1] and raw.rewards is not None
+    assert raw.rewards.tolist() == [1, 2, 3, 4]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torchvision.datasets import CIFAR10
 
+from videovq.data.listing import refuse_pointers
 from videovq.prep.sources.contract import Place, RawEpisode, Reader
 from videovq.types import ActionSpec
 
@@ -63,6 +64,7 @@ def _load(folder: Path, split: str, stamps: tuple[int, ...]) -> dict[str, np.nda
     try:
         data = CIFAR10(str(folder), train=split == "train", download=False)
     except (RuntimeError, OSError):
+        refuse_pointers(_files(folder))
         raise ValueError(
             f"{folder / CIFAR10.base_folder}: is incomplete or damaged;"
             f" torchvision.datasets.CIFAR10({str(folder)!r}, download=True) fetches it"

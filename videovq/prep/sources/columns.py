@@ -6,6 +6,8 @@ import csv
 import io
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,28 +121,28 @@ class Table(Columns):
 
     def __init__(self, path: Path, key: str) -> None:
         super().__init__(path, key)
-        tables: dict[str, list[tuple[int, list[str]]]] = {}
-        why: Exception | str = "it is empty"
         try:
             text = read_text(path)
-        except (OSError, UnicodeDecodeError) as error:
-            text, why = "", error
+            (_, self.names), *self._rows = _rows(text, self._separator(text)) or [(0, [])]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{path}: not readable as CSV with a header ({error})") from None
+        if not self.names:
+            raise ValueError(f"{path}: not readable as CSV with a header (it is empty)")
+
+    def _separator(self, text: str) -> str:
+        """What separates the columns: what parts the first line, or, where several do, what finds the actions in it."""
+        headers = {}
         for separator in SEPARATORS:
-            try:
-                tables[separator] = _rows(text, separator)
-            except csv.Error as error:
-                why = error
-        if not any(tables.values()):
-            raise ValueError(f"{path}: not readable as CSV with a header ({why})")
-        parted = [one for one, rows in tables.items() if len(rows[0][1]) > 1] or list(tables)[:1]
-        if len(parted) > 1:  # only one of them can be what finds the actions
+            with suppress(csv.Error, StopIteration):
+                headers[separator] = next(_filled(text, separator))[1]
+        parted = [one for one, header in headers.items() if len(header) > 1]
+        if len(parted) > 1:
             wanted = {name.strip() for name in self.key.split(",")}
-            parted = [one for one in parted if wanted <= set(tables[one][0][1])]
-        if len(parted) != 1:
-            raise ValueError(
-                f"{path}: line 1 does not tell whether {' or '.join(SEPARATORS.values())} separate columns"
-            )
-        (_, self.names), *self._rows = tables[parted[0]]
+            parted = [one for one in parted if wanted <= set(headers[one])]
+            if len(parted) != 1:
+                those = " or ".join(SEPARATORS.values())
+                raise ValueError(f"{self.path}: line 1 does not tell whether {those} separate columns")
+        return parted[0] if parted else ","
 
     def column(self, name: str, unknown: bool = False) -> list[Any]:
         if name not in self.names:
@@ -163,13 +165,21 @@ class Table(Columns):
             raise ValueError(f"{self.path}: line {line}, column {name!r}: {field!r} is not a number") from None
 
 
-def _rows(text: str, separator: str) -> list[tuple[int, list[str]]]:
+def _filled(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:
     """The rows of a table, each with the number of its line; empty lines are none."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-    rows = [(reader.line_num, [field.strip() for field in fields]) for fields in reader]
-    while rows and not any(rows[-1][1]):  # spreadsheets end in rows of empty fields
+    for fields in reader:
+        stripped = [field.strip() for field in fields]
+        if stripped not in ([], [""]):
+            yield reader.line_num, stripped
+
+
+def _rows(text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """All rows, but for those of empty fields in which spreadsheets end."""
+    rows = list(_filled(text, separator))
+    while rows and not any(rows[-1][1]):
         rows.pop()
-    return [(line, fields) for line, fields in rows if fields and fields != [""]]
+    return rows
 
 
 KINDS: dict[str, type[Columns]] = {

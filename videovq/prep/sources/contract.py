@@ -159,12 +159,12 @@ def optional(module: str, extra: str) -> Any:
 
 
 def files_that_end(folder: Path, endings: tuple[str, ...], without: Path) -> list[Path]:
-    """Every file with one of the endings, in order.
+    """Every file with one of the endings, in small or capital letters, in order.
 
     Raises:
         ValueError: there is none.
     """
-    paths = [path for path in files_below(folder, without) if path.name.endswith(endings)]
+    paths = [path for path in files_below(folder, without) if path.name.lower().endswith(endings)]
     if not paths:
         raise ValueError(f"{folder}: holds no file that ends in {' or '.join(endings)}")
     return paths

@@ -63,7 +63,7 @@ class HDF5Reader(ArraysReader):
 
 def first_hdf5(files: Sequence[Path]) -> Path | None:
     """The first of the files that is HDF5."""
-    return next((path for path in files if path.suffix in ENDINGS), None)
+    return next((path for path in files if path.suffix.lower() in ENDINGS), None)
 
 
 @contextmanager

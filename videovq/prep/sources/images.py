@@ -35,7 +35,7 @@ class ImagesReader(Reader):
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         by_folder: dict[Path, list[Path]] = {}
-        for path in files_that_end(folder, (*ENDINGS, *(ending.upper() for ending in ENDINGS)), without):
+        for path in files_that_end(folder, ENDINGS, without):
             by_folder.setdefault(path.parent, []).append(path)
         found = {}
         for parent, paths in sorted(by_folder.items()):

@@ -175,4 +175,9 @@ def _field(path: Path, value: dict[str, Any], name: str, kind: Callable[[Any], A
 
 
 def _numbers(values: Any) -> list[int]:
+    """Frame numbers, or those of the frames that are marked by a list of truth values."""
+    if values and all(isinstance(value, bool) for value in values):
+        return [t for t, value in enumerate(values) if value]
+    if any(isinstance(value, bool) or value != int(value) for value in values):
+        raise ValueError
     return [int(value) for value in values]
