@@ -139,7 +139,7 @@ def test_memory_holds_a_piece_of_an_episode_whatever_its_length(
         write_episode(tmp_path, name, world(0)[0][:1], [0] * 1000)
     store = prepare(prep_config(tmp_path, tmp_path / "out"))
     assert store.read(store.find("e")).frames[:, 0, 0, 0].tolist() == [t // 2 % 256 for t in range(1000)]
-    assert len(most) == 1000 and max(most) <= 3
+    assert len(most) >= 1000 and max(most) <= 3
 
 
 def test_turned_videos_are_stored_upright(tmp_path: Path) -> None:

@@ -166,12 +166,10 @@ def test_a_checkpoint_of_other_parameter_groups_is_named(whole: Path, tmp_path: 
     ("settings", "named"),
     [
         ({"strategy": "ddp"}, "training.strategy: ddp needs several devices"),
-        ({"batch_size": 5, "devices": 2}, "training.batch_size: 5 does not divide among 2 devices"),
-        ({"accelerator": "nonsense"}, "training.accelerator: no 'nonsense'; choose from auto, cpu"),
+        ({"batch_size": 5, "devices": 2}, "training.batch_size: 5 does not divide by 2"),
         ({"accelerator": "gpu"}, "training.accelerator: 'gpu' is not on this machine"),
         ({"accelerator": "cuda"}, "training.accelerator: 'cuda' is not on this machine"),
         ({"accelerator": "mps"}, "training.accelerator: 'mps' is not on this machine"),
-        ({"accelerator": "tpu"}, "training.accelerator: 'tpu' is not on this machine"),
     ],
 )
 def test_refused_settings_leave_no_folder(

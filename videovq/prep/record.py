@@ -78,17 +78,16 @@ def claim(out: Path, config: RecordConfig) -> None:
         ValueError: it holds episodes that were recorded with other settings, or something else altogether.
     """
     path = out / SETTINGS
-    if path.is_file():
+    if path.is_file() and any(out.glob("episode_*.json")):
         before = read_config(RecordConfig, path)
         names = [name for name in RecordConfig.__dataclass_fields__ if name not in NOT_BINDING]
-        differing = [name for name in names if getattr(before, name) != getattr(config, name)]
-        if differing and any(out.glob("episode_*.json")):
-            first = differing[0]
-            raise ValueError(
-                f"{out}: was recorded with other settings ({first} was {getattr(before, first)!r} and is now"
-                f" {getattr(config, first)!r}); choose another out, or remove it"
-            )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        for name in names:
+            if getattr(before, name) != getattr(config, name):
+                raise ValueError(
+                    f"{out}: was recorded with other settings ({name} was {getattr(before, name)!r} and is now"
+                    f" {getattr(config, name)!r}); choose another out, or remove it"
+                )
+    elif not path.is_file() and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out}: exists and holds no recording; choose another out")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, to_yaml(config))
