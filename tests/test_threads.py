@@ -124,9 +124,12 @@ def test_a_number_that_is_set_stays(machine: Machine, name: str, monkeypatch: py
 
 
 def test_a_system_that_does_not_tell_is_left_alone(machine: Machine) -> None:
-    for text in ("", "cpu0 ?\n"):
-        machine.write(**{"proc/stat": text, "proc/self/cgroup": "?"})
+    for text in ("cpu0 ?\n", "cpu0 1 1\n"):
+        machine.write(**{"proc/stat": text})
         Watch(machine.root).choose()
+    machine.passes(1)
+    machine.write(**{"proc/self/cgroup": "?"})
+    Watch(machine.root).choose()
     (machine.root / "proc/stat").unlink()
     Watch(machine.root).choose()
     assert "OMP_NUM_THREADS" not in os.environ
