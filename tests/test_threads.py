@@ -161,20 +161,3 @@ def test_a_command_chooses_before_it_imports_pytorch(
     with pytest.raises(SystemExit):
         cli.main(words)
     assert seen[0] == processes and len(seen) == 2
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_process_computes_with_one_thread() -> None:
-    """GNU OpenMP would wait for ever for the threads that its parent had."""
-    import torch
-
-    import videovq.checkpoints  # noqa: F401
-
-    torch.set_num_threads(2)
-    try:
-        child = os.fork()
-        if child == 0:
-            os._exit(torch.get_num_threads())
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
-    finally:
-        torch.set_num_threads(1)
