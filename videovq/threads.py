@@ -90,7 +90,7 @@ def shares(root: Path) -> list[Share]:
         found = [Share(len(cores), partial(_busy, root / "proc/stat", cpus)), *_quotas(root)]
         for share in found:
             share.spent()
-    except (AttributeError, OSError, ValueError):
+    except (AttributeError, OSError, ValueError, IndexError):
         return []
     return found
 

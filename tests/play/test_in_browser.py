@@ -72,6 +72,9 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 
 def test_the_folder_holds_all_that_a_dream_needs(page: Path, episode_store: EpisodeStore) -> None:
+    assert "needs a web server" in (page / "index.html").read_text(encoding="utf-8"), (
+        "said where it is opened as a file"
+    )
     hello = json.loads((page / "world" / "hello.json").read_text())
     assert hello["sampling"] == {"temperature": 0.5} and hello["guidance"] is False
     for clip in hello["clips"]:

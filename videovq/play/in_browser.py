@@ -62,7 +62,8 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic(out) as scratch:
         shutil.copytree(HERE / "page", scratch / "page")
-        shutil.move(scratch / "page" / "index.html", scratch / "index.html")
+        (scratch / "page" / "index.html").unlink()
+        (scratch / "index.html").write_text(front_page(), encoding="utf-8")
         for name in ("connection.js", "dream.js", "noise.js"):
             shutil.copy(HERE / "in_browser_page" / name, scratch / "page" / name)
         shutil.copy(HERE / "in_browser_page" / "isolate.js", scratch / "isolate.js")
@@ -80,6 +81,13 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
             out.rmdir()
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     print(f"wrote {out}: {size / 2**20:.0f} MiB; python -m http.server --directory {out} is server enough")
+
+
+def front_page() -> str:
+    """The server's page; browsers run nothing of it where it is opened as a file, and it must say so itself."""
+    page = (HERE / "page" / "index.html").read_text(encoding="utf-8")
+    needed = "Loading … If nothing comes: the page needs a web server, such as python -m http.server in its folder."
+    return page.replace("Connecting …", needed)
 
 
 def hello(config: PlayConfig, pair: Pair, alone: World, graphs: dict[str, Graph], clips: list[Clip]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ export function connect(on) {
   let hello, worker;
   document.getElementById("status").textContent = "Loading the networks …";
   const waiting = [], answers = new Map();
-  isolated().then(() => {
+  isolated().catch(() => {}).then(() => {  // where the browser keeps storage shut, one thread will do
     worker = new Worker(new URL("dream.js", import.meta.url), { type: "module" });
     worker.onmessage = ({ data }) => {
       if (!data.type) return on.frame(data);
