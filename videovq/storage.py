@@ -20,22 +20,29 @@ LOCK = ".lock"  # held by the process that writes into a folder
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[Path]:
-    """Write a file, or a folder that is new or empty, whole or not at all, whatever ends the process or the machine.
+def beside(path: Path) -> Iterator[Path]:
+    """Write a file, or a folder that is new or empty, whole or not at all, whatever ends the process.
 
-    What is written to the path that the context gives, which is beside ``path``, takes the place of ``path`` once it
-    is on the disk. It is removed where the context ends with an exception.
+    What is written to the path that the context gives takes the place of ``path``. It is removed where the context ends
+    with an exception.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         yield partial
+        os.replace(partial, path)
+    finally:
+        _remove(partial)
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Write as :func:`beside` does, and so that it outlasts the machine: what was written is on the disk first."""
+    with beside(path) as partial:
+        yield partial
         for inner in partial.rglob("*"):
             _flush(inner)
         _flush(partial)
-        os.replace(partial, path)
-        _flush(path.parent)
-    finally:
-        _remove(partial)
+    _flush(path.parent)
 
 
 @contextmanager

@@ -67,6 +67,18 @@ def test_a_full_disk(
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
+def test_a_folder_without_a_shard_is_nobodys(tmp_path: Path) -> None:
+    place = open_folder(tmp_path / "out")
+    with claimed(place, "plan.json", {"size": 12}, "settings"):
+        (tmp_path / "out" / "plan.json.1.partial").write_text("{")
+    with claimed(place, "plan.json", {"size": 24}, "settings"):
+        assert sorted(contents(tmp_path / "out")) == [".lock", "plan.json"]
+        (tmp_path / "out" / "shard-00000.json").write_text("{}")
+    with pytest.raises(ValueError, match="other settings"), claimed(place, "plan.json", {"size": 12}, "settings"):
+        pass
+    assert json.loads((tmp_path / "out" / "plan.json").read_text()) == {"size": 24}
+
+
 def test_two_preps_cannot_write_one_folder(recordings: Path, tmp_path: Path) -> None:
     config = prep_config(recordings, tmp_path / "out")
     with open_source(config.source, ()) as source:

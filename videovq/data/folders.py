@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from videovq.storage import atomic
+from videovq.storage import atomic, beside
 from videovq.writable import hindrance
 
 SMALL = ".json"
@@ -107,7 +107,7 @@ class RemoteFolder(Folder):
             ValueError: one is not there.
         """
         with ExitStack() as whole:
-            partial = {name: whole.enter_context(atomic(path)) for name, path in targets.items()}
+            partial = {name: whole.enter_context(beside(path)) for name, path in targets.items()}
             try:
                 self._system.get([f"{self.root}/{name}" for name in partial], [str(path) for path in partial.values()])
             except FileNotFoundError as error:
@@ -132,7 +132,8 @@ class RemoteFolder(Folder):
         else:
             for older in self.path.glob(f"{name}@*"):
                 older.unlink(missing_ok=True)
-            self.get({name: target})
+            with atomic(target) as partial:
+                self.get({name: partial})
             self._make_room(target)
         return target
 

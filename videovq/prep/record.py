@@ -26,7 +26,7 @@ from videovq.prep.environments import Environment, Observation, open_environment
 from videovq.prep.parallel import run_all
 from videovq.prep.policy import StandstillSense, StickyRandomPolicy
 from videovq.progress import progress
-from videovq.storage import write_json, write_text
+from videovq.storage import locked, write_json, write_text
 from videovq.types import ActionSpec
 
 SETTINGS = "record.yaml"  # no .json: beside an episode that would be read as one
@@ -65,7 +65,8 @@ def record(config: RecordConfig) -> None:
     out = Path(config.out)
     claim(out, config)
     todo = [index for index in range(config.episodes) if not episode_is_complete(out, index)]
-    with progress(config.episodes, "record", "episode", done=config.episodes - len(todo)) as bar:
+    done = config.episodes - len(todo)
+    with locked(out, config.out), progress(config.episodes, "record", "episode", done=done) as bar:
         for _ in run_all(partial(record_episode, config), todo, config.workers):
             bar.update()
     print(f"{out}: {config.episodes} episodes of {config.frames} frames; next: videovq prep --source={out}")

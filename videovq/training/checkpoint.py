@@ -40,6 +40,8 @@ def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except PermissionError:
+        raise
     except Exception as error:  # broken bytes raise anything
         why = " ".join(str(error).split())[:80] or type(error).__name__
         raise ValueError(
