@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from operator import attrgetter
+from os import PathLike
 from typing import Any
 
 LARGEST_FLOAT = 3.4e38  # of float32, in which networks compute
@@ -80,9 +81,9 @@ def named(config: Any, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
         texts = [*value, *value.values()] if isinstance(value, dict) else value if _several(value) else [value]
-        if not all(isinstance(text, str) for text in texts):
+        if not all(isinstance(text, (str, PathLike)) for text in texts):
             raise ValueError(f"{name}: must be text, not {value!r}")
-        if not all(text.strip() for text in texts):
+        if not all(str(text).strip() for text in texts):
             raise ValueError(f"{name}: must not be empty")
 
 

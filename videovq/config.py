@@ -556,7 +556,7 @@ class TrainingConfig(Settings):
 
     def check(self) -> None:
         at_least(self, 1, "steps", "batch_size", "devices", "nodes", "validate_every", "checkpoint_every")
-        within(self, 0, SEEDS, "seed")
+        within(self, 0, 2**24 - 1, "seed")  # which the generators' 64 bits share with step, part and rank
         shared(self, self.devices * self.nodes)
 
 
@@ -1152,7 +1152,7 @@ class RolloutConfig(SamplingChoice, ModelChoice, CommandSettings):
         named(self, "actions", "out")
         at_least(self, 0, "start", "guidance")
         at_least(self, 1, "context_frames", "frames", "samples", "scale")
-        above(self, 0, "speed")
+        within(self, 0.01, 100, "speed")
         within(self, 0, 65535, "loops")
         device(self)
         if not PurePath(self.out).name.strip("."):
@@ -1547,8 +1547,8 @@ class DemoConfig(CommandSettings):
     def check(self) -> None:
         named(self, "out")
         at_least(self, 1, "vqvae_steps", "predictor_steps")
-        at_least(self, 4, "episodes")
-        at_least(self, 36, "frames")
+        at_least(self, 3, "episodes")  # one for each split
+        at_least(self, 36, "frames")  # its rollouts start at the 20th
 
 
 CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig, DensityConfig)
