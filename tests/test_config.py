@@ -107,7 +107,7 @@ def test_names_of_folders_and_files_are_not_empty(name: str) -> None:
         ("train vqvae --training.steps null", "training.steps: has no value"),
         ("train vqvae --optimizer.learning_rate fast", "optimizer.learning_rate: needs a number; 'fast' is none"),
         ("train vqvae --optimizer.learning_rate .inf", "optimizer.learning_rate: inf is too large a number"),
-        ("train vqvae --optimizer.learning_rate .nan", "optimizer.learning_rate: must be above 0, not nan"),
+        ("train vqvae --optimizer.learning_rate .nan", "optimizer.learning_rate: must be 0 or more, not nan"),
         ("train vqvae --optimizer.betas [0.9,1.0]", "optimizer.betas: must be at least 0 and below 1, not 1.0"),
         ("train vqvae --model.quantizer EMAConfig --model.quantizer.decay 1", "model.quantizer.decay: must be"),
         ("train vqvae --model.quantizer LearnedCodebookConfig", "choose from EMAConfig, CodebookLossConfig, Cosine"),

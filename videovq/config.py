@@ -104,6 +104,8 @@ class RecordConfig(CommandSettings):
         named(self, "out")
         at_least(self, 1, "episodes", "frames", "frame_size", "stick", "workers")
         within(self, 0, SEEDS, "seed")
+        if type(self.source) is SourceConfig:
+            raise ValueError("source: SourceConfig names no environment; use GymnasiumSource or DeepMindLabSource")
 
 
 # ---------------------------------------------------------------- prep
@@ -521,9 +523,8 @@ class OptimizerConfig(Settings):
     """Decay of an exponential moving average of the weights, used for validation and kept at the end; 0: none."""
 
     def check(self) -> None:
-        above(self, 0, "learning_rate")
         within(self, 0, 1, "final_fraction")
-        at_least(self, 0, "warmup_steps", "weight_decay", "gradient_clip")
+        at_least(self, 0, "learning_rate", "warmup_steps", "weight_decay", "gradient_clip")
         part(self, "betas", "weight_average")
 
 
