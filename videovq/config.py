@@ -193,7 +193,7 @@ class PrepConfig(CommandSettings):
     """Address of a running Ray cluster; empty: the one of this machine's environment, or one started for the run."""
 
     def check(self) -> None:
-        named(self, "source", "out", "format", "rename_actions", "levels")
+        named(self, "source", "out", "format", "rename_actions")
         at_least(self, 1, "frame_size", "frame_step", "shortest", "shard_episodes", "workers")
         at_least(self, 0, "discretise", "episodes")
         within(self, 0, 1, "validation_fraction", "test_fraction")

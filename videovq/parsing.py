@@ -72,9 +72,10 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
     hints: dict[str, Any] = get_type_hints(kind)
     for key, value in values.items():
         dotted, hint = f"{name}.{key}" if name else key, hints[key]
+        settings: bool = is_dataclass(hint)
         if value is None:
             raise ValueError(f"{dotted}: has no value; give one or leave it out")
-        if not is_dataclass(hint):
+        if not settings:
             found[key] = at_home(value, dotted)
         elif not isinstance(value, dict):
             inner = next(iter(hint.__dataclass_fields__))
