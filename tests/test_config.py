@@ -116,7 +116,6 @@ def test_names_of_folders_and_files_are_not_empty(name: str) -> None:
         ("train vqvae --loss.adversarial 1 --training.devices 2", "loss.adversarial: trains on one device"),
         ("train vqvae --loss.adversarial 1 --loss.adversarial_after 4000", "loss.adversarial_after: must be less than"),
         ("train vqvae --loss.lpips_network alex", "loss.lpips_network: has no effect while lpips is 0"),
-        ("train vqvae --model.quantizer.start_after 4000", "model.quantizer.start_after: must be less than"),
         ("train vqvae --training.accelerator gppu", "training.accelerator: no 'gppu'; choose from"),
         ("train predictor --targets 17", "targets: must be within 1 and 16, not 17"),
         ("train predictor --model '{init_args: {width: null}}'", "model.width: has no value"),

@@ -24,7 +24,6 @@ from videovq.checks import (
     part,
     sampling,
     shared,
-    starts_in_time,
     within,
     without_effect,
 )
@@ -635,7 +634,6 @@ class TrainVQVAEConfig(CommandSettings):
             raise ValueError(
                 f"loss.adversarial_after: must be less than training.steps, which is {self.training.steps}"
             )
-        starts_in_time(self, "model.quantizer")
 
 
 @dataclass(frozen=True)
@@ -753,7 +751,6 @@ class TrainSecondStageConfig(CommandSettings):
 
     def check(self) -> None:
         named(self, "store", "run")
-        starts_in_time(self, "model.quantizer")
 
 
 @dataclass(frozen=True)
@@ -870,7 +867,6 @@ class TrainSoundConfig(CommandSettings):
         at_least(self, 1, "rate", "window")
         if self.window % 64:
             raise ValueError(f"window: must be a multiple of 64, not {self.window}")
-        starts_in_time(self, "model.quantizer")
 
 
 @dataclass(frozen=True)
@@ -937,8 +933,6 @@ class TrainVQVAE2Config(CommandSettings):
 
     def check(self) -> None:
         named(self, "store", "run")
-        starts_in_time(self, "model.top")
-        starts_in_time(self, "model.bottom")
 
 
 @dataclass(frozen=True)
@@ -1052,8 +1046,6 @@ class TrainDensityConfig(CommandSettings):
 
     def check(self) -> None:
         named(self, "store", "run")
-        if isinstance(self.model, QuantizedVAEConfig):
-            starts_in_time(self, "model.quantizer")
 
 
 # ---------------------------------------------------------------- rollout
