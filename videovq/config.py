@@ -630,10 +630,6 @@ class TrainVQVAEConfig(CommandSettings):
         named(self, "store", "run")
         if self.loss.adversarial and self.training.devices * self.training.nodes > 1:
             raise ValueError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
-        if self.loss.adversarial and self.loss.adversarial_after >= self.training.steps:
-            raise ValueError(
-                f"loss.adversarial_after: must be less than training.steps, which is {self.training.steps}"
-            )
 
 
 @dataclass(frozen=True)
