@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, fields
-from operator import attrgetter
+from os import PathLike
 from typing import Any
 
 LARGEST_FLOAT = 3.4e38  # of float32, in which networks compute
@@ -80,9 +80,9 @@ def named(config: Any, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
         texts = [*value, *value.values()] if isinstance(value, dict) else value if _several(value) else [value]
-        if not all(isinstance(text, str) for text in texts):
+        if not all(isinstance(text, (str, PathLike)) for text in texts):
             raise ValueError(f"{name}: must be text, not {value!r}")
-        if not all(text.strip() for text in texts):
+        if not all(str(text).strip() for text in texts):
             raise ValueError(f"{name}: must not be empty")
 
 
@@ -122,13 +122,6 @@ def sampling(config: Any) -> None:
     """How codes are drawn from their scores."""
     at_least(config, 0, "temperature", "top_k")
     _numbers(config, ["top_p"], lambda value: 0 < value <= 1, "above 0 and at most 1 (all codes)")
-
-
-def starts_in_time(config: Any, name: str) -> None:
-    """A quantizer, by its dotted name, whose codes begin to learn before the training ends."""
-    start = getattr(attrgetter(name)(config), "start_after", 0)
-    if 0 < config.training.steps <= start:
-        raise ValueError(f"{name}.start_after: must be less than training.steps, which is {config.training.steps}")
 
 
 def device(config: Any) -> None:

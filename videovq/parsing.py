@@ -48,10 +48,12 @@ def parse(config: type[C], arguments: list[str], prog: str = "videovq") -> C:
     parser = make_parser(config, prog)
     try:
         values = parser.parse_args(words).as_dict()
-        # jsonargparse gives a chosen class the values of the default class's fields of the same name, so parse again
-        # with each chosen class's own defaults.
-        parser.set_defaults({name: to_plain(value) for name, value in choices(config(), values).items()})
-        values = parser.parse_args(words).as_dict()
+        chosen = choices(config(), values)
+        if chosen:
+            # jsonargparse gives a chosen class the values of the default class's fields of the same name, so parse
+            # again with each chosen class's own defaults.
+            parser.set_defaults({name: to_plain(value) for name, value in chosen.items()})
+            values = parser.parse_args(words).as_dict()
     except (jsonargparse.ArgumentError, TypeError) as error:
         raise ValueError(explained(config, " ".join(str(error).split()))) from None
     return build(config, {name: values[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
@@ -70,9 +72,10 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
     hints: dict[str, Any] = get_type_hints(kind)
     for key, value in values.items():
         dotted, hint = f"{name}.{key}" if name else key, hints[key]
+        settings: bool = is_dataclass(hint)
         if value is None:
             raise ValueError(f"{dotted}: has no value; give one or leave it out")
-        if not is_dataclass(hint):
+        if not settings:
             found[key] = at_home(value, dotted)
         elif not isinstance(value, dict):
             inner = next(iter(hint.__dataclass_fields__))
@@ -151,8 +154,8 @@ def leaves(kind: type[Any]) -> list[str]:
 
 
 def choices(default: Any, values: dict[str, Any], name: str = "") -> dict[str, Any]:
-    """The default of every class that was chosen in parsed values, by its dotted name: what the config around it makes
-    it, or the chosen class's own where that is another.
+    """The own default of every class that was chosen in parsed values, by its dotted name, where the config around it
+    has another.
     """
     found = {}
     for key, value in values.items():
@@ -160,7 +163,9 @@ def choices(default: Any, values: dict[str, Any], name: str = "") -> dict[str, A
         if not is_dataclass(usual) or not isinstance(value, dict):
             continue
         if "class_path" in value:
-            found[dotted] = own_default(usual, value)
+            made = own_default(usual, value)
+            if made != usual:
+                found[dotted] = made
         else:
             found.update(choices(usual, value, dotted))
     return found
