@@ -81,7 +81,7 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
             inner = next(iter(hint.__dataclass_fields__))
             raise ValueError(f"{dotted}: holds settings, such as {dotted}.{inner}, and cannot be {value!r}")
         elif "class_path" not in value:
-            found[key] = build(hint, value, dotted)  # type: ignore[arg-type]
+            found[key] = build(hint, value, dotted)
         else:
             chosen = class_of(value["class_path"])
             if leaves(chosen):

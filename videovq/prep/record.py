@@ -26,7 +26,7 @@ from videovq.prep.environments import Environment, Observation, open_environment
 from videovq.prep.parallel import run_all
 from videovq.prep.policy import StandstillSense, StickyRandomPolicy
 from videovq.progress import progress
-from videovq.storage import locked, write_json, write_text
+from videovq.storage import LOCK, locked, write_json, write_text
 from videovq.types import ActionSpec
 
 SETTINGS = "record.yaml"  # no .json: beside an episode that would be read as one
@@ -63,35 +63,36 @@ def record(config: RecordConfig) -> None:
         ValueError: a setting cannot work, the environment is missing or unsuitable, or ``out`` holds something else.
     """
     out = Path(config.out)
-    claim(out, config)
-    todo = [index for index in range(config.episodes) if not episode_is_complete(out, index)]
-    done = config.episodes - len(todo)
-    with locked(out, config.out), progress(config.episodes, "record", "episode", done=done) as bar:
-        for _ in run_all(partial(record_episode, config), todo, config.workers):
-            bar.update()
+    check_claim(out, config)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out, config.out):
+        check_claim(out, config)
+        write_text(out / SETTINGS, to_yaml(config))
+        todo = [index for index in range(config.episodes) if not episode_is_complete(out, index)]
+        with progress(config.episodes, "record", "episode", done=config.episodes - len(todo)) as bar:
+            for _ in run_all(partial(record_episode, config), todo, config.workers):
+                bar.update()
     print(f"{out}: {config.episodes} episodes of {config.frames} frames; next: videovq prep --source={out}")
 
 
-def claim(out: Path, config: RecordConfig) -> None:
-    """Make ``out`` the folder of this recording.
+def check_claim(out: Path, config: RecordConfig) -> None:
+    """Refuse to record into what is not the folder of this recording.
 
     Raises:
         ValueError: it holds episodes that were recorded with other settings, or something else altogether.
     """
     path = out / SETTINGS
-    if path.is_file() and any(out.glob("episode_*.json")):
-        before = read_config(RecordConfig, path)
-        names = [name for name in RecordConfig.__dataclass_fields__ if name not in NOT_BINDING]
-        for name in names:
-            if getattr(before, name) != getattr(config, name):
-                raise ValueError(
-                    f"{out}: was recorded with other settings ({name} was {getattr(before, name)!r} and is now"
-                    f" {getattr(config, name)!r}); choose another out, or remove it"
-                )
-    elif not path.is_file() and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if path.is_file():
+        if any(out.glob("episode_*.json")):  # else it is nobody's
+            before = read_config(RecordConfig, path)
+            for name in RecordConfig.__dataclass_fields__:
+                if name not in NOT_BINDING and getattr(before, name) != getattr(config, name):
+                    raise ValueError(
+                        f"{out}: was recorded with other settings ({name} was {getattr(before, name)!r} and is now"
+                        f" {getattr(config, name)!r}); choose another out, or remove it"
+                    )
+    elif out.exists() and (not out.is_dir() or any(file.name != LOCK for file in out.iterdir())):
         raise ValueError(f"{out}: exists and holds no recording; choose another out")
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(path, to_yaml(config))
 
 
 def episode_stem(out: Path, index: int) -> Path:
