@@ -75,7 +75,7 @@ def test_unusable_recordings_take_no_place(tmp_path: Path) -> None:
     spoilt = [id_ for id_, split in whole.items() if split != "train"]
     (source / f"{spoilt[0]}.mp4").write_bytes(b"rubbish")
     write_episode(source, spoilt[1], world(0, 4)[0], [0] * 3, level="short")
-    (source / "settings.json").write_text(json.dumps({"split": "test", "colour": 3}))
+    (source / "settings.json").write_text(json.dumps({"split": {"test": 0.1}, "colour": 3}))
     for split_by in ("episode", "level"):
         store = prepare(prep_config(source, tmp_path / split_by, split_by=split_by))
         assert Counter(splits(store).values()) == {"train": 2, "val": 1, "test": 1}

@@ -264,7 +264,7 @@ def choose_splits(
     pools = [pool for pool in (silent, sorted(told_train, key=position)) if pool]
     wanted = {"test": test, "val": validation}
     for split in wanted:
-        if any(usable(name) for name, one in splits.items() if one == split):
+        if wanted[split] > 0 and any(usable(name) for name, one in splits.items() if one == split):
             wanted[split] = 0.0
     for name in pools[0] if pools else []:
         u = position(name)

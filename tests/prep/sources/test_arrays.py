@@ -67,3 +67,19 @@ def test_a_folder_without_its_actions_is_refused_by_name(tmp_path: Path) -> None
     np.save(tmp_path / "e" / "frames.npy", pictures(2))
     with pytest.raises(ValueError, match="e/actions.npy: cannot be read"):
         read_all("arrays", tmp_path, **SAID)
+
+
+def test_only_arrays_of_that_name_are_frames_and_a_folder_may_be_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "maze" / "one"
+    folder.mkdir(parents=True)
+    for name, values in (("frames", pictures(2)), ("depthframes", pictures(2)), ("actions", np.zeros(2))):
+        np.save(folder / f"{name}.npy", values)
+    monkeypatch.chdir(folder)
+    for source in (folder, Path(".")):
+        _, found = read_all("auto", source, **SAID)
+        assert [(id_, place.level) for id_, (place, _) in found.items()] == [(".", "maze")]
+    (folder / "frames.npy").unlink()
+    with pytest.raises(ValueError, match=r"one: holds no file that ends in \.npz or frames\.npy"):
+        read_all("arrays", folder, **SAID)

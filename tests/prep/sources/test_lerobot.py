@@ -179,3 +179,6 @@ def test_a_split_that_is_not_known_is_refused(dataset: Path) -> None:
     change(dataset / "meta/info.json", splits={"train": "0:2", "heldout": "2:3"})
     with pytest.raises(ValueError, match=r"info\.json: `split` is 'heldout'; it may be train"):
         reader(dataset).find(dataset, dataset / "out")
+    change(dataset / "meta/info.json", splits={"train": "all"})
+    with pytest.raises(ValueError, match=r"info\.json: `splits` gives 'train' 'all'; the format has 'FIRST:END'"):
+        reader(dataset).find(dataset, dataset / "out")

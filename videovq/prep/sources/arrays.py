@@ -43,24 +43,22 @@ class ArraysReader(Reader):
     @classmethod
     def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
         for path in files:
-            if path.suffix == ".npz":
+            if _archive(path):
                 return {cls.frames_key, cls.actions_key} <= array_names(path)
-        there = set(files)
-        return any(path.with_name(f"{cls.actions_key}.npy") in there for path in files if path.stem == cls.frames_key)
+        there, frames = set(files), f"{cls.frames_key}.npy"
+        return any(path.with_name(f"{cls.actions_key}.npy") in there for path in files if path.name == frames)
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         frames, actions = self._names()
         found = {}
-        for path in files_that_end(folder, (".npz", f"{frames}.npy"), without):
-            if path.suffix == ".npz":
+        for path in files_that_end(folder, (".npz", f"/{frames}.npy"), without):
+            if _archive(path):
                 name, id_ = path, identity(path, folder)
                 files: tuple[Path, ...] = (path,)
-            elif path.name == f"{frames}.npy":
+            else:
                 name, id_ = path.parent, path.parent.relative_to(folder).as_posix()
                 beside = [path.with_name(f"{one}.npy") for one in self._outcome_names()]
                 files = (path, *(one for one in beside if one.is_file()), path.with_name(f"{actions}.npy"))
-            else:
-                continue
             found[id_] = Place(path, files, level=level_of(name), split=split_in_path(name, folder))
         return found
 
@@ -91,18 +89,22 @@ class ArraysReader(Reader):
 
     def _known(self, place: Place, names: list[str]) -> list[str]:
         """Those of the names under which there is an array."""
-        if place.path.suffix == ".npz":
+        if _archive(place.path):
             return sorted(array_names(place.path) & set(names))
         return [name for name in names if self._file(place, name).is_file()]
 
     def _file(self, place: Place, name: str) -> Path:
-        return place.path if place.path.suffix == ".npz" else place.path.with_name(f"{name}.npy")
+        return place.path if _archive(place.path) else place.path.with_name(f"{name}.npy")
 
     def _array(self, place: Place, name: str) -> np.ndarray:
         return read_array(self._file(place, name), name)
 
     def _frames(self, place: Place, name: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
         yield from stored_frames(read_array(place.path, name), self.declared, f"{place.path}: {name!r}")
+
+
+def _archive(path: Path) -> bool:
+    return path.suffix.lower() == ".npz"
 
 
 BROKEN = (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)

@@ -161,12 +161,16 @@ def optional(module: str, extra: str) -> Any:
 def files_that_end(folder: Path, endings: tuple[str, ...], without: Path) -> list[Path]:
     """Every file with one of the endings, in small or capital letters, in order.
 
+    Args:
+        endings: one that starts with a slash is a whole name.
+
     Raises:
         ValueError: there is none.
     """
-    paths = [path for path in files_below(folder, without) if path.name.lower().endswith(endings)]
+    wanted = tuple(ending.lower() for ending in endings)
+    paths = [path for path in files_below(folder, without) if f"/{path.name.lower()}".endswith(wanted)]
     if not paths:
-        raise ValueError(f"{folder}: holds no file that ends in {' or '.join(endings)}")
+        raise ValueError(f"{folder}: holds no file that ends in {' or '.join(ending.strip('/') for ending in endings)}")
     return paths
 
 
@@ -176,8 +180,8 @@ def identity(path: Path, folder: Path) -> str:
 
 
 def level_of(path: Path) -> str:
-    """The level of an episode whose recording does not say it: the folder it lies in."""
-    return folder_name(path.parent)
+    """The level of an episode whose recording does not say it: the folder that its file, or its own folder, lies in."""
+    return folder_name((path if path.name not in ("", "..") else path.resolve()).parent)
 
 
 def split_in_path(path: Path, folder: Path) -> str:

@@ -2,7 +2,8 @@
 
 The actions come from the column ``action``, unless ``declare.actions_key`` says which; the frames from the only camera,
 or from ``declare.frames_key``; rewards, where there are any, from ``next.reward`` or ``declare.rewards_key``.
-``next.done`` does not tell an end from a time limit: ends come from the column that ``declare.ends_key`` names, if any.
+``next.done`` does not tell an end from a time limit: ends come from the column that ``declare.ends_key`` names, if any,
+and breaks from that of ``declare.breaks_key``.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class LeRobotReader(Reader):
             below, around = dataset.root.relative_to(folder), split_in_path(dataset.root / INFO, folder)
             for index, row in sorted(dataset.rows.items()):
                 files = (path, *([row.video] if row.video else []), row.data)
-                said = dataset.splits.get(index, "")
+                said = dataset.split(index)
                 found[(below / f"episode_{index:06d}").as_posix()] = Place(
                     row.video or row.data, files, str(index), row.task, said or around, bool(said and not around)
                 )

@@ -54,7 +54,6 @@ class Dataset:
         kinds: name of each feature -> its dtype.
         rows: index of each episode -> what is known of it.
         broken: name of each episode of which too little is known -> what is wrong.
-        splits: index of each episode -> its split; empty: the dataset does not say.
 
     Raises:
         ValueError: the metadata are broken or of another version, or the camera must be chosen.
@@ -70,7 +69,7 @@ class Dataset:
             self.fps = float(self._info["fps"])
             self.kinds = {name: str(feature["dtype"]) for name, feature in self._info["features"].items()}
             self.camera = self._choose(camera)
-            self.splits = self._splits()
+            self._splits = self._spans()
             self.rows: dict[int, Row] = {}
             self.broken: dict[str, str] = {}
             if self.version.startswith("v3"):
@@ -117,11 +116,19 @@ class Dataset:
             raise ValueError(f"{self.path}: choose the camera with declare.frames_key; there are: {there}")
         return chosen
 
-    def _splits(self) -> dict[int, str]:
-        found = {}
+    def split(self, index: int) -> str:
+        """The split of an episode; empty: the dataset does not say."""
+        return next((split for split, episodes in self._splits if index in episodes), "")
+
+    def _spans(self) -> list[tuple[str, range]]:
+        found = []
         for name, span in (self._info.get("splits") or {}).items():
-            first, end = (int(number) for number in span.split(":"))
-            found.update(dict.fromkeys(range(first, end), stated_split(name, str(self.path))))
+            split = stated_split(name, str(self.path))
+            try:
+                first, end = (int(number) for number in span.split(":"))
+            except ValueError:
+                raise ValueError(f"{self.path}: `splits` gives {name!r} {span!r}; the format has 'FIRST:END'") from None
+            found.append((split, range(first, end)))
         return found
 
     def _own_rows(self) -> None:

@@ -78,8 +78,8 @@ class VideosReader(Reader):
                 value = _object(sidecar) if sidecar.suffix == ".json" else {}
             except ValueError:
                 value = {}  # reading the episode says what is wrong
-            said, level = stated_split(value.get("split"), str(sidecar)), value.get("level")
-            around = split_in_path(video, folder)
+            said = stated_split(value.get("split"), str(sidecar)) if stem in videos else ""  # else it is no sidecar
+            level, around = value.get("level"), split_in_path(video, folder)
             found[identity(video, folder)] = Place(
                 video,
                 (video, sidecar),
