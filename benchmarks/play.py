@@ -31,7 +31,7 @@ SECONDS = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
 
 def resident() -> float:
     """MiB of memory of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 2**20
 
 
 def played_by(link: str, clips: list[str]) -> tuple[list[list[float]], list[float]]:

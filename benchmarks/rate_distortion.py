@@ -47,7 +47,7 @@ for downsamplings, sizes in ((2, (32, 128, 512, 2048)), (1, (8, 32, 128))):
 last = Path(reports[-1]).parent / "rate_distortion.png"
 last.replace(out / "report" / "rate_distortion.png")
 for path in reports:
-    found = json.loads(Path(path).read_text())
+    found = json.loads(Path(path).read_text(encoding="utf-8"))
     print(
         f"{found['grid'][0]}x{found['grid'][1]} K={found['codebook_size']:<5} {found['bits_per_pixel']:.3f} bits per"
         f" pixel, {found['psnr']:.2f} dB, perplexity {found['perplexity']:.0f}"

@@ -44,7 +44,7 @@ actions = torch.stack([episodes[i % len(episodes)].actions for i in range(64)])
 
 def resident() -> float:
     """MiB of memory of this process."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 2**20
 
 
 @torch.inference_mode()

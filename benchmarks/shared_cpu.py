@@ -58,7 +58,7 @@ def compute() -> None:
 
 
 def times(file: Path) -> list[float]:
-    return [float(line) for line in file.read_text().split("\n")[:-1]]
+    return [float(line) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 def rate(case: list[bool], setting: dict[str, str], seconds: float) -> float:

@@ -98,12 +98,12 @@ def shares(root: Path) -> list[Share]:
 def _siblings(root: Path, cpu: int) -> str:
     """What a core's hardware threads have in common: a second one adds little."""
     path = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
-    return path.read_text() if path.is_file() else str(cpu)
+    return path.read_text(encoding="utf-8") if path.is_file() else str(cpu)
 
 
 def _busy(stat: Path, cpus: set[int]) -> float:
     names = {f"cpu{cpu}" for cpu in cpus}
-    rows = [row for row in map(str.split, stat.read_text().splitlines()) if row and row[0] in names]
+    rows = [row for row in map(str.split, stat.read_text(encoding="utf-8").splitlines()) if row and row[0] in names]
     # user, nice, system, not: idle, not: waiting for a disk, interrupts (2), taken by other virtual machines
     return sum(int(row[i]) for row in rows for i in (1, 2, 3, 6, 7, 8)) / os.sysconf("SC_CLK_TCK")
 
@@ -111,25 +111,25 @@ def _busy(stat: Path, cpus: set[int]) -> float:
 def _quotas(root: Path) -> Iterator[Share]:
     """Of the control groups that this process is in, and of those around them."""
     groups = root / "sys/fs/cgroup"
-    for line in (root / "proc/self/cgroup").read_text().splitlines():
+    for line in (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         _, controllers, place = line.split(":", 2)
         parts = Path(place).parts[1:]
         for around in (Path(*parts[:n]) for n in range(len(parts), -1, -1)):
             if not controllers:  # version 2
                 limit = groups / around / "cpu.max"
-                if limit.is_file() and not limit.read_text().startswith("max"):
-                    quota, period = map(int, limit.read_text().split())
+                if limit.is_file() and not limit.read_text(encoding="utf-8").startswith("max"):
+                    quota, period = map(int, limit.read_text(encoding="utf-8").split())
                     yield Share(quota / period, partial(_used, limit.with_name("cpu.stat"), 1e6))
             elif "cpu" in controllers.split(","):
                 limit = groups / "cpu" / around / "cpu.cfs_quota_us"
-                if limit.is_file() and (quota := int(limit.read_text())) > 0:
-                    period = int(limit.with_name("cpu.cfs_period_us").read_text())
+                if limit.is_file() and (quota := int(limit.read_text(encoding="utf-8"))) > 0:
+                    period = int(limit.with_name("cpu.cfs_period_us").read_text(encoding="utf-8"))
                     yield Share(quota / period, partial(_used, groups / "cpuacct" / around / "cpuacct.usage", 1e9))
 
 
 def _used(path: Path, a_second: float) -> float:
     """The first number of a file, in seconds."""
-    return int(re.findall(r"\d+", path.read_text())[0]) / a_second
+    return int(re.findall(r"\d+", path.read_text(encoding="utf-8"))[0]) / a_second
 
 
 @cache

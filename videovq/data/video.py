@@ -26,6 +26,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from torch import Tensor
 
+from videovq.data.listing import refuse_pointers
 from videovq.storage import atomic
 
 PIECE = 64  # frames decoded before they are handed on, if they take no more than
@@ -81,6 +82,7 @@ def video_pieces(
                     yield torch.stack(frames)
                     frames = []
     except (av.FFmpegError, OSError) as error:
+        refuse_pointers([Path(path)])
         raise ValueError(f"{path}: cannot be decoded ({reason(error)})") from None
     if frames:
         yield torch.stack(frames)
@@ -137,6 +139,7 @@ def frame_rate(path: str | Path) -> float:
         with av.open(address(path)) as container:
             rate = _video_stream(container, path).average_rate
     except (av.FFmpegError, OSError) as error:
+        refuse_pointers([Path(path)])
         raise ValueError(f"{path}: cannot be decoded ({reason(error)})") from None
     if not rate:
         raise ValueError(f"{path}: does not say how many frames a second it has")

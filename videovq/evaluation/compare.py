@@ -74,7 +74,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """
     path = folder / "metrics.json"
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         return {**found, "methods": found["methods"], "settings": found["settings"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"reports: {path} is not of `videovq evaluate` ({error})") from None

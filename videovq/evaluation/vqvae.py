@@ -67,7 +67,7 @@ def read_report(path: Path) -> dict[str, Any]:
         ValueError: there is none, or it is no report.
     """
     try:
-        report = json.loads(path.read_text())
+        report = json.loads(path.read_text(encoding="utf-8"))
         return {**report, "psnr": float(report["psnr"]), "bits_per_pixel": float(report["bits_per_pixel"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"compare: {path} is not a report.json of `videovq evaluate vqvae` ({error})") from None

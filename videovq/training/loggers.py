@@ -69,7 +69,7 @@ def answers(url: str) -> bool:
 def _has_wandb_key() -> bool:
     """Whether wandb could log in without asking: a key in the environment, or in the netrc file of `wandb login`."""
     netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    return bool(os.environ.get("WANDB_API_KEY")) or (netrc.is_file() and "wandb" in netrc.read_text())
+    return bool(os.environ.get("WANDB_API_KEY")) or (netrc.is_file() and "wandb" in netrc.read_text(encoding="utf-8"))
 
 
 def _wandb_id(run: Path) -> str:
