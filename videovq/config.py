@@ -653,8 +653,6 @@ class EncodeConfig(CommandSettings):
     def check(self) -> None:
         named(self, "store", "vqvae", "out")
         at_least(self, 1, "batch_size")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1060,8 +1058,6 @@ class ModelChoice(Settings):
 
     def check(self) -> None:
         named(self, "vqvae")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1251,8 +1247,6 @@ class EvaluateSecondStageConfig(SamplingChoice, CommandSettings):
         super().check()
         named(self, "second_stage", "vqvae", "store", "out")
         at_least(self, 1, "stride", "shown")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1283,8 +1277,6 @@ class EvaluatePriorConfig(SamplingChoice, CommandSettings):
         named(self, "prior", "vqvae", "store", "out")
         at_least(self, 1, "stride", "samples")
         at_least(self, 0, "guidance")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1486,8 +1478,6 @@ class EvaluateVQVAEConfig(CommandSettings):
     def check(self) -> None:
         named(self, "store", "vqvae", "compare", "out")
         at_least(self, 1, "scale")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1512,8 +1502,6 @@ class ShowCodebookConfig(CommandSettings):
     def check(self) -> None:
         named(self, "store", "vqvae", "out")
         within(self, 0, SEEDS, "seed")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
