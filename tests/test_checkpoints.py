@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.conftest import vqvae_config
 from videovq import checkpoints
-from videovq.checkpoints import WEIGHTS, export, load_predictor, load_vqvae, pretrained_run
+from videovq.checkpoints import WEIGHTS, export, load_predictor, load_vqvae, pretrained_run, vqvae_run
 from videovq.config import EncodeConfig, ModelChoice, RolloutConfig, VQVAEConfig
 from videovq.data.clip import read_clip
 from videovq.data.store import EpisodeStore
@@ -176,3 +176,10 @@ def test_a_rollout_straight_after_installation(tmp_path: Path) -> None:
         for frames in (found.frames[0], example.frames[5].expand(10, -1, -1, -1))
     )
     assert ours > copied + 1.5
+
+
+def test_a_vqvae_beside_a_pretrained_one_is_refused() -> None:
+    assert vqvae_run("runs/mine", "") == Path("runs/mine")
+    assert vqvae_run("runs/vqvae", "dmlab") == pretrained_run("dmlab")
+    with pytest.raises(ValueError, match="vqvae: runs/mine has no effect beside pretrained dmlab"):
+        vqvae_run("runs/mine", "dmlab")

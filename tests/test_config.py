@@ -136,7 +136,6 @@ def test_names_of_folders_and_files_are_not_empty(name: str) -> None:
         ("rollout --temperature 0 --top_k 5", "top_k: has no effect while temperature is 0"),
         ("rollout --temperature 0 --samples 5", "samples: has no effect while temperature is 0"),
         ("rollout --no-decode --webm", "webm: has no effect without decode"),
-        ("rollout --pretrained vizdoom --vqvae mine", "vqvae: has no effect beside pretrained"),
         ("rollout --from_video a.mp4 --episode b", "episode: has no effect beside from_video"),
         ("rollout --out rollouts/..", "out: 'rollouts/..' names a folder"),
         ("play --port 70000", "port: must be within 0 and 65535, not 70000"),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from videovq.config import (
+    ModelChoice,
     TrainBottomPriorConfig,
     TrainDensityConfig,
     TrainPredictorConfig,
@@ -125,8 +126,17 @@ def pretrained_example(name: str) -> Path | None:
 
 
 def vqvae_run(run: str, pretrained: str) -> Path:
-    """The run directory that a command's ``vqvae`` and ``pretrained`` settings mean."""
-    return pretrained_run(pretrained) if pretrained else Path(run)
+    """The run directory that a command's ``vqvae`` and ``pretrained`` settings mean.
+
+    Raises:
+        ValueError: there is no pretrained VQ-VAE of that name, or another one was named beside it.
+    """
+    if not pretrained:
+        return Path(run)
+    found = pretrained_run(pretrained)
+    if run not in ("", ModelChoice.vqvae):
+        raise ValueError(f"vqvae: {run} has no effect beside pretrained {pretrained}; give one of the two")
+    return found
 
 
 def predictor_run(run: str, pretrained: str) -> Path:

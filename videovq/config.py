@@ -659,8 +659,6 @@ class EncodeConfig(CommandSettings):
     def check(self) -> None:
         named(self, "store", "vqvae", "out")
         at_least(self, 1, "batch_size")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1066,8 +1064,6 @@ class ModelChoice(Settings):
 
     def check(self) -> None:
         named(self, "vqvae")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1259,8 +1255,6 @@ class EvaluateSecondStageConfig(SamplingChoice, CommandSettings):
         super().check()
         named(self, "second_stage", "vqvae", "store", "out")
         at_least(self, 1, "stride", "shown")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1291,8 +1285,6 @@ class EvaluatePriorConfig(SamplingChoice, CommandSettings):
         named(self, "prior", "vqvae", "store", "out")
         at_least(self, 1, "stride", "samples")
         at_least(self, 0, "guidance")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1494,8 +1486,6 @@ class EvaluateVQVAEConfig(CommandSettings):
     def check(self) -> None:
         named(self, "store", "vqvae", "compare", "out")
         at_least(self, 1, "scale")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
@@ -1520,8 +1510,6 @@ class ShowCodebookConfig(CommandSettings):
     def check(self) -> None:
         named(self, "store", "vqvae", "out")
         within(self, 0, SEEDS, "seed")
-        if self.pretrained:
-            without_effect(self, "beside pretrained", "vqvae")
 
 
 @dataclass(frozen=True)
