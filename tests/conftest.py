@@ -21,6 +21,7 @@ from lightning import Trainer
 from videovq.config import (
     EMAConfig,
     EncodeConfig,
+    ExportConfig,
     OptimizerConfig,
     PatchPredictorConfig,
     PixelCNNPredictorConfig,
@@ -34,6 +35,7 @@ from videovq.config import (
 )
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.data.video import write_video
+from videovq.export.command import export
 from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
@@ -213,3 +215,9 @@ def code_store(episode_store: EpisodeStore, vqvae_run: Path, once: Once) -> Code
 @pytest.fixture(scope="session")
 def predictor_run(code_store: CodeStore, once: Once) -> Path:
     return once("predictor", lambda run: predictor.train(predictor_config(code_store, run)))
+
+
+@pytest.fixture(scope="session")
+def exported(vqvae_run: Path, predictor_run: Path, once: Once) -> Path:
+    predictor, vqvae = str(predictor_run), str(vqvae_run)
+    return once("exported", lambda out: export(ExportConfig(predictor, vqvae, out=str(out))))

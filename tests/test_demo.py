@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from videovq import demo
 from videovq.cli import main
 from videovq.demo import verdict
 
 pytestmark = pytest.mark.slow
 
 
-def test_demo_shows_what_ships_then_trains_and_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_shows_what_ships_then_trains_and_continues(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("vizdoom")
+    rollout, evaluate = demo.rollout, demo.evaluate
+    monkeypatch.setattr(demo, "rollout", lambda config: rollout(replace(config, frames=3)))
+    monkeypatch.setattr(demo, "evaluate", lambda config: evaluate(replace(config, stride=16)))
     out = tmp_path / "demo"
     words = ["demo", "--out", str(out), "--episodes", "4", "--frames", "40"]
     words += ["--vqvae_steps", "4", "--predictor_steps", "2"]
@@ -36,6 +43,7 @@ def test_demo_shows_what_ships_then_trains_and_continues(tmp_path: Path, capsys:
 
     (out / "rollouts" / "trained" / "recorded.gif").unlink()
     made = {p: p.stat().st_mtime_ns for p in out.rglob("*.safetensors")}
+    monkeypatch.setattr(demo, "evaluate", lambda config: None)  # its report is there
     assert main(words) == 0
     assert "trained/recorded" in gifs()
     assert made == {p: p.stat().st_mtime_ns for p in out.rglob("*.safetensors")}, "nothing made twice"

@@ -66,7 +66,7 @@ def test_what_is_too_large_for_float32_is_refused_by_name() -> None:
     spec = ActionSpec("continuous", mean=(0.0,), std=(1.0,))
     assert spec.tensor([3e38, -3e38], "a.json").isfinite().all()
     for large in (1e39, -1e39):
-        with pytest.raises(ValueError, match="a.json: an action is too large"):
+        with pytest.raises(ValueError, match="a.json: an action is .* too large"):
             spec.tensor([0.0, large], "a.json")
         with pytest.raises(ValueError, match="a.json: rewards are not one finite number a frame"):
             stated_rewards([0.0, large], "a.json")

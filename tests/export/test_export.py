@@ -40,13 +40,6 @@ def pair(vqvae_run: Path, predictor_run: Path) -> Pair:
     return load_pair(ModelChoice(str(predictor_run), str(vqvae_run)))
 
 
-@pytest.fixture(scope="module")
-def exported(vqvae_run: Path, predictor_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("exports") / "world"
-    export(ExportConfig(str(predictor_run), str(vqvae_run), out=str(out)))
-    return out
-
-
 @cache
 def with_onnxruntime(folder: Path) -> Run:
     graphs = {name: onnxruntime.InferenceSession(str(folder / f"{name}.onnx")) for name in ("step", "watch")}

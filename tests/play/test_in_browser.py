@@ -7,6 +7,7 @@ import functools
 import http.server
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from PIL import Image
 from tests.play.browser import CHROMIUM, KEEP, Browser
 from videovq.config import PlayConfig
 from videovq.data.store import EpisodeStore
+from videovq.play import in_browser
 from videovq.play.command import play
 from videovq.play.in_browser import RUNTIME
 
@@ -48,9 +50,12 @@ def into(config: PlayConfig, folder: Path) -> PlayConfig:
 
 
 @pytest.fixture(scope="module")
-def page(config: PlayConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(config: PlayConfig, exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Written with the graphs that an export has converted already, which takes a quarter of a minute."""
     folder = tmp_path_factory.mktemp("pages") / "dream"
-    play(into(config, folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_browser, "write_onnx", lambda graph, path: shutil.copy(exported / path.name, path))
+        play(into(config, folder))
     return folder
 
 

@@ -78,7 +78,7 @@ def test_samples_of_one_context_share_its_reading(models, request_: RolloutReque
         assert torch.equal(shared, apart)
 
 
-def test_a_thousand_frames_in_constant_memory(models) -> None:
+def test_hundreds_of_frames_in_constant_memory(models) -> None:
     predictor = models[1].network
     context, actions = torch.zeros(1, 2, 6, 6, dtype=torch.int64), torch.zeros(1, 1, 1, dtype=torch.int64)
     session = Session(predictor, context, actions, Sampling(), [0])
@@ -89,7 +89,7 @@ def test_a_thousand_frames_in_constant_memory(models) -> None:
         return sum(z.untyped_storage().nbytes() for z in tensors)
 
     sizes = []
-    for t in range(1000):
+    for t in range(300):
         codes = session.step(torch.tensor([[t % 3]]))
         sizes.append(kept())
     assert len(set(sizes[10:])) == 1, "what the rollout keeps stops growing when the window is full"

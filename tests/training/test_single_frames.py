@@ -67,7 +67,7 @@ def prior_config(store: CodeStore, run: Path, steps: int = 200) -> TrainPriorCon
     return TrainPriorConfig(str(store), str(run), SMALL, QUICK, training(steps), level_dropout=0.3)
 
 
-def second_stage_config(store: CodeStore, run: Path, steps: int = 300) -> TrainSecondStageConfig:
+def second_stage_config(store: CodeStore, run: Path, steps: int = 200) -> TrainSecondStageConfig:
     model = SecondStageConfig(latents=2, code_dim=8, quantizer=EMAConfig(codebook_size=16), decoder=SMALL)
     return TrainSecondStageConfig(str(store), str(run), model, QUICK, training(steps))
 

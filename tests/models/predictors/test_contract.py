@@ -256,7 +256,7 @@ def test_a_world_where_actions_matter_is_learnt_from_the_actions(kind: type) -> 
             frames.append(rolled)
         return torch.stack(frames, dim=1), actions
 
-    for _ in range(200):
+    for _ in range(100):
         optimizer.zero_grad()
         predictor(*episodes(8)).loss.backward()
         optimizer.step()

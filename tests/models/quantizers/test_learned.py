@@ -235,7 +235,7 @@ def test_a_network_learns_from_a_codebook_far_from_its_vectors(kind: str, seed: 
         network.quantizer.initialised.fill_(True)  # no k-means
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     usage = torch.zeros(32)
-    for step in range(200):
+    for step in range(120):
         colours = torch.rand(8, 3, 6, 6)
         frames = colours.repeat_interleave(4, 2).repeat_interleave(4, 3) - 0.5
         output = network(frames)
@@ -243,8 +243,8 @@ def test_a_network_learns_from_a_codebook_far_from_its_vectors(kind: str, seed: 
         (output.nmse + output.quantizer.loss).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)  # as training does
         optimizer.step()
-        usage += output.quantizer.usage * (step >= 160)
-    # Chaotic, so far from what is found (perplexity 13 to 25, 26 to 32 codes, 0.66 to 0.74). Collapsed: 1, 1 and 1.
-    assert perplexity(usage) > 6
+        usage += output.quantizer.usage * (step >= 80)
+    # Chaotic, so far from what is found (perplexity 8 to 20, 25 to 32 codes, 0.65 to 0.79). Collapsed: 1, 1 and 1.
+    assert perplexity(usage) > 4
     assert (usage > 0).sum() >= 16
-    assert output.nmse < 0.85  # as from a good start; 1 is a picture of the mean colour
+    assert output.nmse < 0.9  # as from a good start; 1 is a picture of the mean colour
