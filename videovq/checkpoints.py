@@ -36,14 +36,13 @@ from videovq.models.sound import SoundVQVAE
 from videovq.models.vqvae import VQVAE
 from videovq.models.vqvae2 import VQVAE2
 from videovq.parsing import read_config, to_plain
+from videovq.shipped import PRETRAINED, WEIGHTS, shipped
 from videovq.storage import read_metadata, read_tensors, write_tensors, write_text
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
 
 guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vector.AsyncVectorEnv does
 
-WEIGHTS = "model.safetensors"
-PRETRAINED = Path(__file__).parent / "pretrained"
 
 
 @dataclass(frozen=True)
@@ -113,9 +112,8 @@ def pretrained_run(name: str, part: str = "vqvae") -> Path:
     Raises:
         ValueError: there is none of that name.
     """
-    names = sorted(path.parent.parent.name for path in PRETRAINED.glob(f"*/{part}/{WEIGHTS}"))
-    if name not in names:
-        raise ValueError(f"pretrained: no {part} called {name!r}; choose from: {', '.join(names)}")
+    if name not in shipped(part):
+        raise ValueError(f"pretrained: no {part} called {name!r}; choose from: {', '.join(shipped(part))}")
     return PRETRAINED / name / part
 
 
