@@ -175,7 +175,7 @@ def refuse_unwritable(command: str, settings: Any) -> None:
         value = getattr(settings, name, "")
         if value and "://" not in value:
             folder = Path(value).parent if command in OF_FILES else Path(value)
-            why = hindrance(folder)
+            why = "it is a folder; name a file" if command == "compare" and Path(value).is_dir() else hindrance(folder)
             if why:
                 raise ValueError(f"{name}: {value} cannot be written ({why}); choose another, or mend that")
 
@@ -200,6 +200,8 @@ def main(arguments: list[str] | None = None) -> int:
     command = COMMANDS[name]
     if asked:
         print(help_of(command.config, f"videovq {name}", words[len(name.split()) :]))
+        if group(name):
+            print("\n".join(["", f"`videovq {name}` may go on with one more word:", "", *listed(group(name))]))
         return 0
     others = Watch()
     try:

@@ -8,7 +8,7 @@ import shutil
 import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
-from functools import cache
+from itertools import pairwise
 from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -17,7 +17,15 @@ from videovq.naming import kinds_of, kinds_within
 from videovq.shipped import shipped
 
 INDENT = 30  # columns of a setting's name, before what is said of it
-WORDS = {int: "N", float: "X", str: "TEXT", bool: "true|false", list: "[A, B, ...]", tuple: "[A, B]", dict: "{A: B, ...}"}
+WORDS = {
+    int: "N",
+    float: "X",
+    str: "TEXT",
+    bool: "true|false",
+    list: "[A, B, ...]",
+    tuple: "[A, B]",
+    dict: "{A: B, ...}",
+}
 
 
 def help_of(config: type[Any], prog: str, arguments: list[str]) -> str:
@@ -28,7 +36,7 @@ def help_of(config: type[Any], prog: str, arguments: list[str]) -> str:
     """
     chosen = {
         name.removeprefix("--").removesuffix(".help"): value
-        for name, value in zip(arguments, arguments[1:], strict=False)
+        for name, value in pairwise(arguments)
         if name.startswith("--")
     }
     lines = [f"usage: {prog} [--config FILE.yaml] [--option VALUE ...]", "", *wrapped(config.__doc__ or "", 0), ""]
@@ -44,9 +52,10 @@ def settings(default: Any, docs: dict[str, str], name: str, chosen: dict[str, st
     for one in fields(default):
         dotted, hint, value = f"{name}{one.name}", hints[one.name], getattr(default, one.name)
         if kinds_within(hint):
-            groups.append((dotted, hint, value, docs[one.name]))
+            groups.append((dotted, hint, value, docs.get(one.name) or str(type(value).__doc__)))
         else:
-            yield from entry(f"--{dotted} {type_word(hint)}", with_default(docs[one.name], value, one.name, hints))
+            text = with_default(docs.get(one.name, ""), value, one.name, hints)
+            yield from entry(f"--{dotted} {type_word(hint)}", text)
     for dotted, hint, value, doc in groups:
         yield from ("", *wrapped(f"{dotted}: {doc}", 0))
         if hint in CHOICES:
@@ -81,15 +90,18 @@ def type_word(hint: Any) -> str:
     return WORDS[get_origin(hint) or hint]
 
 
-@cache
 def documented(config: type[Any]) -> dict[str, str]:
     """The docstring of every field of a dataclass: the text that follows it, there or in a class above."""
     found: dict[str, str] = {}
     for kind in reversed(config.__mro__[:-1]):
         [body] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
         assert isinstance(body, ast.ClassDef)
-        for line, after in zip(body.body, body.body[1:], strict=False):
-            if isinstance(line, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+        for line, after in pairwise(body.body):
+            if (
+                isinstance(line, ast.AnnAssign)
+                and isinstance(after, ast.Expr)
+                and isinstance(after.value, ast.Constant)
+            ):
                 assert isinstance(line.target, ast.Name)
                 found[line.target.id] = str(after.value.value)
     return found
@@ -109,4 +121,6 @@ def wrapped(text: str, indent: int) -> list[str]:
     width = min(120, max(60, shutil.get_terminal_size().columns))
     margin = " " * indent
     words = " ".join(text.replace("``", "`").split())
-    return textwrap.wrap(words, width, initial_indent=margin, subsequent_indent=margin, break_long_words=False)
+    return textwrap.wrap(
+        words, width, initial_indent=margin, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+    )

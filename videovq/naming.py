@@ -41,7 +41,7 @@ def names(config: type[Any]) -> dict[str, list[str]]:
 
 
 def strangers(config: type[Any], values: Mapping[str, Any]) -> list[str]:
-    """The dotted names in the content of a YAML file that are no settings of a config, of whatever classes are chosen."""
+    """The dotted names in the content of a YAML file that are no settings of a config."""
     return [] if not isinstance(values, Mapping) else [*_strangers(config, values)]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from videovq.config import CHOICES
-from videovq.naming import kinds_of, no_setting, strangers
+from videovq.naming import kinds_of, names, no_setting, strangers
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -135,13 +135,14 @@ def explained(config: type, message: str) -> str:
         return re.search(pattern, message)
 
     if wrong := said(r"unrecognized arguments: (\S+)"):
-        word = wrong[1].partition("=")[0]
+        word = wrong[1].partition("=")[0] or wrong[1]
         if not word.startswith("--") or word == "--":
             return f"{word}: stands where an option should; options are written --NAME VALUE"
-        return no_setting(config, word[2:], "--")
+        return refused(config, name, word[2:], message)
+    if wrong := said(r"NestedArg\(key='([\w.]+)'"):
+        return no_setting(config, f"{name}.{wrong[1]}", "--")
     if wrong := said(r"Option '([\w.]+)' is not accepted"):
-        kinds = re.findall(r"class_path '[\w.]*?(\w+)'", message)
-        return no_setting(config, f"{name}.{wrong[1]}" if name else wrong[1], "--", kinds[-1] if kinds else "")
+        return refused(config, name, wrong[1], message)
     if wrong := said(r"argument --([\w.]+): expected"):
         return f"{wrong[1]}: has no value; give one, as --{wrong[1]} VALUE"
     if wrong := said(r"ambiguous option: (\S+) could match (.*)"):
@@ -150,7 +151,7 @@ def explained(config: type, message: str) -> str:
         return "--print_config: takes no value"
     if "Got value: None" in message or "NoneType" in message:
         return f"{name}: has no value; give one or leave it out"
-    if "Unable to load config" in message:
+    if "Unable to load config" in message or "has no attribute 'keys'" in message:
         return f"{name}: holds settings of its own; give one of these, as --{name}.NAME VALUE"
     if wrong := said(r"Subclasses are disabled for (\w+)"):
         found = [key for key, hint in get_type_hints(config).items() if getattr(hint, "__name__", "") == wrong[1]]
@@ -162,14 +163,26 @@ def explained(config: type, message: str) -> str:
         return f"{name}: needs {WANTED[wrong[1]]}; {wrong[2]!r} is none"
     if wrong := said(r"Expected a typing.Literal\[(.*)\]. Got value: ?(.*)$"):
         return f"{name}: no {wrong[2]!r}; choose from {wrong[1]}"
-    wrong = said(r"Expected a dot import path string: (\S+)")
+    asked = (
+        r"Expected a dot import path string: (\S+)|Import path (\S+) does|Not a valid subclass.* value: (.*) Subclass"
+    )
+    wrong = said(asked)
     if not wrong:
         return message
     default = config()
     for key in name.split("."):
         default = getattr(default, key)
     base = next(kind for kind in CHOICES if isinstance(default, kind))
-    return f"{name}: no {wrong[1]!r}; choose from {spelt(base)}"
+    return f"{name}: no {wrong[wrong.lastindex or 0]!r}; choose from {spelt(base)}"
+
+
+def refused(config: type, within: str, option: str, message: str) -> str:
+    """What to say of an option that the class chosen for the setting ``within`` does not have."""
+    whole = f"{within}.{option}" if within else option
+    kinds = re.findall(r"class_path '[\w.]*?(\w+)'", message)
+    if kinds and whole in names(config):  # it is another class that has it, or has what it is a setting of
+        whole = f"{within}.{option.partition('.')[0]}"
+    return no_setting(config, whole, "--", kinds[-1] if kinds else "")
 
 
 def spelt(base: type[Any]) -> str:
@@ -241,7 +254,9 @@ def with_files_read(config: type, arguments: list[str], commands: Mapping[str, t
                 whose = next((name for name, other in commands.items() if not strangers(other, values)), "")
                 if whose:
                     missing = unknown[0].removesuffix(".class_path")
-                    raise ValueError(f"{path}: holds settings of `videovq {whose}`; {missing} does not fit this command")
+                    raise ValueError(
+                        f"{path}: holds settings of `videovq {whose}`; {missing} does not fit this command"
+                    )
                 if not unknown[0].endswith(".class_path"):  # where it does, the parser knows what to choose from
                     raise ValueError(f"{path}: {no_setting(config, unknown[0])}")
             argument = "--config=" + yaml.safe_dump(values)
