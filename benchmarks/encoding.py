@@ -3,7 +3,11 @@
 python benchmarks/encoding.py VQVAE_RUN EPISODE_STORE
 """
 
-import sys
+from arguments import arguments, there
+
+if __name__ == "__main__":  # before what takes long to import
+    run, folder = arguments(__doc__, VQVAE_RUN=there, EPISODE_STORE=there)
+
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +22,6 @@ from videovq.memory import keep_freed_memory
 from videovq.training.encode import encode
 
 SHARDS = 4
-run, folder = sys.argv[1:3]
 keep_freed_memory()
 whole = EpisodeStore(folder)
 with tempfile.TemporaryDirectory() as temporary:

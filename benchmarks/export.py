@@ -7,7 +7,11 @@ One walk from the example that ships with the model: 6 context frames, then FRAM
 noise and temperature are alike. A frame is an action in and a picture out; the first five are not timed.
 """
 
-import sys
+from arguments import arguments, there
+
+if __name__ == "__main__":  # before what takes long to import
+    exports, name, FRAMES = arguments(__doc__, EXPORTS=there, NAME=str, FRAMES=30)
+
 import time
 from pathlib import Path
 
@@ -23,9 +27,8 @@ from videovq.rollout.engine import Session, decode_codes, place
 from videovq.rollout.pair import load_pair
 from videovq.types import Sampling
 
-folder, name = Path(sys.argv[1]), sys.argv[2]
-FRAMES = int(sys.argv[3]) if len(sys.argv) > 3 else 30
 TEMPERATURE, SEED, COLD = 0.3, 0, 5
+folder = Path(exports)
 pair = load_pair(ModelChoice(pretrained=name))
 clip = contexts("", name, pair, 6, 1)[0]
 actions = torch.randint(pair.predictor.action_spec.sizes[0], (FRAMES, 1), generator=torch.Generator().manual_seed(SEED))

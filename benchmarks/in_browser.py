@@ -6,6 +6,11 @@ FOLDER is what ``videovq play --in-browser FOLDER`` wrote. Time flows at 30 fram
 the frames that the page shows in SECONDS (30), with threads and without.
 """
 
+from arguments import arguments, there
+
+if __name__ == "__main__":  # before what takes long to import
+    folder, seconds = arguments(__doc__, FOLDER=there, SECONDS=30.0)
+
 import functools
 import http.server
 import sys
@@ -17,7 +22,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.play.browser import CHROMIUM, Browser
 
-folder, seconds = sys.argv[1], float(sys.argv[2]) if len(sys.argv) > 2 else 30.0
 SHOWN = 'parseInt(document.getElementById("caption").textContent.slice(6)) || 0'
 
 

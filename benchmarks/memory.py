@@ -1,5 +1,10 @@
 """VQ-VAE training steps with freed memory kept and not kept, in one run each: python benchmarks/memory.py"""
 
+from arguments import arguments
+
+if __name__ == "__main__":  # before what takes long to import
+    arguments(__doc__)
+
 import subprocess
 import sys
 

@@ -10,7 +10,11 @@ codes included, and makes its own random choices. NMSE is measured on ``test``, 
 
 from __future__ import annotations
 
-import sys
+from arguments import arguments, there
+
+if __name__ == "__main__":  # before what takes long to import
+    episodes, steps = arguments(__doc__, EPISODE_STORE=there, STEPS=1500)
+
 import time
 from pathlib import Path
 
@@ -27,7 +31,8 @@ from videovq.memory import keep_freed_memory
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
-from videovq.training import run
+from videovq.training.machine import precision
+from videovq.training.optimizers import optimizer as make_optimizer
 
 SEED, SIDE, FRAMES = 0, 32, 20_000
 HIDDEN, RESIDUAL, DIM, CODES, DECAY, BETA, DEAD = 128, 32, 64, 512, 0.99, 0.25, 0.02
@@ -130,9 +135,8 @@ def measured(network: Plain | VQVAE, frames: Tensor, variance: float) -> tuple[f
 
 
 config = read_config(TrainVQVAEConfig, Path(__file__).parents[1] / "configs" / "train_vqvae_notebook.yaml")
-steps = int(sys.argv[2]) if len(sys.argv) > 2 else config.training.steps
 keep_freed_memory()
-store = EpisodeStore(sys.argv[1])
+store = EpisodeStore(episodes)
 train, test = frames_of(store, "train", FRAMES), frames_of(store, "test", 2000)
 variance = float(train[:: len(train) // 1000].double().div(255).var())
 torch.manual_seed(SEED)
@@ -142,9 +146,9 @@ for mine, theirs in zip(ours.parameters(), plain.parameters(), strict=True):
 ours.to(memory_format=torch.channels_last).train()
 optimizers = {
     "plain": torch.optim.Adam(plain.parameters(), lr=1e-3),
-    "videovq": run.optimizer(ours, config.optimizer, steps)["optimizer"],
+    "videovq": make_optimizer(ours, config.optimizer, steps)["optimizer"],
 }
-bf16 = run.precision("auto", "cpu") == "bf16-mixed"
+bf16 = precision("auto", "cpu") == "bf16-mixed"
 
 
 def loss_of(name: str, x: Tensor, autocast: bool) -> Tensor:

@@ -6,6 +6,13 @@ Every player acts as soon as the last frame has come, SECONDS (60) long, at temp
 dream is as long as one may be; they are a process of their own on the same machine. Memory: of the server's process.
 """
 
+from arguments import arguments, there
+
+if __name__ == "__main__":  # before what takes long to import
+    vqvae, predictor, store, SECONDS = arguments(
+        __doc__, VQVAE_RUN=there, PREDICTOR_RUN=there, EPISODE_STORE=there, SECONDS=60.0
+    )
+
 import json
 import subprocess
 import sys
@@ -24,9 +31,6 @@ from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import place
 from videovq.rollout.pair import Pair, load_pair
-
-vqvae, predictor, store = sys.argv[1:4]
-SECONDS = float(sys.argv[4]) if len(sys.argv) > 4 else 60.0
 
 
 def resident() -> float:

@@ -5,15 +5,17 @@
 Prints as JSON, for each player, the seconds from every action to its picture's arrival, once the window is full.
 """
 
+from arguments import arguments
+
+if __name__ == "__main__":  # before what takes long to import
+    LINK, SECONDS, SCENES = arguments(__doc__, LINK=str, SECONDS=float, SCENE=[str])
+
 import asyncio
 import json
-import sys
 import time
 
 import numpy as np
 from websockets.asyncio.client import connect
-
-LINK, SECONDS = sys.argv[1], float(sys.argv[2])
 
 
 async def player(clip: str, seed: int) -> list[float]:
@@ -39,7 +41,7 @@ async def player(clip: str, seed: int) -> list[float]:
 
 
 async def together() -> list[list[float]]:
-    return await asyncio.gather(*(player(clip, seed) for seed, clip in enumerate(sys.argv[3:])))
+    return await asyncio.gather(*(player(clip, seed) for seed, clip in enumerate(SCENES)))
 
 
 print(json.dumps(asyncio.run(together())))

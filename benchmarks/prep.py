@@ -10,10 +10,14 @@ Loading: windows of 16 frames of codes from CODE_STORE on one core, as multiples
 training step of 8 windows (by default one second, about what the small preset takes on two cores).
 """
 
+from arguments import arguments, there
+
+if __name__ == "__main__":  # before what takes long to import
+    source, codes, step = arguments(__doc__, EPISODES=there, CODE_STORE=there, TRAINING_STEP_SECONDS=1.0)
+
 import json
 import multiprocessing
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -82,7 +86,6 @@ def write_long(folder: Path, recording: Path, length: int) -> None:
 
 
 if __name__ == "__main__":
-    source, step = sys.argv[1], float(sys.argv[3]) if len(sys.argv) > 3 else 1.0
     paths = sorted(Path(source).rglob("*.mp4"))
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
@@ -117,7 +120,7 @@ if __name__ == "__main__":
         f"an episode of 16,000 frames takes {lengths[16000] / lengths[1000]:.2f} of the memory that one of 1,000 takes"
     )
 
-    store = CodeStore(sys.argv[2])
+    store = CodeStore(codes)
     found = windows(store.split("train"), WINDOW, 1)
     torch.set_num_threads(1)
     chosen = torch.randint(len(found), (2000,), generator=torch.Generator().manual_seed(0)).tolist()

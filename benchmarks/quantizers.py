@@ -6,7 +6,11 @@ The settings are those of configs/train_vqvae.yaml; both start from k-means and 
 Trains on ``train``, measures on ``test``.
 """
 
-import sys
+from arguments import arguments, there
+
+if __name__ == "__main__":  # before what takes long to import
+    episodes, steps = arguments(__doc__, EPISODE_STORE=there, STEPS=600)
+
 import time
 from pathlib import Path
 
@@ -23,15 +27,15 @@ from videovq.memory import keep_freed_memory
 from videovq.models.quantizers.library import RotationQuantizer
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
-from videovq.training import run
+from videovq.training.machine import precision
+from videovq.training.optimizers import optimizer as make_optimizer
 
 SEED = 0
 config = read_config(TrainVQVAEConfig, Path(__file__).parents[1] / "configs" / "train_vqvae.yaml")
 model, settings, batch_size = config.model, config.model.quantizer, config.training.batch_size
 assert isinstance(settings, EMAConfig)
 keep_freed_memory()
-store = EpisodeStore(sys.argv[1])
-steps = int(sys.argv[2]) if len(sys.argv) > 2 else 600
+store = EpisodeStore(episodes)
 data = FrameData(store, batch_size, steps, SEED)
 
 
@@ -55,9 +59,9 @@ def network(theirs: bool) -> VQVAE:
 
 
 networks = {"videovq": network(False), "vector-quantize-pytorch": network(True)}
-optimizers = {name: run.optimizer(n, config.optimizer, steps) for name, n in networks.items()}
+optimizers = {name: make_optimizer(n, config.optimizer, steps) for name, n in networks.items()}
 seconds: dict[str, list[float]] = {name: [] for name in networks}
-precision = torch.bfloat16 if run.precision("auto", "cpu") == "bf16-mixed" else torch.float32
+width = torch.bfloat16 if precision("auto", "cpu") == "bf16-mixed" else torch.float32
 places = data.places["train"]
 for step in trange(steps, mininterval=10):
     chosen = torch.randint(len(places), (batch_size,), generator=torch.Generator().manual_seed(SEED * 1_000_003 + step))
@@ -65,7 +69,7 @@ for step in trange(steps, mininterval=10):
     for name, net in networks.items():
         torch.manual_seed(step)
         start = time.perf_counter()
-        with torch.autocast("cpu", precision, enabled=precision == torch.bfloat16):
+        with torch.autocast("cpu", width, enabled=width == torch.bfloat16):
             output = net(frames)
         optimizers[name]["optimizer"].zero_grad()
         (output.nmse + output.quantizer.loss).backward()

@@ -5,8 +5,12 @@
 Tiny networks, seed 0, trained on ``train``, measured on ``test``; OUT/report/rate_distortion.png is the plot.
 """
 
+from arguments import arguments, there
+
+if __name__ == "__main__":  # before what takes long to import
+    store, folder, steps = arguments(__doc__, EPISODE_STORE=there, OUT=str, STEPS=600)
+
 import json
-import sys
 from pathlib import Path
 
 from videovq.config import (
@@ -20,9 +24,7 @@ from videovq.config import (
 from videovq.evaluation.vqvae import evaluate
 from videovq.training.vqvae import train
 
-store, out = sys.argv[1], Path(sys.argv[2])
-steps = int(sys.argv[3]) if len(sys.argv) > 3 else 600
-reports: list[str] = []
+out, reports = Path(folder), list[str]()
 for downsamplings, sizes in ((2, (32, 128, 512, 2048)), (1, (8, 32, 128))):
     for size in sizes:
         name = f"{84 >> downsamplings}-{size}"

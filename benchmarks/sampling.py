@@ -8,7 +8,11 @@ given (else the first predictor): all frames of the window and all layers again 
 draws are measured twice: in float32, and mostly in bfloat16 (``--precision bf16`` of ``rollout``).
 """
 
-import sys
+from arguments import arguments, there
+
+if __name__ == "__main__":  # before what takes long to import
+    coder, folder, predictors = arguments(__doc__, VQVAE_RUN=there, CODE_STORE=there, PREDICTOR_RUN=[there])
+
 import time
 from pathlib import Path
 
@@ -23,17 +27,17 @@ from videovq.rollout.engine import Session, decode_codes, place
 from videovq.types import Sampling
 
 CONTEXT, WINDOW = 6, 16
-store = CodeStore(sys.argv[2])
+store = CodeStore(folder)
 
 
 def pair(run: str, precision: str) -> tuple[VQVAE, Predictor]:
-    vqvae, predictor = load_vqvae(sys.argv[1]).network, load_predictor(run).network
+    vqvae, predictor = load_vqvae(coder).network, load_predictor(run).network
     place(vqvae, predictor, "cpu", precision)
     return vqvae, predictor
 
 
 runs = {}
-for run in sys.argv[3:]:
+for run in predictors:
     runs[Path(run).name] = pair(run, "32-true")
     if len(runs[Path(run).name][1].decoder.order) <= 9:
         runs[f"{Path(run).name}, bf16"] = pair(run, "bf16")

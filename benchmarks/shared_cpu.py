@@ -7,10 +7,16 @@ same time, and two of which the second starts while the first computes. For each
 together, SECONDS (10) long, the median of ROUNDS (3), and what that is of one alone with a thread for every core.
 """
 
+import sys
+
+from arguments import arguments
+
+if __name__ == "__main__" and sys.argv[1:] != ["compute"]:
+    seconds, rounds = arguments(__doc__, SECONDS=10.0, ROUNDS=3)
+
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -92,8 +98,6 @@ def rate(case: list[bool], setting: dict[str, str], seconds: float) -> float:
 
 if sys.argv[1:] == ["compute"]:
     compute()
-seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
-rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
 found: dict[tuple[str, str], list[float]] = {}
 for _ in range(rounds):
     for setting, environment in SETTINGS.items():

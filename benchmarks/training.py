@@ -1,9 +1,13 @@
 """Training throughput with the quantizer as a fraction of that without one: same network, steps in turns.
 
-python benchmarks/training.py [CONFIG.yaml]
+python benchmarks/training.py [CONFIG.yaml [STEPS]]
 """
 
-import sys
+from arguments import arguments
+
+if __name__ == "__main__":  # before what takes long to import
+    path, steps = arguments(__doc__, CONFIG="configs/train_vqvae.yaml", STEPS=60)
+
 import time
 
 import torch
@@ -13,14 +17,15 @@ from videovq.config import TrainVQVAEConfig
 from videovq.memory import keep_freed_memory
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
-from videovq.training import run
+from videovq.training.machine import precision
+from videovq.training.optimizers import optimizer as make_optimizer
 
 keep_freed_memory()
-config = read_config(TrainVQVAEConfig, sys.argv[1] if len(sys.argv) > 1 else "configs/train_vqvae.yaml")
+config = read_config(TrainVQVAEConfig, path)
 torch.manual_seed(0)
 network = VQVAE(config.model, 0.08).to(memory_format=torch.channels_last).train()
-optimizer = run.optimizer(network, config.optimizer, 1000)["optimizer"]
-bf16 = run.precision(config.training.precision, "cpu") == "bf16-mixed"
+optimizer = make_optimizer(network, config.optimizer, 1000)["optimizer"]
+bf16 = precision(config.training.precision, "cpu") == "bf16-mixed"
 frames = torch.rand(config.training.batch_size, 3, 21, 21).repeat_interleave(4, 2).repeat_interleave(4, 3) - 0.5
 frames = frames.to(memory_format=torch.channels_last)
 
@@ -39,10 +44,10 @@ def step(layers: nn.Module | None) -> None:
 
 kinds = {"with": None, "without": nn.Sequential(network.encoder, network.decoder)}
 seconds: dict[str, list[float]] = {name: [] for name in kinds}
-for _ in range(60):
+for _ in range(steps):
     for name, layers in kinds.items():
         start = time.perf_counter()
         step(layers)
         seconds[name].append(time.perf_counter() - start)
-medians = {name: float(torch.tensor(values[10:]).median()) for name, values in seconds.items()}
+medians = {name: float(torch.tensor(values[steps // 6 :]).median()) for name, values in seconds.items()}
 print(f"training with the quantizer: {medians['without'] / medians['with']:.2f} of the throughput without")

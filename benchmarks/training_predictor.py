@@ -5,7 +5,11 @@
 Steps on random codes, in turns where several configs are given; the peak is that of matrix products in the same run.
 """
 
-import sys
+from arguments import arguments
+
+if __name__ == "__main__":  # before what takes long to import
+    [paths] = arguments(__doc__, CONFIG=["configs/train_predictor.yaml"])
+
 import time
 
 import torch
@@ -14,20 +18,20 @@ from videovq.config import TrainPredictorConfig
 from videovq.memory import keep_freed_memory
 from videovq.models.build import build_predictor
 from videovq.parsing import read_config
-from videovq.training import run
 from videovq.training.estimate import estimate, matrix_peak
+from videovq.training.machine import precision
+from videovq.training.optimizers import optimizer as make_optimizer
 from videovq.types import ActionSpec
 
 GRID, SPEC, CODEBOOK = (21, 21), ActionSpec("discrete", (9,)), torch.randn(512, 16)
 keep_freed_memory()
-paths = sys.argv[1:] or ["configs/train_predictor.yaml"]
 configs = [read_config(TrainPredictorConfig, path) for path in paths]
 networks, optimizers, seconds = [], [], [[] for _ in configs]
 for config in configs:
     torch.manual_seed(0)
     network = build_predictor(config.model, SPEC, GRID, CODEBOOK).to(memory_format=torch.channels_last).train()
     networks.append(network)
-    optimizers.append(run.optimizer(network, config.optimizer, 1000)["optimizer"])
+    optimizers.append(make_optimizer(network, config.optimizer, 1000)["optimizer"])
 
 
 def batch(config: TrainPredictorConfig) -> tuple[torch.Tensor, torch.Tensor, None, torch.Tensor]:
@@ -37,7 +41,7 @@ def batch(config: TrainPredictorConfig) -> tuple[torch.Tensor, torch.Tensor, Non
 
 
 def bf16(config: TrainPredictorConfig) -> bool:
-    return run.precision(config.training.precision, "cpu") == "bf16-mixed"
+    return precision(config.training.precision, "cpu") == "bf16-mixed"
 
 
 for _ in range(12):

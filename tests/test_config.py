@@ -132,7 +132,7 @@ def test_names_of_folders_and_files_are_not_empty(name: str) -> None:
         ("prep --fit round", "fit: no 'round'; choose from 'crop', 'letterbox', 'stretch'"),
         ("inspect --source x --store y", "store: has no effect beside source"),
         ("inspect --declare.fps 5", "declare: has no effect without source"),
-        ("rollout --device gpu", "device: no 'gpu'; choose from auto, cpu, cuda"),
+        ("rollout --device gppu", "device: no 'gppu'; choose from auto, cpu, gpu, cuda, cuda:1 ..., mps"),
         ("rollout --temperature 0 --top_k 5", "top_k: has no effect while temperature is 0"),
         ("rollout --temperature 0 --samples 5", "samples: has no effect while temperature is 0"),
         ("rollout --no-decode --webm", "webm: has no effect without decode"),
@@ -152,6 +152,18 @@ def test_what_cannot_work_or_has_no_effect_is_refused_at_once(
     assert error.startswith("error: ") and error.count("\n") == 1
     assert named in error
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["train predictor", "rollout", "play"])
+def test_devices_and_precisions_have_the_same_names_in_every_command(name: str) -> None:
+    prefix = "--training." if name.startswith("train ") else "--"
+    device = prefix + ("accelerator" if prefix != "--" else "device")
+    found = []
+    for precision, wanted in (("auto", "gpu"), ("32-true", "cpu"), ("bf16", "cuda"), ("bf16-mixed", "mps")):
+        settings: Any = parsing.parse(COMMANDS[name].config, [f"{prefix}precision", precision, device, wanted])
+        found.append(getattr(settings, "training", settings).precision)
+    assert found[:2] == ["auto", "32-true"]
+    assert prefix == "--" or found[2] == found[3], "a run continues whichever was given"
 
 
 def test_an_evaluation_only_store_can_be_asked_for() -> None:

@@ -13,6 +13,8 @@ import torch
 import videovq
 from tests.conftest import world, write_episode
 from videovq.checkpoints import load_predictor, load_vqvae
+from videovq.data.video import read_video
+from videovq.model import Prediction
 from videovq.rollout.engine import generate
 from videovq.types import RolloutRequest, Sampling
 
@@ -76,8 +78,46 @@ def test_predict_is_a_rollout(model: videovq.Model, vqvae_run: Path, predictor_r
     assert torch.equal(held.codes, model.predict(frames[:2], [0, 1, 1, 1, 1, 1]).codes)
     html = held._repr_html_()
     assert html.startswith('<img src="data:image/gif;base64,') and len(html) > 1000
-    held.save(tmp_path / "r.gif")
-    assert (tmp_path / "r.gif").read_bytes()[:3] == b"GIF"
+
+
+@pytest.fixture(scope="module")
+def prediction(model: videovq.Model) -> Prediction:
+    return model.predict(world(8)[0][:2], ["stay", "left"], 3, samples=2)
+
+
+def test_a_prediction_is_saved_as_the_ending_says_where_there_was_no_folder(
+    prediction: Prediction, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new" / "folder"
+    for ending in ("gif", "mp4", "webm", "png", "npz"):
+        prediction.save(folder / f"p.{ending}")
+    assert (folder / "p.gif").read_bytes()[:3] == b"GIF"
+    assert len(read_video(folder / "p.mp4")) == 5
+    assert (folder / "p.webm").read_bytes()[:4] == b"\x1aE\xdf\xa3"
+    assert (folder / "p.png").read_bytes()[1:4] == b"PNG"
+    saved = np.load(folder / "p.npz")
+    assert np.array_equal(saved["codes"], prediction.codes) and np.array_equal(saved["frames"], prediction.frames)
+
+
+def test_a_prediction_is_not_saved_where_it_cannot_be(prediction: Prediction, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.gif").mkdir()
+    for name, why in (
+        ("p.avi", "choose from .gif, .mp4, .webm, .png, .npz"),
+        ("p", "choose from .gif"),
+        ("file/p.gif", "is no folder"),
+        ("folder.gif", "is a folder"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            prediction.save(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder.gif"]
+
+
+def test_models_and_predictions_describe_themselves_in_a_line(model: videovq.Model, prediction: Prediction) -> None:
+    assert repr(model) == "<Model: 32 codes of 24x24 frames; actions: stay, left, right; 15 frames a second; on cpu>"
+    assert repr(prediction) == "<Prediction: 2 x 3 frames of 24x24 after 2 of context>"
+    alone = repr(videovq.Model(model.vqvae, None, "cpu"))
+    assert alone == "<Model: 32 codes of 24x24 frames; no predictor; on cpu>"
 
 
 def test_a_users_video_comes_in_the_models_size(model: videovq.Model, tmp_path: Path) -> None:
@@ -120,7 +160,9 @@ def test_what_ships_loads_by_name() -> None:
 
 
 def test_importing_videovq_imports_no_torch() -> None:
-    code = "import sys, videovq; assert 'torch' not in sys.modules; videovq.load; assert 'torch' in sys.modules"
+    completed = "assert {'load', 'Model'} < {*dir(videovq)}, 'Tab completes them'"
+    light = "assert 'torch' not in sys.modules"
+    code = f"import sys, videovq; {completed}; {light}; videovq.load; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         videovq.nothing  # noqa: B018

@@ -104,7 +104,10 @@ def test_where_every_episode_is_too_short_one_line_says_so(
 ) -> None:
     runs = ["--vqvae", str(vqvae_run), "--predictor", str(predictor_run), "--out", str(tmp_path / "out")]
     for words, named in (
-        (["evaluate", "--store", str(lone)], "no episode has 16 frames without a break in test"),
+        (
+            ["evaluate", "--store", str(lone)],
+            "context + frames: no episode has 16 frames without a break in test, but 1 at most; ask",
+        ),
         (["evaluate", "long", "--store", str(lone)], "no episode of test has 6 frames"),
         (["rollout", "--context", str(lone)], "has 1 frames, too few for context 0 to 5"),
     ):

@@ -1,15 +1,24 @@
 """Copy the configs and half-precision weights of finished runs into a folder that is small enough to share.
 
-python train/export_model.py videovq/pretrained/NAME VQVAE_RUN [PREDICTOR_RUN]
+python train/export_model.py FOLDER VQVAE_RUN [PREDICTOR_RUN]
 """
 
-import sys
+import argparse
 from pathlib import Path
 
-from videovq.checkpoints import WEIGHTS, export
-
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    export(sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else None, folder)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("FOLDER", type=Path)
+    parser.add_argument("VQVAE_RUN")
+    parser.add_argument("PREDICTOR_RUN", nargs="?")
+    given = parser.parse_args()
+
+    from videovq.checkpoints import WEIGHTS, export
+
+    folder = given.FOLDER
+    try:
+        export(given.VQVAE_RUN, given.PREDICTOR_RUN, folder)
+    except ValueError as error:
+        parser.error(str(error))
     for path in sorted(folder.glob(f"*/{WEIGHTS}")):
         print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

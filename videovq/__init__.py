@@ -18,3 +18,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(model, name)
     raise AttributeError(f"module 'videovq' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What Tab completes: also what is not imported yet."""
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,15 +35,36 @@ from videovq.models.second_stage import SecondStage
 from videovq.models.sound import SoundVQVAE
 from videovq.models.vqvae import VQVAE
 from videovq.models.vqvae2 import VQVAE2
-from videovq.parsing import read_config, to_plain
+from videovq.naming import strangers
+from videovq.parsing import read_config, settings_in, to_plain
+from videovq.shipped import PRETRAINED, WEIGHTS, shipped
 from videovq.storage import read_metadata, read_tensors, write_tensors, write_text
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
 
 guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vector.AsyncVectorEnv does
 
-WEIGHTS = "model.safetensors"
-PRETRAINED = Path(__file__).parent / "pretrained"
+
+class RunKind(NamedTuple):
+    """A kind of run: the settings of its training, what it is called, and the option that takes it."""
+
+    config: type
+    what: str
+    option: str
+
+
+RUNS = {
+    "vqvae": RunKind(TrainVQVAEConfig, "a VQ-VAE", "vqvae"),
+    "predictor": RunKind(TrainPredictorConfig, "a predictor", "predictor"),
+    "prior": RunKind(TrainPriorConfig, "a prior of single frames", "prior"),
+    "second-stage": RunKind(TrainSecondStageConfig, "a second stage", "second_stage"),
+    "density": RunKind(TrainDensityConfig, "an autoencoder with a likelihood", "runs"),
+    "vqvae2": RunKind(TrainVQVAE2Config, "a VQ-VAE with two levels", "vqvae2"),
+    "bottom-prior": RunKind(TrainBottomPriorConfig, "a bottom prior", "bottom_prior"),
+    "sound": RunKind(TrainSoundConfig, "a VQ-VAE of sound", "sound"),
+    "sound-prior": RunKind(TrainSoundPriorConfig, "a prior of sound", "prior"),
+}
+"""By the command that trains them: `videovq train NAME`."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +134,8 @@ def pretrained_run(name: str, part: str = "vqvae") -> Path:
     Raises:
         ValueError: there is none of that name.
     """
-    names = sorted(path.parent.parent.name for path in PRETRAINED.glob(f"*/{part}/{WEIGHTS}"))
-    if name not in names:
-        raise ValueError(f"pretrained: no {part} called {name!r}; choose from: {', '.join(names)}")
+    if name not in shipped(part):
+        raise ValueError(f"pretrained: no {part} called {name!r}; choose from: {', '.join(shipped(part))}")
     return PRETRAINED / name / part
 
 
@@ -387,6 +407,11 @@ def _finished(run: str | Path, command: str) -> Path:
     if not is_finished(folder):
         why = "its training is not finished" if folder.is_dir() else "no such run"
         raise ValueError(f"{folder}: {why}; `videovq train {command}` with run {folder} makes it")
+    settings = settings_in(str(folder / "config.yaml"))
+    if strangers(RUNS[command].config, settings):
+        for other in RUNS.values():
+            if not strangers(other.config, settings):
+                raise ValueError(f"{folder}: is a run of {other.what}; give it as --{other.option}")
     return folder
 
 

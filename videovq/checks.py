@@ -125,9 +125,9 @@ def sampling(config: Any) -> None:
 
 
 def device(config: Any) -> None:
-    """The name of a device of PyTorch."""
-    if not re.fullmatch(r"auto|(cpu|cuda|mps|xpu)(:\d+)?", config.device):
-        raise ValueError(f"device: no {config.device!r}; choose from auto, cpu, cuda, cuda:1 ...")
+    """The name of a device: ``gpu`` is CUDA or MPS, whatever there is."""
+    if not re.fullmatch(r"auto|gpu|(cpu|cuda|mps|xpu)(:\d+)?", config.device):
+        raise ValueError(f"device: no {config.device!r}; choose from auto, cpu, gpu, cuda, cuda:1 ..., mps")
 
 
 def _numbers(config: Any, names: Sequence[str], fits: Callable[[Any], bool], allowed: str) -> None:

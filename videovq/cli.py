@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from videovq import __version__, config
+from videovq.help import help_of
+from videovq.naming import nearest
 from videovq.parsing import parse
 from videovq.progress import escape_what_cannot_be_shown
 from videovq.threads import Watch
@@ -108,16 +112,51 @@ COMMANDS = {
 }
 
 
+CONFIGS = {name: command.config for name, command in COMMANDS.items()}
 OUTPUTS = ("out", "run", "in_browser")  # settings that say where a command writes
 OF_FILES = ("rollout", "compare")  # commands of which they name files, not folders
 UNABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # no room, no right to write
 
 
+VERSION = ("version", "--version", "-V")
+HELP = ("-h", "--help")
+
+
 def usage() -> str:
-    lines = [f"  {name:<17} {command.help}" for name, command in COMMANDS.items()]
-    lines.append(f"  {'version':<17} print the version")
-    return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *lines, "",
+    return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *listed(COMMANDS),
+                      f"  {'version':<21} print the version", "",
                       "videovq COMMAND --help lists the command's options."])  # fmt: skip
+
+
+def listed(names: Iterable[str]) -> list[str]:
+    """A line for each command."""
+    return [f"  {name:<21} {COMMANDS[name].help}" for name in names]
+
+
+def group(word: str) -> list[str]:
+    """The commands of several words of which one is the first."""
+    return [name for name in COMMANDS if name.split()[0] == word and " " in name]
+
+
+def command_in(words: list[str]) -> str:
+    """The command that arguments begin with; empty: none."""
+    name = next((n for n in COMMANDS if words[: len(n.split())] == n.split()), "")
+    rest = words[len(name.split()) :]
+    astray = rest and not rest[0].startswith("-") and group(words[0]) and " " not in name
+    return "" if astray else name  # `evaluate vqave` is no `evaluate`
+
+
+def no_command(words: list[str]) -> str:
+    """What to say of arguments that begin with no command: which was meant, or what there is."""
+    of_group = group(words[0])
+    second = words[1] if len(words) > 1 and not words[1].startswith("-") else ""
+    if of_group and not second:
+        return "\n".join([f"`videovq {words[0]}` goes on with one more word:", "", *listed(of_group)])
+    typed = f"{words[0]} {second}".strip()
+    meant = nearest(typed, COMMANDS) or nearest(words[0], {name.split()[0] for name in COMMANDS})
+    if meant:
+        return f"no command {typed!r}; did you mean `videovq {meant}`?"
+    return "\n".join([f"no command {typed!r}", "", *(listed(of_group) or [usage()])])
 
 
 def processes(settings: Any) -> int:
@@ -136,7 +175,7 @@ def refuse_unwritable(command: str, settings: Any) -> None:
         value = getattr(settings, name, "")
         if value and "://" not in value:
             folder = Path(value).parent if command in OF_FILES else Path(value)
-            why = hindrance(folder)
+            why = "it is a folder; name a file" if command == "compare" and Path(value).is_dir() else hindrance(folder)
             if why:
                 raise ValueError(f"{name}: {value} cannot be written ({why}); choose another, or mend that")
 
@@ -145,20 +184,28 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a user's mistake, 130 when interrupted."""
     escape_what_cannot_be_shown()
     words = sys.argv[1:] if arguments is None else arguments
-    if not words or words[0] in ("-h", "--help", "help"):
+    asked = words[:1] == ["help"] or any(word in HELP or re.fullmatch(r"--.+\.help(=.*)?", word) for word in words)
+    words = [word for i, word in enumerate(words) if word not in HELP and (i or word != "help")]
+    if not words:
         print(usage())
         return 0
-    if words[0] in ("version", "--version"):
+    if words[0] in VERSION:
         print(__version__)
         return 0
-    name = next((n for n in COMMANDS if words[: len(n.split())] == n.split()), None)
-    if name is None:
-        print(f"error: no command {' '.join(words[:2])!r}\n\n{usage()}", file=sys.stderr)
-        return 2
+    name = command_in(words)
+    if not name:
+        bare = asked and words == [words[0]] and group(words[0])
+        print("\n".join(listed(bare)) if bare else f"error: {no_command(words)}", file=None if bare else sys.stderr)
+        return 0 if bare else 2
     command = COMMANDS[name]
+    if asked:
+        print(help_of(command.config, f"videovq {name}", words[len(name.split()) :]))
+        if group(name):
+            print("\n".join(["", f"`videovq {name}` may go on with one more word:", "", *listed(group(name))]))
+        return 0
     others = Watch()
     try:
-        settings: Any = parse(command.config, words[len(name.split()) :], prog=f"videovq {name}")
+        settings: Any = parse(command.config, words[len(name.split()) :], f"videovq {name}", CONFIGS)
         refuse_unwritable(name, settings)
         give_caches_a_home()
         others.choose(processes(settings))

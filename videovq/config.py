@@ -29,6 +29,8 @@ from videovq.checks import (
 )
 
 MOST_CODES = 2**20
+Precision = Literal["auto", "32-true", "bf16", "bf16-mixed"]
+"""What networks compute in. ``bf16`` and ``bf16-mixed`` are two names of one thing, in every command."""
 
 # ---------------------------------------------------------------- record
 
@@ -543,8 +545,9 @@ class TrainingConfig(Settings):
     """Samples in a step, over all devices."""
     seed: int = 0
     """Seed of the initial weights, of the batches and of every random draw in training."""
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
-    """``auto``: bf16-mixed where the processor or GPU computes it natively, else 32-true."""
+    precision: Precision = "auto"
+    """``32-true``: float32; ``bf16`` (or ``bf16-mixed``): most in bf16, weights in float32; ``auto``: bf16 where the
+    processor or GPU computes it natively."""
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
     """What computes; ``auto``: a GPU where there is one. ``gpu`` is CUDA or MPS, whatever there is."""
     devices: int = 1
@@ -559,6 +562,10 @@ class TrainingConfig(Settings):
     """Steps between checkpoints to resume from."""
     logger: Literal["csv", "wandb", "tensorboard"] = "csv"
     """Where metrics go beside the plots in the run folder. wandb runs offline when it has no key or no network."""
+
+    def __post_init__(self) -> None:
+        if self.precision == "bf16":  # one name in a run's config.yaml: it continues whichever was given
+            object.__setattr__(self, "precision", "bf16-mixed")
 
     def check(self) -> None:
         at_least(self, 1, "steps", "batch_size", "devices", "nodes", "validate_every", "checkpoint_every")
@@ -1118,10 +1125,11 @@ class RolloutConfig(SamplingChoice, ModelChoice, CommandSettings):
     sampler: Literal["cached", "predictive", "uncached"] = "cached"
     """How a frame is drawn, for the same codes in less or more time."""
     device: str = "auto"
-    """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
-    precision: Literal["auto", "32-true", "bf16"] = "32-true"
-    """``bf16`` runs most of both networks in bf16: faster where the hardware computes that natively (``auto`` finds
-    out), slightly other scores."""
+    """``auto`` (a GPU of CUDA where there is one, else the processor), ``cpu``, ``gpu`` (CUDA or MPS, whatever there
+    is), ``cuda``, ``cuda:1`` ..., ``mps``."""
+    precision: Precision = "32-true"
+    """``32-true``: float32; ``bf16`` (or ``bf16-mixed``): most of both networks in bf16, faster where the hardware
+    computes that natively (``auto`` finds out), slightly other scores."""
     compile: bool = False
     """Compile the predictor (torch.compile; CUDA graphs on a GPU): for rollouts of thousands of frames on a GPU."""
     out: str = "rollouts/rollout"
@@ -1189,9 +1197,11 @@ class PlayConfig(SamplingChoice, ModelChoice, CommandSettings):
     idle: float = 600.0
     """Seconds without a sign of life after which a player's memory is freed."""
     device: str = "auto"
-    """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
-    precision: Literal["auto", "32-true", "bf16"] = "auto"
-    """``bf16`` runs most of both networks in bf16; ``auto``: where the hardware computes that natively."""
+    """``auto`` (a GPU of CUDA where there is one, else the processor), ``cpu``, ``gpu`` (CUDA or MPS, whatever there
+    is), ``cuda``, ``cuda:1`` ..., ``mps``."""
+    precision: Precision = "auto"
+    """``32-true``: float32; ``bf16`` (or ``bf16-mixed``): most of both networks in bf16; ``auto``: bf16 where the
+    hardware computes it natively."""
     open: bool = True
     """Open the page in the browser; ``--no-open`` only prints its link."""
     in_browser: str = ""
@@ -1404,7 +1414,8 @@ class EvaluateConfig(SamplingChoice, ModelChoice, CommandSettings):
     fvd: str = ""
     """TorchScript file of an I3D network, to report the Frechet video distance; needs 256 windows."""
     device: str = "auto"
-    """``auto`` (a GPU where there is one, else the processor), ``cpu`` or ``cuda``."""
+    """``auto`` (a GPU of CUDA where there is one, else the processor), ``cpu``, ``gpu`` (CUDA or MPS, whatever there
+    is), ``cuda``, ``cuda:1`` ..., ``mps``."""
     out: str = "reports/prediction"
     """Folder of the report."""
 

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
-from videovq.config import ModelChoice
+from videovq.config import ModelChoice, Precision
 from videovq.data.clip import Clip
 from videovq.frames import to_float
 from videovq.rollout.contexts import contexts
@@ -51,7 +51,7 @@ class World:
         observations: ``pixels``: RGB frames, uint8 ``h w 3``; ``codes``: code grids, int64 ``y x``.
         context_frames: frames that the predictor is given; the first observation is the last of them.
         temperature, top_k, top_p: how codes are drawn; see :class:`videovq.types.Sampling`.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``gpu``, ``cuda``, ``cuda:1`` ... or ``mps``.
         precision: ``32-true``; ``bf16`` computes the context network in bfloat16, ``auto`` where the hardware does so
             natively: faster, but what a step gives may then depend on how many environments share it.
 
@@ -72,7 +72,7 @@ class World:
         top_k: int = 0,
         top_p: float = 1.0,
         device: str = "auto",
-        precision: Literal["auto", "32-true", "bf16"] = "32-true",
+        precision: Precision = "32-true",
     ) -> None:
         if observations not in ("pixels", "codes"):
             raise ValueError(f"observations: {observations!r}; choose pixels or codes")

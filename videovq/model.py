@@ -25,30 +25,63 @@ from videovq.checkpoints import (
 )
 from videovq.data.clip import read_clip
 from videovq.frames import to_float, to_uint8
+from videovq.pictures import write_png
 from videovq.rollout.engine import find_device, generate, place
 from videovq.rollout.pair import check_pair
-from videovq.rollout.render import animation, sample_titles, write_gif
+from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
+from videovq.rollout.write import write_arrays
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
+from videovq.writable import hindrance
 
 SCALE = 3
 
 
-@dataclass(frozen=True)
+ENDINGS = (".gif", ".mp4", ".webm", ".png", ".npz")
+
+
+@dataclass(frozen=True, repr=False)
 class Prediction(Rollout):
     """A rollout that notebooks show as an animation.
 
     Attributes:
         names: what the action that leads to each predicted frame is called.
         fps: frames a second of the episodes that the model was trained on.
+        codebook_size: K, the number of codes.
     """
 
     names: tuple[str, ...] = ()
     fps: float = 10.0
+    codebook_size: int = 512
+
+    def __repr__(self) -> str:
+        samples, frames = self.codes.shape[:2]
+        context, height, width, _ = self.request.context.shape
+        return f"<Prediction: {samples} x {frames} frames of {height}x{width} after {context} of context>"
 
     def save(self, path: str | Path) -> None:
-        """Write the animation as a GIF."""
-        pictures = animation(self, None, self.names, sample_titles(len(self.codes)), SCALE)
-        write_gif(Path(path), pictures, min(self.fps, 10), 0)
+        """Write it as the path's ending says: an animation (``.gif``, ``.mp4``, ``.webm``), a strip with the time from
+        left to right (``.png``), or the codes and frames (``.npz``). Folders that are missing are made.
+
+        Raises:
+            ValueError: it ends in something else, or cannot be written there.
+        """
+        path, titles = Path(path), sample_titles(len(self.codes))
+        if path.suffix not in ENDINGS:
+            raise ValueError(f"{path}: must end in what it is to be; choose from {', '.join(ENDINGS)}")
+        why = f"{path} is a folder" if path.is_dir() else hindrance(path.parent)
+        if why:
+            raise ValueError(f"{path}: cannot be written ({why}); choose another path")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".npz":
+            write_arrays(path, self, titles, self.codebook_size)
+        elif path.suffix == ".png":
+            write_png(path, strip(self, None, self.names, titles, SCALE - 1))
+        else:
+            pictures = animation(self, None, self.names, titles, SCALE)
+            if path.suffix == ".gif":
+                write_gif(path, pictures, min(self.fps, 10), 0)
+            else:
+                write_movie(path, pictures, self.fps)
 
     def _repr_html_(self) -> str:
         with tempfile.TemporaryDirectory() as folder:
@@ -78,6 +111,16 @@ class Model:
             place(vqvae.network, predictor.network, device, "32-true")
         else:
             vqvae.network.to(find_device(device))
+
+    def __repr__(self) -> str:
+        height, width = self.vqvae.frame_size
+        codes = f"{self.vqvae.network.quantizer.codebook_size} codes of {height}x{width} frames"
+        if self.predictor is None:
+            known = "no predictor"
+        else:
+            spec = self.predictor.action_spec
+            known = f"actions: {', '.join(spec.names) or spec.kind}; {self.predictor.fps:g} frames a second"
+        return f"<Model: {codes}; {known}; on {self.vqvae.network.device}>"
 
     @property
     def actions(self) -> ActionSpec:
@@ -175,7 +218,10 @@ class Model:
         )
         found = generate(self.vqvae.network, predictor.network, request)
         labels = spec.labels(request.actions)
-        return Prediction(found.request, found.context_codes, found.codes, found.frames, tuple(labels), predictor.fps)
+        size = self.vqvae.network.quantizer.codebook_size
+        return Prediction(
+            found.request, found.context_codes, found.codes, found.frames, tuple(labels), predictor.fps, size
+        )
 
     def _frames(self, frames: UInt8[Tensor, "t h w c"] | np.ndarray) -> UInt8[Tensor, "t h w c"]:
         given = _tensor(frames)
@@ -206,7 +252,7 @@ def load(name: str = "", *, vqvae: str = "", predictor: str = "", device: str = 
         name: of a model that ships with videovq.
         vqvae: run folder of a VQ-VAE, where no name is given.
         predictor: run folder of a predictor of its codes.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        device: ``auto``, ``cpu``, ``gpu``, ``cuda``, ``cuda:1`` ... or ``mps``.
 
     Raises:
         ValueError: there is none of that name, a run cannot be used, or the two do not belong together.

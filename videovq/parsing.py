@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from videovq.config import CHOICES
+from videovq.naming import kinds_of, names, no_setting, strangers
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -36,15 +37,21 @@ def make_parser(config: type, prog: str) -> ArgumentParser:
     return parser
 
 
-def parse(config: type[C], arguments: list[str], prog: str = "videovq") -> C:
+def parse(
+    config: type[C], arguments: list[str], prog: str = "videovq", commands: Mapping[str, type[Any]] | None = None
+) -> C:
     """Fill a config dataclass from command-line arguments. ``~/`` at the start of a text is the home folder.
+
+    Args:
+        prog: what the command is called.
+        commands: all commands with their configs, to tell whose settings are in a file that has others.
 
     Raises:
         ValueError: an unknown or missing key, or a value that cannot be used; the message names it.
     """
     import jsonargparse
 
-    words = with_files_read(spell_out(config, arguments))
+    words = with_files_read(config, spell_out(config, arguments), commands or {})
     parser = make_parser(config, prog)
     try:
         values = parser.parse_args(words).as_dict()
@@ -84,8 +91,8 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
             found[key] = build(hint, value, dotted)
         else:
             chosen = class_of(value["class_path"])
-            if leaves(chosen):
-                raise ValueError(f"{dotted}: no {chosen.__name__!r}; choose from {', '.join(leaves(chosen))}")
+            if kinds_of(chosen):
+                raise ValueError(f"{dotted}: no {chosen.__name__!r}; choose from {spelt(chosen)}")
             found[key] = build(chosen, value.get("init_args", {}), dotted)
     return kind(**found)
 
@@ -114,43 +121,73 @@ def class_of(path: str) -> type[Any]:
 
 
 WANTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text",
-          "list": "a list: [a, b]", "dict": "a table: {a: b}"}  # fmt: skip
+          "list": "a list: [a, b]", "tuple": "a list: [a, b]", "dict": "a table: {a: b}"}  # fmt: skip
 
 
 def explained(config: type, message: str) -> str:
-    """An error message in a user's words: what to choose from where there was a wrong choice, what to write where a
-    value is of the wrong type.
+    """An error message of the parser in a user's words: what to choose from where there was a wrong choice, what to
+    write where a value is of the wrong type, what was meant where there is no such option.
     """
     keys = re.findall(r'Parser key "([\w.]+)"', message)
-    if not keys:
-        return message
     name = keys[0] if len(set(keys)) == 1 else ".".join(keys).replace(".init_args", "")
+
+    def said(pattern: str) -> re.Match[str] | None:
+        return re.search(pattern, message)
+
+    if wrong := said(r"unrecognized arguments: (\S+)"):
+        word = wrong[1].partition("=")[0] or wrong[1]
+        if not word.startswith("--") or word == "--":
+            return f"{word}: stands where an option should; options are written --NAME VALUE"
+        return refused(config, name, word[2:], message)
+    if wrong := said(r"NestedArg\(key='([\w.]+)'"):
+        return no_setting(config, f"{name}.{wrong[1]}", "--")
+    if wrong := said(r"Option '([\w.]+)' is not accepted"):
+        return refused(config, name, wrong[1], message)
+    if wrong := said(r"argument --([\w.]+): expected"):
+        return f"{wrong[1]}: has no value; give one, as --{wrong[1]} VALUE"
+    if wrong := said(r"ambiguous option: (\S+) could match (.*)"):
+        return f"{wrong[1]}: may mean {wrong[2]}; write it out"
+    if said("--print_config"):
+        return "--print_config: takes no value"
     if "Got value: None" in message or "NoneType" in message:
         return f"{name}: has no value; give one or leave it out"
-    if "Unable to load config" in message:
+    if "Unable to load config" in message or "has no attribute 'keys'" in message:
         return f"{name}: holds settings of its own; give one of these, as --{name}.NAME VALUE"
-    wrong = re.search(r"Expected a <class '(\w+)'>. Got value: ?(.*)$", message)
+    if wrong := said(r"Subclasses are disabled for (\w+)"):
+        found = [key for key, hint in get_type_hints(config).items() if getattr(hint, "__name__", "") == wrong[1]]
+        return f"{found[0]}: has no classes to choose from; give its settings, as --{found[0]}.NAME VALUE"
+    if wrong := said(r"Expected a tuple with (\d+) elements. Got value: ?(.*)$"):
+        return f"{name}: needs {wrong[1]} values: [a, b]; {wrong[2]!r} has others"
+    wrong = said(r"Expected a <class '(\w+)'>. Got value: ?(.*)$")
     if wrong and wrong[1] in WANTED:
         return f"{name}: needs {WANTED[wrong[1]]}; {wrong[2]!r} is none"
-    wrong = re.search(r"Expected a typing.Literal\[(.*)\]. Got value: ?(.*)$", message)
-    if wrong:
+    if wrong := said(r"Expected a typing.Literal\[(.*)\]. Got value: ?(.*)$"):
         return f"{name}: no {wrong[2]!r}; choose from {wrong[1]}"
-    wrong = re.search(r"Expected a dot import path string: (\S+)", message)
+    asked = (
+        r"Expected a dot import path string: (\S+)|Import path (\S+) does|Not a valid subclass.* value: (.*) Subclass"
+    )
+    wrong = said(asked)
     if not wrong:
         return message
     default = config()
     for key in name.split("."):
         default = getattr(default, key)
     base = next(kind for kind in CHOICES if isinstance(default, kind))
-    return f"{name}: no {wrong[1]!r}; choose from {', '.join(leaves(base))}"
+    return f"{name}: no {wrong[wrong.lastindex or 0]!r}; choose from {spelt(base)}"
 
 
-def leaves(kind: type[Any]) -> list[str]:
-    """Names of the classes below a class that have none below themselves."""
-    found: list[str] = []
-    for below in kind.__subclasses__():
-        found += leaves(below) or [below.__name__]
-    return found
+def refused(config: type, within: str, option: str, message: str) -> str:
+    """What to say of an option that the class chosen for the setting ``within`` does not have."""
+    whole = f"{within}.{option}" if within else option
+    kinds = re.findall(r"class_path '[\w.]*?(\w+)'", message)
+    if kinds and whole in names(config):  # it is another class that has it, or has what it is a setting of
+        whole = f"{within}.{option.partition('.')[0]}"
+    return no_setting(config, whole, "--", kinds[-1] if kinds else "")
+
+
+def spelt(base: type[Any]) -> str:
+    """The names of the classes that can be chosen below one."""
+    return ", ".join(kind.__name__ for kind in kinds_of(base))
 
 
 def choices(default: Any, values: dict[str, Any], name: str = "") -> dict[str, Any]:
@@ -198,11 +235,11 @@ def spell_out(config: type, arguments: list[str]) -> list[str]:
     return spelt
 
 
-def with_files_read(arguments: list[str]) -> list[str]:
+def with_files_read(config: type, arguments: list[str], commands: Mapping[str, type[Any]]) -> list[str]:
     """Arguments in which every ``--config FILE`` holds what is in the file.
 
     Raises:
-        ValueError: a file is missing, or is no YAML file of settings, each with a value.
+        ValueError: a file is missing, or is no YAML file of settings of this config, each with a value.
     """
     import yaml
 
@@ -211,7 +248,18 @@ def with_files_read(arguments: list[str]) -> list[str]:
         name, equals, path = argument.partition("=")
         if name == "--config":
             path = path if equals else next(rest, "")
-            argument = "--config=" + yaml.safe_dump(settings_in(path))
+            values = settings_in(path)
+            unknown = strangers(config, values)
+            if unknown:
+                whose = next((name for name, other in commands.items() if not strangers(other, values)), "")
+                if whose:
+                    missing = unknown[0].removesuffix(".class_path")
+                    raise ValueError(
+                        f"{path}: holds settings of `videovq {whose}`; {missing} does not fit this command"
+                    )
+                if not unknown[0].endswith(".class_path"):  # where it does, the parser knows what to choose from
+                    raise ValueError(f"{path}: {no_setting(config, unknown[0])}")
+            argument = "--config=" + yaml.safe_dump(values)
         read.append(argument)
     return read
 
@@ -224,13 +272,18 @@ def settings_in(path: str) -> dict[str, Any]:
     """
     import yaml
 
+    if not path:
+        raise ValueError("config: has no value; give one, as --config FILE.yaml")
     place = Path(at_home(path, "config"))
     if not place.is_file():
-        raise ValueError(f"{path or 'config'}: no such file")
+        raise ValueError(f"{path}: {'is a folder; name a YAML file' if place.is_dir() else 'no such file'}")
     try:
         values = as_written(place.read_text("utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is no text, and so no YAML file of settings") from None
+    except yaml.YAMLError as error:
+        why = " ".join(str(error).split()).replace(' in "<unicode string>",', ",")
+        raise ValueError(f"{path}: cannot be read as YAML ({why})") from None
     if values is None:
         raise ValueError(f"{path}: is empty; write a setting a line, as `NAME: VALUE`, or leave --config out")
     if not isinstance(values, dict):
@@ -295,7 +348,7 @@ def read_config(config: type[C], path: str | Path) -> C:
     try:
         return parse(config, ["--config", str(path)])
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
 
 def to_yaml(config: Any) -> str:

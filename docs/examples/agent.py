@@ -9,17 +9,25 @@ computed from the picture: the part of it that is sky. To see much of it one has
 printed, and beside it that of random actions, of standing still, and of always walking backward.
 """
 
-import sys
+import argparse
+
+if __name__ == "__main__":  # before what takes long to import, or is not there
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("STEPS", type=int, nargs="?", default=4000)
+    STEPS = parser.parse_args().STEPS
+
 import time
 
-import gymnasium
-import numpy as np
-from stable_baselines3 import PPO
-from stable_baselines3.common.vec_env import VecEnv
+try:
+    import gymnasium
+    import numpy as np
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.vec_env import VecEnv
 
-import videovq.gym
+    import videovq.gym
+except ModuleNotFoundError as error:
+    raise SystemExit(f"error: {error}; pip install 'videovq[gym]' stable-baselines3") from None
 
-STEPS = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
 DREAMS, LENGTH, SEED, SIDE = 8, 30, 0, 12
 
 

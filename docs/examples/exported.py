@@ -6,20 +6,33 @@ EXPORTS is the folder that `videovq export` wrote, PICTURE a picture to begin wi
 Writes walk.gif.
 """
 
+import argparse
 import json
 import math
-import sys
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
-from PIL import Image
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("EXPORTS", type=Path)
+    parser.add_argument("PICTURE", type=Path)
+    parser.add_argument("ACTION", nargs="+")
+    given = parser.parse_args()
+    folder, picture, actions = given.EXPORTS, given.PICTURE, given.ACTION
+    for path in (folder / "world.json", picture):
+        if not path.is_file():
+            parser.error(f"{path}: no such file")
+
+try:
+    import numpy as np
+    import onnxruntime
+    from PIL import Image
+except ModuleNotFoundError as error:
+    raise SystemExit(f"error: {error}; pip install numpy pillow onnxruntime") from None
 
 TEMPERATURE = 0.3
-folder, picture, *actions = sys.argv[1:]
-world = json.loads((Path(folder) / "world.json").read_text())
+world = json.loads((folder / "world.json").read_text())
 names = world["actions"].get("names", [])
-watch, step = (onnxruntime.InferenceSession(str(Path(folder) / f"{name}.onnx")) for name in ("watch", "step"))
+watch, step = (onnxruntime.InferenceSession(str(folder / f"{name}.onnx")) for name in ("watch", "step"))
 results = {graph: [output.name for output in graph.get_outputs()] for graph in (watch, step)}
 
 
@@ -29,7 +42,7 @@ def run(graph, state, **inputs):
     return outputs, {name: outputs[f"next_{name}"] for name in world["state"]}
 
 
-start = dict(np.load(Path(folder) / "start.npz"))
+start = dict(np.load(folder / "start.npz"))
 state = {name: start[name] for name in world["state"]}
 _, height, width, _ = world["graphs"]["watch"]["inputs"]["frame"]["shape"]
 frames = [np.asarray(Image.open(picture).convert("RGB").resize((width, height), Image.Resampling.BOX))]
@@ -37,6 +50,8 @@ _, state = run(watch, state, action=start["action"], frame=frames[0][None])
 
 random = np.random.default_rng(0)
 for action in actions:
+    if action not in names and not action.isdigit():
+        parser.error(f"no action {action!r}; choose from {', '.join(names)}")
     number = names.index(action) if action in names else int(action)
     uniform = random.uniform(np.finfo(np.float32).tiny, 1, world["graphs"]["step"]["inputs"]["noise"]["shape"])
     outputs, state = run(

@@ -143,6 +143,34 @@ def test_compiling_waits_for_steady_shapes_and_falls_back(
         assert torch.equal(generate(vqvae, predictor, few).codes, before)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "bf16-mixed"])
+def test_both_names_of_bf16_are_one(precision: str, vqvae_run: Path, predictor_run: Path) -> None:
+    vqvae, predictor = load_vqvae(vqvae_run).network, load_predictor(predictor_run).network
+    place(vqvae, predictor, "cpu", precision)
+    assert {p.dtype for p in vqvae.decoder.parameters()} == {torch.bfloat16}
+
+
+def test_a_gpu_is_whatever_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def zeros(size: int, device: str) -> torch.Tensor:
+        asked.append(device)
+        return torch.empty(size)
+
+    monkeypatch.setattr(torch, "zeros", zeros)
+    for cuda, mps, name in ((True, True, "cuda"), (False, True, "mps")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=cuda: there)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=mps: there)
+        find_device("gpu")
+        assert asked.pop() == name
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="device: 'gpu' is not on this machine; use auto or cpu"):
+        find_device("gpu")
+
+
 @pytest.mark.parametrize("device", ["cuda:99", "mps:7", "hpu", "xla", "meta", "nonsense", "-1"])
 def test_a_device_that_is_not_there_is_refused(device: str) -> None:
     with pytest.raises(ValueError, match=f"device: '{device}' is not on this machine; use auto or cpu"):

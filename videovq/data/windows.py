@@ -31,8 +31,11 @@ def segments(info: EpisodeInfo) -> Iterator[tuple[int, int]]:
     yield start, info.length
 
 
-def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1) -> list[Window]:
+def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1, setting: str = "window") -> list[Window]:
     """Every window of ``length`` frames, ``stride`` frames apart, within the continuous stretches.
+
+    Args:
+        setting: what a user calls the length.
 
     Raises:
         ValueError: no episode has a continuous stretch of that length.
@@ -46,7 +49,10 @@ def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1) -> li
     ]
     if not found:
         where = ", ".join(sorted({info.split for info in some}))
-        raise ValueError(f"window: no episode has {length} frames without a break in {where}; ask for fewer")
+        most = max((stop - start for info in some for start, stop in segments(info)), default=0)
+        raise ValueError(
+            f"{setting}: no episode has {length} frames without a break in {where}, but {most} at most; ask for fewer"
+        )
     return found
 
 

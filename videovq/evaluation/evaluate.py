@@ -61,7 +61,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     store = open_episodes(config.store, pair)
     place(vqvae.network, predictor.network, config.device, "32-true")
     networks = vqvae.network, predictor.network
-    number = len(windows(store.split(config.split), config.context + config.frames, config.stride))
+    length = config.context + config.frames
+    number = len(windows(store.split(config.split), length, config.stride, "context + frames"))
     if distance and number < FEWEST:
         raise ValueError(f"fvd: {number} windows are too few for a distance; it needs {FEWEST}: lower the stride")
     shifts = None

@@ -15,10 +15,12 @@ from videovq.checkpoints import fingerprint
 from videovq.config import ExportConfig
 from videovq.export.graphs import STATE, World
 from videovq.export.onnx import NEEDED, Graph, start, traced_step, traced_watch, write_onnx
+from videovq.progress import progress
 from videovq.rollout.pair import Pair, load_pair
 from videovq.storage import atomic, write_json
 
 FORMAT = "videovq world 2"
+TRACED = {"step": traced_step, "watch": traced_watch}
 FILES = ("step.pt2", "watch.pt2", "step.onnx", "watch.onnx", "start.npz", "world.json")
 
 
@@ -35,13 +37,15 @@ def export(config: ExportConfig) -> None:
     world = World(pair)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    graphs = {"step": traced_step(world), "watch": traced_watch(world)}
-    with ExitStack() as whole:
+    graphs: dict[str, Graph] = {}
+    with progress(len(TRACED), "export", "graph") as bar, ExitStack() as whole:
         partial = {name: whole.enter_context(atomic(out / name)) for name in FILES}
-        for name, graph in graphs.items():
+        for name, traced in TRACED.items():
+            graphs[name] = traced(world)
             with partial[f"{name}.pt2"].open("wb") as file:
-                torch.export.save(graph.program, file)
-            write_onnx(graph, partial[f"{name}.onnx"])
+                torch.export.save(graphs[name].program, file)
+            write_onnx(graphs[name], partial[f"{name}.onnx"])
+            bar.update()
         with partial["start.npz"].open("wb") as file:
             np.savez_compressed(file, **start(world))
         write_json(partial["world.json"], facts(pair, graphs))

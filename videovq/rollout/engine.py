@@ -22,10 +22,10 @@ def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> No
     """Put both networks where and as they compute fastest.
 
     Args:
-        device: ``auto``, or a device of PyTorch.
-        precision: ``bf16`` halves what takes most of the time: context network, convolutions between the draws of a
-            frame, and the VQ-VAE's decoder; ``32-true`` leaves it; ``auto`` halves it where the device computes
-            bfloat16 natively.
+        device: ``auto``, ``gpu``, or a device of PyTorch.
+        precision: ``bf16`` (or ``bf16-mixed``) halves what takes most of the time: context network, convolutions
+            between the draws of a frame, and the VQ-VAE's decoder; ``32-true`` leaves it; ``auto`` halves it where the
+            device computes bfloat16 natively.
 
     Raises:
         ValueError: there is no such device on this machine, or this process cannot use it.
@@ -33,19 +33,21 @@ def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> No
     target = find_device(device)
     for network in (vqvae, predictor):
         network.to(target).to(memory_format=torch.channels_last)
-    if precision == "bf16" or (precision == "auto" and computes_bf16(target.type)):
+    if precision in ("bf16", "bf16-mixed") or (precision == "auto" and computes_bf16(target.type)):
         predictor.halve()
         vqvae.decoder.bfloat16()
 
 
 def find_device(name: str) -> torch.device:
-    """The device that ``auto``, or a name of PyTorch's, means.
+    """The device that ``auto``, ``gpu`` (CUDA or MPS, whatever there is), or a name of PyTorch's, means.
 
     Raises:
         ValueError: there is no such device on this machine, or this process cannot use it.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "gpu" and (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        name = "cuda" if torch.cuda.is_available() else "mps"
     if name.startswith("cuda") and torch.cuda._is_in_bad_fork():
         raise ValueError(
             "device: a GPU cannot be used in a process that was forked from one that uses it; spawn it (gymnasium:"

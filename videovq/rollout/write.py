@@ -136,18 +136,7 @@ def write_rollout(
 ) -> None:
     """Write every product and say where it is."""
     request = result.request
-    arrays: dict[str, Any] = {
-        "codes": to_stored(result.codes, codebook_size).numpy(),
-        "context_codes": to_stored(result.context_codes, codebook_size).numpy(),
-        "context_actions": request.context_actions.numpy(),
-        "actions": request.actions.numpy(),
-        "settings": np.array(json.dumps({"seed": request.seed, **asdict(request.sampling)})),
-        "titles": np.array(titles),
-    }
-    if result.frames is not None:
-        arrays["frames"] = result.frames.numpy()
-    with atomic(out.with_name(out.name + ".npz")) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_arrays(out.with_name(out.name + ".npz"), result, titles, codebook_size)
     written = [".npz"]
     if result.frames is not None:
         real = None if truth is None else truth.numpy()
@@ -167,6 +156,23 @@ def write_rollout(
             print("                       copy last  " + _row(psnr(copied, truth)))
     rollouts, frames = result.codes.shape[:2]
     print(f"wrote {out}{{{','.join(written)}}}: {rollouts} x {frames} frames, predicted as codes")
+
+
+def write_arrays(path: Path, result: Rollout, titles: list[str], codebook_size: int) -> None:
+    """Write everything that was generated, and from what, as an npz."""
+    request = result.request
+    arrays: dict[str, Any] = {
+        "codes": to_stored(result.codes, codebook_size).numpy(),
+        "context_codes": to_stored(result.context_codes, codebook_size).numpy(),
+        "context_actions": request.context_actions.numpy(),
+        "actions": request.actions.numpy(),
+        "settings": np.array(json.dumps({"seed": request.seed, **asdict(request.sampling)})),
+        "titles": np.array(titles),
+    }
+    if result.frames is not None:
+        arrays["frames"] = result.frames.numpy()
+    with atomic(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def _row(values: Tensor) -> str:

@@ -1,0 +1,93 @@
+"""What the settings of a command are called, and which one was meant by a name that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import is_dataclass
+from difflib import SequenceMatcher
+from typing import Any, get_type_hints
+
+from videovq.config import CHOICES
+
+ALIKE = 0.6  # of two words that may be one, misspelt
+
+
+def kinds_of(base: type[Any]) -> list[type[Any]]:
+    """The classes below a class that have none below themselves: those that can be chosen."""
+    found: list[type[Any]] = []
+    for below in base.__subclasses__():
+        found += kinds_of(below) or [below]
+    return found
+
+
+def kinds_within(base: Any) -> list[type[Any]]:
+    """The classes that a field of settings may hold: several, where there is a choice; none: it holds a value."""
+    if not is_dataclass(base):
+        return []
+    assert isinstance(base, type)
+    return kinds_of(base) if base in CHOICES else [base]
+
+
+def names(config: type[Any]) -> dict[str, list[str]]:
+    """The dotted names of all settings, with the classes that have each: one, except within a choice."""
+    found: dict[str, list[str]] = {}
+    for key, hint in get_type_hints(config).items():
+        found[key] = [config.__name__]
+        for kind in kinds_within(hint):
+            for inner, owners in names(kind).items():
+                known = found.setdefault(f"{key}.{inner}", [])
+                known += [owner for owner in owners if owner not in known]
+    return found
+
+
+def strangers(config: type[Any], values: Mapping[str, Any]) -> list[str]:
+    """The dotted names in the content of a YAML file that are no settings of a config."""
+    return [] if not isinstance(values, Mapping) else [*_strangers(config, values)]
+
+
+def _strangers(config: type[Any], values: Mapping[str, Any]) -> Iterator[str]:
+    hints = get_type_hints(config)
+    for key, value in values.items():
+        kinds = kinds_within(hints.get(key.partition(".")[0]))
+        if key not in hints:
+            if key not in names(config):  # which may be written with dots, too
+                yield key
+        elif kinds and isinstance(value, Mapping):
+            if hints[key] in CHOICES and value.keys() & {"class_path", "init_args"}:
+                chosen = str(value.get("class_path", "")).rpartition(".")[2]
+                if chosen and chosen not in [kind.__name__ for kind in kinds]:
+                    yield f"{key}.class_path"
+                    continue
+                kinds = [kind for kind in kinds if chosen in ("", kind.__name__)]
+                value = value.get("init_args", {})
+            of_each = [strangers(kind, value) for kind in kinds]
+            fewest = min(of_each, key=lambda found: (len(found), -"".join(found).count(".")))
+            yield from (f"{key}.{name}" for name in fewest)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known name that was probably meant, by its last part first; empty: none."""
+
+    def likeness(name: str) -> tuple[float, float]:
+        last = SequenceMatcher(None, word.rpartition(".")[2], name.rpartition(".")[2]).ratio()
+        return last, SequenceMatcher(None, word, name).ratio()
+
+    best = max(known, key=likeness, default="")
+    return best if best and likeness(best)[0] >= ALIKE else ""
+
+
+def no_setting(config: type[Any], name: str, dashes: str = "", kind: str = "") -> str:
+    """What to say of a name that is no setting: which was meant, if one is alike.
+
+    Args:
+        name: dotted.
+        dashes: what stands before a name where it was written.
+        kind: name of the class that was chosen, and does not have it.
+    """
+    known = names(config)
+    if name in known:
+        choice = name.rpartition(".")[0]
+        return f"{dashes}{name}: is no setting of {kind}; choose another {choice}: {', '.join(known[name])}"
+    meant = nearest(name, known)
+    hint = f"did you mean {dashes}{meant}?" if meant else "--help lists what there is"
+    return f"{dashes}{name}: no such {'option' if dashes else 'setting'}; {hint}"
