@@ -53,6 +53,13 @@ def test_bad_specs_are_refused(bad: dict) -> None:
         ActionSpec.from_json(bad)
 
 
+def test_names_of_discrete_actions_are_their_numbers() -> None:
+    spec = ActionSpec("discrete", (3,), ("stay", "left", "right"))
+    assert spec.numbered(["left", 2, "0", [1]], "e.csv") == [1, 2, 0, [1]]
+    with pytest.raises(ValueError, match="e.csv: no action 'up'; choose from: stay, left, right"):
+        spec.numbered(["up"], "e.csv")
+
+
 def test_a_request_needs_one_action_fewer_than_context_frames() -> None:
     frames, actions = torch.zeros(3, 8, 8, 3, dtype=torch.uint8), torch.zeros(3, 1, dtype=torch.int64)
     RolloutRequest(frames, actions[:2], actions)

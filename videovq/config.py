@@ -182,12 +182,15 @@ class PrepConfig(CommandSettings):
     """Prepare that many of the episodes only, spread evenly over all; 0: every one."""
     cut: bool = False
     """Cut episodes at their discontinuities into several."""
+    cut_every: int = 0
+    """Cut episodes into several of that many stored frames; 0: no."""
     shortest: int = 1
     """Leave out episodes, or pieces of them, of fewer frames."""
     split_by: Literal["episode", "level"] = "episode"
     """What ``val`` and ``test`` are chosen from: ``level`` puts whole levels aside: places never seen."""
     validation_fraction: float = 0.05
-    """Part of the episodes that goes to the split ``val``, chosen by a hash of the episode's id (or level)."""
+    """Part of the episodes that goes to the split ``val``, chosen by a hash of the episode's id (or level). Where there
+    are too few: of each one's frames, from its end."""
     test_fraction: float = 0.05
     """Part that goes to ``test``, likewise. Not used when the recordings name their own test episodes."""
     shard_episodes: int = 8
@@ -202,7 +205,7 @@ class PrepConfig(CommandSettings):
     def check(self) -> None:
         named(self, "source", "out", "format", "rename_actions")
         at_least(self, 1, "frame_size", "frame_step", "shortest", "shard_episodes", "workers")
-        at_least(self, 0, "discretise", "episodes")
+        at_least(self, 0, "discretise", "episodes", "cut_every")
         within(self, 0, 1, "validation_fraction", "test_fraction")
         if self.validation_fraction + self.test_fraction > 1:
             raise ValueError("validation_fraction + test_fraction: must be 1 at most")
@@ -1114,9 +1117,10 @@ class RolloutConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Number of frames to predict."""
     actions: str = "recorded"
     """``recorded``; an action's name or number, held throughout; several, separated by commas; or a JSON file with
-    a list. Each leads to one predicted frame. ``each``: one rollout for every discrete action, held throughout."""
+    a list. Each leads to one predicted frame. ``each``: one rollout for every discrete action, held throughout. A model
+    of videos without actions takes none: leave it out."""
     context_actions: str = ""
-    """Actions between the context frames when the context is a video file without ``NAME.json`` beside it:
+    """Actions between the context frames when the context is a video file with no actions beside it:
     written as ``actions`` is, one fewer than ``context_frames``."""
     samples: int = 1
     """Rollouts from the same context."""

@@ -132,7 +132,8 @@ class Model:
         return self._with_predictor().action_spec
 
     def clip(self, path: str | Path = "") -> tuple[UInt8[Tensor, "t h w c"], list[Any]]:
-        """Frames of a video, cropped and resized for this model, and the actions in ``NAME.json`` beside it.
+        """Frames of a video, cropped and resized for this model, and the actions in the file beside it (``NAME.json``,
+        ``NAME.csv``, ...), as ``prep`` reads them.
 
         Args:
             path: of the video; empty: the example that ships with the model.

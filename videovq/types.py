@@ -98,6 +98,16 @@ class ActionSpec:
         known = ", ".join(self.names) or f"0 to {self.sizes[0] - 1}" if self.kind == "discrete" else "a JSON file"
         raise ValueError(f"{where}: no action {name!r}; choose from: {known}")
 
+    def numbered(self, values: list[Any], where: str) -> list[Any]:
+        """Actions as recordings keep them, with the names of a discrete action replaced by their numbers.
+
+        Raises:
+            ValueError: there is no action of such a name.
+        """
+        if self.kind != "discrete":
+            return values
+        return [self.parse(value, where) if isinstance(value, str) else value for value in values]
+
     def labels(self, actions: Shaped[Tensor, "n a"]) -> list[str]:
         """What to call actions in a picture."""
         if self.kind == "discrete" and self.names:

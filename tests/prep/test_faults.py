@@ -19,7 +19,7 @@ from tests.conftest import prep_config, world, write_episode
 from videovq.cli import main
 from videovq.config import PrepConfig
 from videovq.data.folders import open_folder
-from videovq.data.store import claimed
+from videovq.data.store import EpisodeStore, claimed
 from videovq.parsing import to_yaml
 from videovq.prep.prepare import make_plan, prepare, write_store
 from videovq.prep.staging import open_source
@@ -123,3 +123,19 @@ def test_two_recordings_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"e\.mkv: e\.mp4 lies beside it.*rename one"):
         prepare(prep_config(tmp_path, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_prep_that_failed_is_not_in_the_way_of_the_mended_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    frames, actions = world(0)
+    write_episode(source, "e", frames, actions[:-1])
+    config = prep_config(source, tmp_path / "out", workers=1)
+    assert main(command(config, tmp_path)) == 2
+    assert "no usable episode; the first was skipped because: " in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("shard-*"))
+    write_episode(source, "e", frames, actions)
+    assert main(command(config, tmp_path)) == 0
+    assert EpisodeStore(tmp_path / "out").find("e").length == 40

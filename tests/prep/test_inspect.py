@@ -13,6 +13,7 @@ from tests.conftest import NAMES, prep_config, world, write_episode
 from videovq.cli import main
 from videovq.data.motion import brightness, horizontal_shift
 from videovq.data.store import EpisodeStore
+from videovq.data.video import write_video
 from videovq.prep.alignment import alignment
 from videovq.prep.inspect import examine
 from videovq.prep.prepare import prepare
@@ -146,3 +147,37 @@ def test_recordings_are_inspected_as_they_are(tmp_path: Path, capsys: pytest.Cap
     assert main([*words, "--out", str(tmp_path / "told")]) == 0
     shown = capsys.readouterr().out
     assert "3 episodes" in shown and "too late" not in shown
+
+
+def sticky(frames: int, seed: int) -> torch.Tensor:
+    """Two actions, each held for a few steps."""
+    rng = np.random.default_rng(seed)
+    held = np.repeat(rng.integers(0, 2, frames), rng.integers(1, 13, frames))[:frames]
+    return torch.from_numpy(held)[:, None]
+
+
+def test_recordings_that_could_be_read_either_way_raise_no_alarm() -> None:
+    """Things that keep moving after an action was taken, as CartPole's do, and recordings too short to tell."""
+    for seed in range(8):
+        actions = [sticky(60, 3 * seed + i) for i in range(3)]
+        motions = []
+        for i, one in enumerate(actions):
+            pushed = (2 * one[:, 0].double() - 1).numpy()
+            speed = np.convolve(pushed, 0.8 ** np.arange(12))[:60]
+            noise = np.random.default_rng(90 + 3 * seed + i).normal(0, 2, 60)
+            motions.append(torch.from_numpy((speed + noise).round()).long()[:-1])
+        found = alignment(motions, actions, [()] * 3, ActionSpec("discrete", (2,)), 99)
+        assert "WARNING" not in found.verdict(), found
+        assert "% by bootstrap" in found.verdict()
+
+
+def test_a_store_without_actions_is_not_asked_about_their_alignment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "e.mp4", world(0)[0], 15, "lossless")
+    assert main(["inspect", "--source", str(tmp_path), "--out", str(tmp_path / "report")]) == 0
+    shown = capsys.readouterr().out
+    assert "  without actions\n" in shown and "explained" not in shown and "alignment" not in shown
+    assert json.loads((tmp_path / "report" / "findings.json").read_text())["alignment"] is None
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Without actions." in page and "Do the actions fit" not in page and ">Actions<" not in page

@@ -14,8 +14,9 @@ from videovq.config import DeclareConfig, PrepConfig
 from videovq.data.store import EpisodeStore, read_shard_index
 from videovq.data.video import write_video
 from videovq.parsing import to_yaml
-from videovq.prep.prepare import choose_splits, prepare
+from videovq.prep.prepare import prepare
 from videovq.prep.sources import videos
+from videovq.prep.splits import choose_splits
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -137,7 +138,7 @@ def test_memory_holds_a_piece_of_an_episode_whatever_its_length(
     monkeypatch.setattr(videos, "video_pieces", long)
     for name in "ef":
         write_episode(tmp_path, name, world(0)[0][:1], [0] * 1000)
-    store = prepare(prep_config(tmp_path, tmp_path / "out"))
+    store = prepare(prep_config(tmp_path, tmp_path / "out", validation_fraction=0, test_fraction=0))
     assert store.read(store.find("e")).frames[:, 0, 0, 0].tolist() == [t // 2 % 256 for t in range(1000)]
     assert len(most) >= 1000 and max(most) <= 3
 
@@ -299,3 +300,31 @@ def test_a_recording_without_a_meaning_is_prepared_once_it_is_declared(tmp_path:
     assert "moved one frame back" in store.header.alignment
     expected = [min(a, 1) for a in [*actions[1:], actions[-1]]]
     assert store.read(store.find("e")).actions.flatten().tolist() == expected
+
+
+def test_pictures_that_were_cropped_are_reported_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_episode(tmp_path, "wide", np.zeros((3, 24, 32, 3), np.uint8), [0] * 3)
+    write_episode(tmp_path, "square", np.zeros((3, 24, 24, 3), np.uint8), [0] * 3)
+    prepare(prep_config(tmp_path, tmp_path / "out"))
+    said = capsys.readouterr().out
+    assert (
+        "cropped: 1 recording(s) of 32x24 to the 24x24 in the middle, 25% of the picture is gone; --fit letterbox"
+        in said
+    )
+    assert said.count("cropped") == 1
+    prepare(prep_config(tmp_path, tmp_path / "boxed", fit="letterbox"))
+    assert "cropped" not in capsys.readouterr().out
+
+
+def test_nearly_the_same_frame_rate_is_the_same(tmp_path: Path) -> None:
+    for name, fps in (("a", 30), ("b", 29.97), ("c", 25)):
+        write_episode(tmp_path, name, *world(0, 4), fps=fps)
+    store = prepare(prep_config(tmp_path, tmp_path / "out"))
+    assert {info.id for info in store.episodes} == {"a", "b"} and store.header.fps == 30
+    (row,) = (row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1])
+    assert (
+        "25.0 frames/s, but the other episodes have 30.0; convert it, or say what all have: declare.fps"
+        in row["reason"]
+    )

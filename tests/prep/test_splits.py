@@ -1,6 +1,7 @@
 """A split is what the recording says, else a folder, else drawn by a hash, and never wasted on what cannot be used."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from tests.prep.sources.recordings import pictures, write_images
 from videovq.cli import main
 from videovq.config import DeclareConfig
 from videovq.data.store import EpisodeStore, read_shard_index
-from videovq.prep.prepare import choose_splits, prepare
+from videovq.data.video import write_video
+from videovq.prep.prepare import prepare
+from videovq.prep.splits import choose_splits
 
 
 def episode(folder: Path, name: str, **said: object) -> None:
@@ -137,3 +140,82 @@ def test_out_within_the_source_is_left_out_however_it_is_spelt(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     for source, out in (("in", tmp_path / "in" / "store"), (tmp_path / "in", "in/store"), ("./in", "in/../in/store")):
         assert [info.id for info in prepare(prep_config(Path(source), Path(out))).episodes] == ["a"]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A single recording of 300 frames, no two alike."""
+    folder = tmp_path_factory.mktemp("film")
+    frames = np.zeros((300, 8, 8, 3), np.uint8)
+    frames[..., 0] = (np.arange(300) % 256)[:, None, None]
+    frames[..., 1] = (np.arange(300) // 256)[:, None, None] * 99
+    write_video(folder / "film.mp4", frames, 10, "lossless")
+    return folder
+
+
+def numbers(store: EpisodeStore, id_: str) -> list[int]:
+    frames = store.read(store.find(id_)).frames[:, 0, 0].int()
+    return (frames[:, 0] + (frames[:, 1] > 0) * 256).tolist()
+
+
+def test_of_one_recording_the_ends_are_put_aside_with_a_window_between(
+    film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"frame_size": 8, "validation_fraction": 0.1, "test_fraction": 0.02}
+    store = prepare(prep_config(film, tmp_path / "out", **settings))
+    assert splits(store) == {"film": "train", "film/val": "val", "film/test": "test"}
+    assert numbers(store, "film/test") == [*range(284, 300)], "as many as a window has"
+    assert numbers(store, "film/val") == [*range(238, 268)]
+    assert numbers(store, "film") == [*range(222)]
+    said = capsys.readouterr().out
+    assert "WARNING" not in said and "enough for: train vqvae, train predictor, evaluate\n" in said
+    before = {path.name: path.read_bytes() for path in store.place.path.iterdir()}
+    prepare(prep_config(film, tmp_path / "out", **settings))
+    assert before == {path.name: path.read_bytes() for path in store.place.path.iterdir()}
+
+
+def test_a_long_recording_is_cut_into_episodes_that_stay_in_their_part(film: Path, tmp_path: Path) -> None:
+    store = prepare(prep_config(film, tmp_path / "out", frame_size=8, cut_every=100, test_fraction=0.0))
+    assert splits(store) == {"film/000": "train", "film/001": "train", "film/002": "train", "film/val/000": "val"}
+    assert numbers(store, "film/001") == [*range(100, 200)]
+    whole = prepare(
+        prep_config(film, tmp_path / "whole", frame_size=8, cut_every=90, validation_fraction=0, test_fraction=0)
+    )
+    assert [info.length for info in whole.episodes] == [90, 90, 90, 30]
+    kept = prepare(
+        prep_config(
+            film, tmp_path / "kept", frame_size=8, cut_every=90, shortest=31, validation_fraction=0, test_fraction=0
+        )
+    )
+    assert [info.length for info in kept.episodes] == [90, 90, 90]
+
+
+def test_of_two_recordings_both_are_trained_on_unless_one_is_too_short(film: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(film, tmp_path / "in"))
+    shutil.copy(source / "film.mp4", source / "other.mp4")
+    store = prepare(prep_config(source, tmp_path / "out", frame_size=8))
+    names = {"film", "other"}
+    assert splits(store) == {f"{name}{end}": split for name in names
+                             for end, split in (("", "train"), ("/val", "val"), ("/test", "test"))}  # fmt: skip
+    (source / "test").mkdir()
+    (source / "other.mp4").rename(source / "test" / "other.mp4")
+    store = prepare(prep_config(source, tmp_path / "said", frame_size=8))
+    assert splits(store) == {"film": "train", "film/val": "val", "test/other": "test"}
+
+
+def test_what_is_trained_on_has_an_episode_too() -> None:
+    for number in range(3, 30):
+        found = choose_splits({f"{number}-{i}": "" for i in range(3)}, 0.45, 0.45)
+        assert set(found.values()) == {"train", "val", "test"}
+    assert set(choose_splits({f"e{i}": "" for i in range(30)}, 0.3, 0.7).values()) == {"val", "test"}
+
+
+def test_what_a_store_cannot_do_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i in range(3):
+        episode(tmp_path, f"in/e{i}")
+    prepare(prep_config(tmp_path / "in", tmp_path / "out"))
+    said = capsys.readouterr().out
+    assert "enough for: train vqvae\n" in said
+    assert (
+        "not for: evaluate (needs 16 frames in a row in test, where 4 are the most: add longer ones, or choose" in said
+    )

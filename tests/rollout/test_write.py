@@ -14,7 +14,7 @@ from tests.conftest import world, write_episode
 from videovq.config import RolloutConfig
 from videovq.data import video
 from videovq.data.store import EpisodeStore
-from videovq.data.video import read_video
+from videovq.data.video import read_video, write_video
 from videovq.rollout.render import RED, animation, direction
 from videovq.rollout.write import rollout, write_rollout
 from videovq.types import Rollout, RolloutRequest
@@ -207,3 +207,21 @@ def test_the_arrow_points_where_the_action_goes() -> None:
     columns = {a: np.argwhere((shown[a] == RED).all(-1))[:, 1] for a in ("left", "right")}
     middle = (columns["left"].min() + columns["right"].max()) / 2
     assert columns["left"].mean() < middle < columns["right"].mean()
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".npy"])
+def test_actions_beside_a_video_are_read_as_prep_reads_them(ending: str, config: RolloutConfig, tmp_path: Path) -> None:
+    frames, actions = world(8)
+    source = tmp_path / "mine"
+    source.mkdir()
+    write_video(source / "clip.mp4", frames, 15, "lossless")
+    names = [("stay", "left", "right")[action] for action in actions]
+    if ending == ".csv":
+        (source / "clip.csv").write_text("reward,action\n" + "".join(f"0,{name}\n" for name in names))
+    elif ending == ".jsonl":
+        (source / "clip.jsonl").write_text("".join(f'{{"action": "{name}"}}\n' for name in names))
+    else:
+        np.save(source / "clip.npy", np.array(actions))
+    found = rollout(replace(config, context="", from_video=str(source / "clip.mp4"), decode=False))
+    assert found.request.context_actions[:, 0].tolist() == actions[:5]
+    assert found.request.actions[:, 0].tolist() == actions[5:10]

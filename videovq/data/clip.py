@@ -10,7 +10,7 @@ from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from videovq.data.resize import centre_resize
-from videovq.data.store import read_json
+from videovq.data.sidecars import known_actions
 from videovq.data.video import video_pieces
 from videovq.types import ActionSpec
 
@@ -29,7 +29,8 @@ class Clip:
 
 
 def read_clip(path: Path, size: tuple[int, int], spec: ActionSpec, most: int | None = None) -> Clip:
-    """A video file, cropped and resized; its actions are those of ``NAME.json`` beside it, where there is one.
+    """A video file, cropped and resized; its actions are those of the file beside it (``NAME.json``, ``.csv``, ...),
+    where there is one. Without actions as ``spec`` may be, every frame has its own, of no numbers.
 
     Args:
         most: number of frames that are enough; None: all.
@@ -38,11 +39,6 @@ def read_clip(path: Path, size: tuple[int, int], spec: ActionSpec, most: int | N
         ValueError: the video cannot be read or is too small, or the actions do not fit ``spec``.
     """
     frames = torch.cat([centre_resize(piece, size[0], str(path)) for piece in video_pieces(path, most=most)])
-    sidecar = path.with_suffix(".json")
-    actions = torch.empty((0, spec.width), dtype=spec.dtype)
-    if sidecar.is_file():
-        value = read_json(sidecar)
-        if not isinstance(value, dict) or not isinstance(value.get("actions"), list):
-            raise ValueError(f"{sidecar}: needs a list `actions`")
-        actions = spec.tensor(value["actions"], str(sidecar))
-    return Clip(frames, actions, str(path))
+    none = torch.empty((len(frames) if spec.kind == "none" else 0, spec.width), dtype=spec.dtype)
+    known = None if spec.kind == "none" else known_actions(path, spec)
+    return Clip(frames, none if known is None else known, str(path))

@@ -47,6 +47,11 @@ class Folder:
     def send(self, *names: str) -> None:
         """Put files that were written into ``path`` where others see them, in this order."""
 
+    def remove(self, *names: str) -> None:
+        """Remove files, in this order."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
 
 class RemoteFolder(Folder):
     """A folder that fsspec reaches.
@@ -142,6 +147,12 @@ class RemoteFolder(Folder):
             self._system.put_file(str(self.path / name), f"{self.root}/{name}")
             if not name.endswith(SMALL):
                 (self.path / name).unlink()  # a mirror of all that is written could be too large for this machine
+
+    def remove(self, *names: str) -> None:
+        for name in names:
+            with suppress(FileNotFoundError):
+                self._system.rm_file(f"{self.root}/{name}")
+        super().remove(*names)
 
     def _make_room(self, newest: Path) -> None:
         """Drop the files that were used longest ago; one that is mapped stays readable until it is let go."""

@@ -97,6 +97,7 @@ def write_shard(
     tensors: Mapping[str, Tensor | Spool],
     episodes: Iterable[EpisodeInfo],
     skipped: Iterable[dict[str, str]] = (),
+    sizes: Mapping[str, int] | None = None,
 ) -> None:
     """Write one shard.
 
@@ -104,11 +105,13 @@ def write_shard(
         tensors: the episodes' tensors joined along time.
         episodes: their places in it.
         skipped: ``{"source", "reason"}`` of every episode that was left out.
+        sizes: how many recordings had frames of which size (``640x360``: width, height); None: nobody knows.
     """
     name = shard_name(index)
     write_spooled(place.path / f"{name}.safetensors", tensors)
     rows = [asdict(info) for info in episodes]
-    write_json(place.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped)})
+    known = {"sizes": dict(sizes)} if sizes is not None else {}
+    write_json(place.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped), **known})
     place.send(f"{name}.safetensors", f"{name}.json")
 
 
@@ -120,6 +123,16 @@ def read_shard_index(place: Folder, index: int) -> tuple[list[EpisodeInfo], list
         cuts, ends = tuple(row["discontinuities"]), tuple(row.get("ends", ()))
         infos.append(EpisodeInfo(**{**row, "discontinuities": cuts, "ends": ends}))
     return infos, value["skipped"]
+
+
+def read_sizes(place: Folder, index: int) -> dict[str, int]:
+    """How many recordings of a complete shard had frames of which size, as far as is known."""
+    return read_json(place.path / f"{shard_name(index)}.json").get("sizes", {})
+
+
+def remove_shard(place: Folder, index: int) -> None:
+    """Take a shard back, first what says that it is complete."""
+    place.remove(f"{shard_name(index)}.json", f"{shard_name(index)}.safetensors")
 
 
 @dataclass(frozen=True)

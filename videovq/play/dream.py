@@ -188,10 +188,11 @@ def clip_sha256(clip: Clip) -> str:
 def known_frames(pair: Pair, most: int) -> int:
     """How many frames of a video, whose actions nobody knows, a predictor can be given.
 
-    One that was trained with some windows without actions can do with that; any other is given a single frame, which
-    needs none.
+    One that was trained without actions, or with some windows without, can do with that; any other is given a single
+    frame, which needs none.
     """
-    return most if pair.predictor.config.action_dropout > 0 else 1
+    silent = pair.predictor.action_spec.kind == "none"
+    return most if silent or pair.predictor.config.action_dropout > 0 else 1
 
 
 def uploaded_clip(frames: UInt8[Tensor, "t h w c"], pair: Pair, most: int) -> Clip:

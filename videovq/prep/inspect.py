@@ -142,12 +142,7 @@ def describe(store: EpisodeStore, sizes: dict[str, int], out: Path, name: str = 
     value = {
         **asdict(found),
         "warnings": found.warnings(),
-        "alignment": {
-            "explained": {str(shift): part for shift, part in fitting.explained.items()},
-            "best": fitting.best,
-            "margin": fitting.margin,
-            "verdict": fitting.verdict(),
-        },
+        "alignment": fitting and aligned(fitting),
         "videovq": __version__,
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -158,8 +153,19 @@ def describe(store: EpisodeStore, sizes: dict[str, int], out: Path, name: str = 
     return value
 
 
-def examine(store: EpisodeStore) -> tuple[Findings, Alignment]:
-    """Look at every frame of a store."""
+def aligned(found: Alignment) -> dict[str, Any]:
+    """How actions and frames fit, as JSON values."""
+    return {
+        "explained": {str(shift): part for shift, part in found.explained.items()},
+        "best": found.best,
+        "margin": found.margin,
+        "confidence": found.confidence,
+        "verdict": found.verdict(),
+    }
+
+
+def examine(store: EpisodeStore) -> tuple[Findings, Alignment | None]:
+    """Look at every frame of a store; without actions there is no alignment to look at."""
     seen: dict[str, set[bytes]] = {split: set() for split in SPLITS}
     twice: Counter[str] = Counter()
     motions, actions, cuts, lengths = [], [], [], []
@@ -210,6 +216,8 @@ def examine(store: EpisodeStore) -> tuple[Findings, Alignment]:
         colours={name: (value / total).tolist() for name, value in colours.items()},
         skipped=[row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]],
     )
+    if spec.kind == "none":
+        return found, None
     return found, alignment(motions, actions, cuts, spec, store.header.grid[1] // BELIEVED)
 
 
@@ -243,8 +251,11 @@ def text(found: dict[str, Any]) -> str:
         else:
             spread = f"mean {one['mean']:.3g}, std {one['std']:.3g}, {one['low']:.3g} to {one['high']:.3g}"
             lines.append(f"  action {one['name']:<28}{spread}")
-    lines.append("  explained by the actions, moved by -2 to 2 steps: "
-                 + " ".join(f"{part:.3f}" for part in found["alignment"]["explained"].values()))  # fmt: skip
-    lines.append(f"  {found['alignment']['verdict']}")
+    if found["alignment"]:
+        lines.append("  explained by the actions, moved by -2 to 2 steps: "
+                     + " ".join(f"{part:.3f}" for part in found["alignment"]["explained"].values()))  # fmt: skip
+        lines.append(f"  {found['alignment']['verdict']}")
+    else:
+        lines.append("  without actions")
     lines += [f"  WARNING: {one}" for one in found["warnings"]]
     return "\n".join(lines)

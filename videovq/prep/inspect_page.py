@@ -44,13 +44,11 @@ def inspect_page(found: dict[str, Any], sheet: UInt8[Tensor, "r n h w c"], spec:
     parts = [
         paragraph(
             f"{len(found['durations'])} episodes, {total} frames of {height}x{width} at {store['fps']:g} frames/s."
-            f" Stated alignment: {store['alignment']}."
+            + (f" Stated alignment: {store['alignment']}." if aligned else " Without actions.")
         ),
         heading("To look at"),
         *([paragraph(one) for one in found["warnings"]] or [paragraph("Nothing odd.")]),
-        heading("Do the actions fit the frames?"),
-        paragraph(aligned["verdict"]),
-        figure(_explained(aligned["explained"]), "Part of the sideways motion that the actions explain, by shift"),
+        *(_fit(aligned) if aligned else []),
         heading("Frames"),
         figure(rearrange(sheet, "r n h w c -> (r h) (n w) c").numpy(), "Some episodes, time from left to right"),
         table(
@@ -68,8 +66,9 @@ def inspect_page(found: dict[str, Any], sheet: UInt8[Tensor, "r n h w c"], spec:
             ],
         ),
         figure(_durations(found["durations"]), "Lengths of the episodes"),
-        heading("Actions"),
     ]
+    if found["actions"]:
+        parts.append(heading("Actions"))
     if spec.kind == "continuous":
         rows = [[one["name"], *(f"{one[k]:.3g}" for k in ("mean", "std", "low", "high"))] for one in found["actions"]]
         parts.append(table(["component", "mean", "std", "least", "most"], rows))
@@ -80,6 +79,14 @@ def inspect_page(found: dict[str, Any], sheet: UInt8[Tensor, "r n h w c"], spec:
         skipped = [[one["source"], one["reason"]] for one in found["skipped"]]
         parts += [heading("Skipped"), table(["recording", "why"], skipped)]
     return page(f"What is in {store['folder']}", parts)
+
+
+def _fit(aligned: dict[str, Any]) -> list[str]:
+    return [
+        heading("Do the actions fit the frames?"),
+        paragraph(aligned["verdict"]),
+        figure(_explained(aligned["explained"]), "Part of the sideways motion that the actions explain, by shift"),
+    ]
 
 
 def _explained(explained: dict[str, float]) -> np.ndarray:

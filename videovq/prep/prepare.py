@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache, cached_property, lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,31 +27,42 @@ from videovq.data.spool import Spool
 from videovq.data.store import (
     SPLITS,
     EpisodeStore,
-    Store,
     StoreHeader,
     claimed,
     read_shard_index,
+    read_sizes,
+    remove_shard,
     shard_is_complete,
     shard_name,
     write_shard,
 )
 from videovq.parsing import to_plain
 from videovq.prep.parallel import run_all, run_on_ray, single_thread
-from videovq.prep.sources.contract import OUTCOME_KEYS, PIXEL_KEYS, Place, RawEpisode, Reader
-from videovq.prep.sources.formats import index_of, open_reader
+from videovq.prep.possible import possible
+from videovq.prep.sources.contract import AFTER, BEFORE, OUTCOME_KEYS, PIXEL_KEYS, WITHOUT, Place, RawEpisode, Reader
+from videovq.prep.sources.formats import format_of, index_of, open_reader
+from videovq.prep.splits import assign_splits, empty_splits, share_episodes, wanted_parts
 from videovq.prep.staging import Source, open_source
 from videovq.prep.transform import discretise, measured, merge, merge_outcomes, rename
 from videovq.progress import progress
 from videovq.types import ActionSpec, EpisodeInfo
 
+SAME_RATE = 0.02  # cameras hold their rate no better: 29.97 and 30.02 frames a second are the same
+
 
 @dataclass(frozen=True)
 class Shard:
-    """One unit of work: the episodes (id -> where it is) that go into a shard."""
+    """One unit of work: the episodes that go into a shard.
+
+    Attributes:
+        places: id of an episode -> where it is.
+        parts: id of an episode that is shared between splits -> the frames of it that belong here, as they are stored.
+    """
 
     index: int
     split: str
     places: dict[str, Place]
+    parts: dict[str, slice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,13 +88,23 @@ class Plan:
             {id_: sum(p.stat().st_size for p in place.files if p.is_file()) for id_, place in shard.places.items()}
             for shard in self.shards
         ]
+        parts = [[part.start, part.stop] for shard in self.shards for part in shard.parts.values()]
         elsewhere = ("source", "out", "workers", "engine", "address")
         settings = {name: value for name, value in to_plain(self.config).items() if name not in elsewhere}
         said = settings["declare"].items()
         later = (*OUTCOME_KEYS, *PIXEL_KEYS)  # a plan from before them goes on
         settings["declare"] = {name: value for name, value in said if value or name not in later}
+        if not self.config.cut_every:
+            del settings["cut_every"]
         spec = self.measured.to_json()
-        return {**settings, "reader": type(self.reader).__name__, "fps": self.fps, "action_spec": spec, "shards": sizes}
+        found = {"reader": type(self.reader).__name__, "fps": self.fps, "action_spec": spec, "shards": sizes}
+        return {**settings, **found, **({"parts": parts} if parts else {})}
+
+    @property
+    def alignment(self) -> str:
+        """How actions and frames lie in the source."""
+        silent = self.recorded.kind == "none" and self.reader.alignment in (AFTER, BEFORE)
+        return WITHOUT if silent else self.reader.alignment
 
     @cached_property
     def stored(self) -> ActionSpec:
@@ -103,7 +127,9 @@ def prepare(config: PrepConfig) -> EpisodeStore:
         with claimed(out, "plan.json", plan.fingerprint(), "episodes or settings"):
             write_store(plan, out)
     store = EpisodeStore(config.out)
-    print("\n".join([report(store), *empty_splits(store, config.validation_fraction, config.test_fraction)]))
+    wanted = wanted_parts(config.validation_fraction, config.test_fraction)
+    warnings = empty_splits(store, config.validation_fraction, config.test_fraction)
+    print("\n".join([report(store), *warnings, *possible(store, wanted)]))
     return store
 
 
@@ -120,17 +146,19 @@ def write_store(plan: Plan, out: Folder) -> None:
 
     if not any(read_shard_index(out, shard.index)[0] for shard in plan.shards):
         first = read_shard_index(out, 0)[1][0]["reason"]
+        for shard in plan.shards:  # they would be in the way of another try
+            remove_shard(out, shard.index)
         raise ValueError(f"{plan.config.source}: no usable episode; the first was skipped because: {first}")
     StoreHeader(
         kind="episodes",
         grid=(plan.config.frame_size, plan.config.frame_size),
         fps=plan.fps / plan.config.frame_step,
         action_spec=plan.stored,
-        alignment=plan.reader.alignment,
+        alignment=plan.alignment,
         shards=len(plan.shards),
         provenance={
             "videovq": __version__,
-            "reader": type(plan.reader).__name__,
+            "format": format_of(plan.reader),
             "frame_step": plan.config.frame_step,
             "fit": plan.config.fit,
         },
@@ -172,20 +200,30 @@ def make_plan(config: PrepConfig, source: Source) -> Plan:
         raise AssertionError("unreachable")
     spec = first.action_spec
     plan = Plan([], source, reader, spec, spec, first.fps, config)
-    splits = assign_splits(wanted, config, cache(partial(usable, plan, wanted)))
+    frames = cache(partial(stored_frames, plan, wanted))
+    splits = assign_splits(wanted, config, frames)
+    shares = share_episodes(wanted, splits, config, frames)
     if spec.kind == "continuous" and set(spec.std) == {1.0} and not any(spec.mean):  # nobody measured them
-        same = [first.actions] if splits[id_] == "train" else []
-        same += [raw.actions for id_, raw in episodes if raw.action_spec == spec and splits[id_] == "train"]
-        spec = measured(spec, torch.cat(same or [first.actions]))
+        known = [(id_, first), *((id_, raw) for id_, raw in episodes if raw.action_spec == spec)]
+        trained = [raw.actions[trained_on(id_, splits, shares, config)] for id_, raw in known]
+        spec = measured(spec, torch.cat([some for some in trained if len(some)] or [first.actions]))
     shards: list[Shard] = []
     for split in SPLITS:
-        ids = [id_ for id_ in wanted if splits[id_] == split]
+        ids = [id_ for id_ in wanted if (split in shares[id_] if id_ in shares else splits[id_] == split)]
         for at in range(0, len(ids), config.shard_episodes):
-            chunk = {id_: wanted[id_] for id_ in ids[at : at + config.shard_episodes]}
-            shards.append(Shard(len(shards), split, chunk))
+            chunk = ids[at : at + config.shard_episodes]
+            parts = {id_: shares[id_][split] for id_ in chunk if id_ in shares}
+            shards.append(Shard(len(shards), split, {id_: wanted[id_] for id_ in chunk}, parts))
     plan = replace(plan, shards=shards, measured=spec)
     plan.stored  # noqa: B018  refuses what cannot be done to such actions, before anything is written
     return plan
+
+
+def trained_on(id_: str, splits: dict[str, str], shares: dict[str, dict[str, slice]], config: PrepConfig) -> slice:
+    """The recorded frames of an episode that are trained on."""
+    if id_ in shares:
+        return slice(0, shares[id_]["train"].stop * config.frame_step)
+    return slice(None) if splits[id_] == "train" else slice(0)
 
 
 def readable(reader: Reader, source: Source, places: dict[str, Place]) -> Iterator[tuple[str, RawEpisode]]:
@@ -206,76 +244,15 @@ def transformed(plan: Plan, actions: Shaped[Tensor, "t a"]) -> tuple[ActionSpec,
     return merge(spec, found, plan.config.frame_step, plan.config.merge_actions)
 
 
-def usable(plan: Plan, places: dict[str, Place], id_: str) -> bool:
-    """Whether an episode will be stored; decodes it."""
+def stored_frames(plan: Plan, places: dict[str, Place], id_: str) -> int:
+    """How many frames of an episode can be stored, 0 if it cannot be used; decodes it."""
     with plan.source.staged(places[id_].files), single_thread():
         try:
-            pieces(read_episode(plan, id_, places[id_], lambda frames: None)[0], plan.config)
+            info = read_episode(plan, id_, places[id_], lambda frames: None)[0]
+            pieces(info, plan.config)
         except ValueError:
-            return False
-    return True
-
-
-def assign_splits(places: dict[str, Place], config: PrepConfig, usable: Callable[[str], bool]) -> dict[str, str]:
-    """Split of every episode: what its recording says, else a folder on its way, else by a hash of its id (or level).
-
-    The hash puts an episode into the same split whatever else is prepared with it. Only where that leaves a wanted
-    split without a usable episode, the usable one (or its level) of the nearest hash goes there.
-
-    Args:
-        usable: whether the episode of an id will be stored; asked of few.
-    """
-    if config.split_by == "level":
-        by_level: dict[str, list[str]] = {}
-        for id_, place in places.items():
-            by_level.setdefault(place.level, []).append(id_)
-        levels = choose_splits(
-            dict.fromkeys(by_level, ""),
-            config.validation_fraction,
-            config.test_fraction,
-            usable=lambda level: any(map(usable, by_level[level])),
-        )
-        return {id_: levels[place.level] for id_, place in places.items()}
-    said = {id_: place.split for id_, place in places.items()}
-    told = {id_ for id_, place in places.items() if place.told and place.split == "train"}
-    return choose_splits(said, config.validation_fraction, config.test_fraction, told, usable)
-
-
-def choose_splits(
-    said: dict[str, str],
-    validation: float,
-    test: float,
-    told_train: Collection[str] = (),
-    usable: Callable[[str], bool] = lambda _: True,
-) -> dict[str, str]:
-    """See :func:`assign_splits`.
-
-    Args:
-        said: name -> the split that its recording or a folder says, ``""`` where neither does.
-        told_train: those whose recording says ``train``, while no folder does. A data set that calls everything so has
-            nothing else to draw ``val`` and ``test`` from; where others say nothing, those are drawn from instead.
-    """
-
-    def position(name: str) -> float:
-        return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:8], "big") / 2**64
-
-    splits = {name: split for name, split in said.items() if split}
-    silent = sorted((name for name in said if name not in splits), key=position)
-    pools = [pool for pool in (silent, sorted(told_train, key=position)) if pool]
-    wanted = {"test": test, "val": validation}
-    for split in wanted:
-        if wanted[split] > 0 and any(usable(name) for name, one in splits.items() if one == split):
-            wanted[split] = 0.0
-    for name in pools[0] if pools else []:
-        u = position(name)
-        splits[name] = "test" if u < wanted["test"] else "val" if u < wanted["test"] + wanted["val"] else "train"
-    for split, part in wanted.items():
-        if part > 0 and not any(usable(name) for name in said if splits[name] == split):
-            free = (name for pool in pools for name in pool if splits[name] == "train" and usable(name))
-            moved = next(free, None)
-            if moved and any(usable(name) for name in said if splits[name] == "train" and name != moved):
-                splits[moved] = split
-    return splits
+            return 0
+    return info.length
 
 
 def write_episodes(plan: Plan, out: Folder, shard: Shard) -> None:
@@ -283,24 +260,31 @@ def write_episodes(plan: Plan, out: Folder, shard: Shard) -> None:
     size, files = plan.config.frame_size, {file for place in shard.places.values() for file in place.files}
     spooled = out.path / f"{shard_name(shard.index)}.frames.{os.getpid()}.partial"
     with plan.source.staged(files), Spool(spooled, torch.uint8, (size, size, 3)) as frames:
-        tensors, infos, skipped = decode_shard(plan, shard, frames)
-        write_shard(out, shard.index, {"frames": frames, **tensors}, infos, skipped)
+        tensors, infos, skipped, sizes = decode_shard(plan, shard, frames)
+        write_shard(out, shard.index, {"frames": frames, **tensors}, infos, skipped, sizes)
 
 
 def decode_shard(
     plan: Plan, shard: Shard, frames: Spool
-) -> tuple[dict[str, Tensor], list[EpisodeInfo], list[dict[str, str]]]:
-    """The tensors of a shard beside its frames, the episodes in it, and those that could not be used."""
+) -> tuple[dict[str, Tensor], list[EpisodeInfo], list[dict[str, str]], dict[str, int]]:
+    """The tensors of a shard beside its frames, the episodes in it, those that could not be used, and how many
+    recordings were of which size (width x height).
+    """
     infos: list[EpisodeInfo] = []
     actions: list[Tensor] = []
     rewards: list[Tensor] = []
     skipped: list[dict[str, str]] = []
+    sizes: Counter[str] = Counter()
     start = 0
     for id_, place in shard.places.items():
         first = frames.written
         try:
-            whole, episode_actions, episode_rewards = read_episode(plan, id_, place, frames.append)
-            spans = pieces(whole, plan.config)
+            whole, episode_actions, episode_rewards, (height, width) = read_episode(plan, id_, place, frames.append)
+            part = shard.parts.get(id_)
+            if part and shard.split != "train":
+                whole = replace(whole, id=f"{id_}/{shard.split}")
+            spans = pieces(whole, plan.config, part)
+            sizes[f"{width}x{height}"] += 1 if shard.split == "train" or not part else 0
         except ValueError as error:
             skipped.append({"source": id_, "reason": str(error)})
             print(f"skipped {id_}: {error}", flush=True)
@@ -314,13 +298,14 @@ def decode_shard(
     tensors = {"actions": torch.cat(actions or [torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)])}
     if any(info.rewards for info in infos):
         tensors["rewards"] = torch.cat(rewards)
-    return tensors, infos, skipped
+    return tensors, infos, skipped, dict(+sizes)
 
 
 def read_episode(
     plan: Plan, id_: str, place: Place, keep: Callable[[UInt8[Tensor, "n h w c"]], None]
-) -> tuple[EpisodeInfo, Shaped[Tensor, "t a"], Float[Tensor, "t"]]:
-    """Read one episode as it will be stored: actions, and rewards, NaN where they are not known.
+) -> tuple[EpisodeInfo, Shaped[Tensor, "t a"], Float[Tensor, "t"], tuple[int, int]]:
+    """Read one episode as it will be stored: actions, rewards, NaN where they are not known, and the height and width
+    of its frames as they were recorded.
 
     Args:
         keep: takes its frames, some at a time, and perhaps a few more after them.
@@ -331,23 +316,28 @@ def read_episode(
     config, raw = plan.config, plan.reader.read(place)
     if raw.action_spec != plan.recorded:
         raise ValueError(f"{place.files[-1]}: its actions differ from the other episodes'")
-    if raw.fps != plan.fps:
-        raise ValueError(f"{place.files[-1]}: {raw.fps} frames/s, but the other episodes have {plan.fps}")
-    count = 0
+    if not math.isclose(raw.fps, plan.fps, rel_tol=SAME_RATE):
+        raise ValueError(
+            f"{place.files[-1]}: {raw.fps} frames/s, but the other episodes have {plan.fps}; convert it, or say what"
+            " all have: declare.fps"
+        )
+    count, size = 0, (0, 0)
     for piece in raw.frames():
         chosen = piece[-count % config.frame_step :: config.frame_step]
         count += len(piece)
+        size = (piece.shape[1], piece.shape[2])
         if len(chosen):
             keep(resize(chosen, config.frame_size, config.fit, str(place.path)))
-    if count != len(raw.actions):
-        raise ValueError(f"{place.files[-1]}: {len(raw.actions)} actions, but {place.path.name} has {count} frames")
+    recorded = raw.actions if raw.action_spec.kind != "none" else raw.actions.new_empty((count, 0))
+    if count != len(recorded):
+        raise ValueError(f"{place.files[-1]}: {len(recorded)} actions, but {place.path.name} has {count} frames")
     rewards = torch.full((count,), torch.nan) if raw.rewards is None else raw.rewards
     if len(rewards) != count:
         raise ValueError(f"{place.files[-1]}: {len(rewards)} rewards, but {place.path.name} has {count} frames")
     if count < config.frame_step:
         raise ValueError(f"{place.path}: has {count} frame(s), fewer than frame_step {config.frame_step}")
     length = count // config.frame_step
-    actions = transformed(plan, raw.actions)[1]
+    actions = transformed(plan, recorded)[1]
     rewards, ends = merge_outcomes(rewards, raw.ends, raw.discontinuities, config.frame_step)
     cuts = sorted({t // config.frame_step for t in raw.discontinuities if t < length * config.frame_step})
     info = EpisodeInfo(
@@ -363,25 +353,34 @@ def read_episode(
         ends=ends,
         rewards=raw.rewards is not None,
     )
-    return info, actions, rewards
+    return info, actions, rewards, size
 
 
-def pieces(info: EpisodeInfo, config: PrepConfig) -> list[tuple[EpisodeInfo, slice]]:
-    """The parts of an episode that are stored as episodes: all of it, or what lies between discontinuities.
+def pieces(info: EpisodeInfo, config: PrepConfig, part: slice | None = None) -> list[tuple[EpisodeInfo, slice]]:
+    """The parts of an episode that are stored as episodes: all of it, or what lies between discontinuities, or so many
+    frames at a time.
+
+    Args:
+        part: the frames that may be stored; None: all.
 
     Raises:
         ValueError: none is long enough.
     """
-    ends = [*(t + 1 for t in info.discontinuities if t + 1 < info.length), info.length] if config.cut else [info.length]
-    firsts = [0, *ends[:-1]]
+    first, stop = (part.start, part.stop) if part else (0, info.length)
+    inner = [t + 1 for t in info.discontinuities if first < t + 1 < stop] if config.cut else []
+    stretches = list(pairwise([first, *inner, stop]))
+    if config.cut_every:
+        stretches = [(at, min(at + config.cut_every, end)) for start, end in stretches
+                     for at in range(start, end, config.cut_every)]  # fmt: skip
     found = []
-    for number, (first, end) in enumerate(zip(firsts, ends, strict=True)):
-        if end - first >= config.shortest:
-            name = f"{info.id}/{number:03d}" if config.cut else info.id
-            cuts = () if config.cut else info.discontinuities
-            over = tuple(t - first for t in info.ends if first <= t < end)
-            piece = replace(info, id=name, length=end - first, discontinuities=cuts, ends=over)
-            found.append((piece, slice(first, end)))
+    for number, (start, end) in enumerate(stretches):
+        if end - start >= config.shortest:
+            name = f"{info.id}/{number:03d}" if config.cut or config.cut_every else info.id
+            cuts, over = (
+                tuple(t - start for t in some if start <= t < end) for some in (info.discontinuities, info.ends)
+            )
+            piece = replace(info, id=name, length=end - start, discontinuities=cuts, ends=over)
+            found.append((piece, slice(start, end)))
     if not found:
         raise ValueError(f"{info.source}: has {info.length} frames and no {config.shortest} without a break in a row")
     return found
@@ -397,27 +396,27 @@ def digest(path: Path) -> str:
     return found.hexdigest()
 
 
-def empty_splits(store: Store, validation: float, test: float) -> list[str]:
-    """A line for each split that was wanted and has no episode."""
-    remedies = {
-        "train": "add recordings, or lower validation_fraction and test_fraction",
-        "val": "add recordings, put some into a folder called val, or set validation_fraction to 0",
-        "test": "add recordings, put some into a folder called test, or set test_fraction to 0",
-    }
-    there = {info.split for info in store.episodes}
-    wanted = {"train": validation + test < 1, "val": validation > 0, "test": test > 0}
-    return [
-        f"WARNING: no episode in split {split}; {remedies[split]}"
-        for split in SPLITS
-        if wanted[split] and split not in there
-    ]
+def fitted(store: EpisodeStore) -> list[str]:
+    """What became of pictures that were not square, a line for each size."""
+    found: Counter[str] = Counter()
+    for index in range(store.header.shards):
+        found.update(read_sizes(store.place, index))
+    lines = []
+    for name, number in found.items():
+        side, longer = sorted(map(int, name.split("x")))
+        if side != longer and store.header.provenance["fit"] == "crop":
+            lines.append(
+                f"  cropped: {number} recording(s) of {name} to the {side}x{side} in the middle,"
+                f" {1 - side / longer:.0%} of the picture is gone; --fit letterbox keeps it within black bars, --fit stretch distorts it"
+            )
+    return lines
 
 
 def report(store: EpisodeStore) -> str:
     """Episodes, frames, action histogram and skipped files of a store, as text."""
     lines = [f"{store}: {len(store.episodes)} episodes, {sum(e.length for e in store.episodes)} frames"]
-    reader = str(store.header.provenance.get("reader", "")).removesuffix("Reader")
-    lines.append(f"  read as {reader}: {store.header.alignment}")
+    lines.append(f"  read as {store.header.provenance['format']}: {store.header.alignment}")
+    lines += fitted(store)
     for split in SPLITS:
         chosen = [info for info in store.episodes if info.split == split]
         lines.append(f"  {split:<6}{len(chosen):>6} episodes {sum(e.length for e in chosen):>8} frames")

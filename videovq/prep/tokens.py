@@ -31,7 +31,7 @@ from videovq.data.store import (
     shard_is_complete,
     write_shard,
 )
-from videovq.prep.prepare import choose_splits, empty_splits
+from videovq.prep.splits import choose_splits, empty_splits
 from videovq.progress import progress
 from videovq.storage import write_tensors
 from videovq.types import ActionSpec, EpisodeInfo

@@ -48,8 +48,8 @@ def _of_video(path: Path, pair: Pair, frames: int) -> list[Clip]:
     clip = read_clip(path, pair.vqvae.frame_size, pair.predictor.action_spec)
     if len(clip.actions) < min(frames, len(clip.frames)) - 1:
         raise ValueError(
-            f"{path}: comes without the actions between its frames; put {path.stem}.json with a list `actions`"
-            " beside it, or take context_frames 1"
+            f"{path}: comes without the actions between its frames; put them beside it ({path.stem}.json with a list"
+            f" `actions`, {path.stem}.csv with a column `action`, ...), or take context_frames 1"
         )
     last = min(len(clip.frames), len(clip.actions) + 1) - frames
     return [_cut(clip, start, frames, f"{path.stem} {start}") for start in range(0, last + 1, frames)]

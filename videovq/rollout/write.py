@@ -85,6 +85,8 @@ def make_request(
             f"start: {recording.name} has {len(recording.frames)} frames, too few for context {first} to {last - 1}"
         )
     given = recording.actions[first : last - 1]
+    if spec.kind == "none":
+        return _silent_request(config, recording, given)
     if config.context_actions:
         given = parse_actions(config.context_actions, spec, config.context_frames - 1, "context_actions")
     elif len(given) < config.context_frames - 1:
@@ -100,9 +102,30 @@ def make_request(
             )
     else:
         actions = parse_actions(config.actions, spec, config.frames, "actions")
+    return _request(config, recording, given, actions), truth
+
+
+def _silent_request(
+    config: RolloutConfig, recording: Clip, given: Shaped[Tensor, "t a"]
+) -> tuple[RolloutRequest, UInt8[Tensor, "n h w c"] | None]:
+    """The request to a predictor that was trained without actions, and the frames that followed, where they were all
+    recorded.
+    """
+    if config.actions != "recorded" or config.context_actions:
+        wrong = "context_actions" if config.context_actions else "actions"
+        raise ValueError(f"{wrong}: this model was trained on videos without actions; leave it out")
+    last = config.start + config.context_frames
+    truth = recording.frames[last : last + config.frames]
+    request = _request(config, recording, given, given.new_empty((config.frames, 0)))
+    return request, truth if len(truth) == config.frames else None
+
+
+def _request(
+    config: RolloutConfig, recording: Clip, given: Shaped[Tensor, "t a"], actions: Shaped[Tensor, "n a"]
+) -> RolloutRequest:
+    context = recording.frames[config.start : config.start + config.context_frames]
     sampling = Sampling(config.temperature, config.top_k, config.top_p, config.guidance, config.sampler)
-    request = RolloutRequest(recording.frames[first:last], given, actions, config.samples, sampling, config.seed)
-    return request, truth
+    return RolloutRequest(context, given, actions, config.samples, sampling, config.seed)
 
 
 def parse_actions(text: str, spec: ActionSpec, count: int, where: str) -> Shaped[Tensor, "n a"]:
@@ -112,9 +135,7 @@ def parse_actions(text: str, spec: ActionSpec, count: int, where: str) -> Shaped
         where = text
         if not isinstance(values, list):
             raise ValueError(f"{text}: must hold a list of actions")
-        values = [spec.parse(v, where) if isinstance(v, str) else v for v in values]
-    elif spec.kind == "none":
-        values = [[]] * count
+        values = spec.numbered(values, where)
     else:
         values = [spec.parse(word.strip(), where) for word in text.split(",")]
         if len(values) == 1:

@@ -25,8 +25,8 @@ from tests.prep.sources.recordings import (
     write_vpt,
 )
 from videovq.config import DeclareConfig
+from videovq.data import packages
 from videovq.prep.prepare import prepare
-from videovq.prep.sources import contract
 from videovq.prep.sources.formats import open_reader, reader_class
 
 
@@ -111,7 +111,7 @@ def test_a_missing_package_is_named_with_its_command(tmp_path: Path, monkeypatch
     write_hdf5(tmp_path / "e.h5", {"": TWO})
     encode(tmp_path / "e.mp4", pictures(2))
     pyarrow.parquet.write_table(pyarrow.table({"action": [0, 1]}), tmp_path / "e.parquet")
-    monkeypatch.setattr(contract, "import_module", absent)
+    monkeypatch.setattr(packages, "import_module", absent)
     with pytest.raises(ValueError, match=r"needs h5py; pip install 'videovq\[hdf5\]'"):
         read_all("auto", tmp_path)
     with pytest.raises(ValueError, match=r"needs pyarrow; pip install 'videovq\[parquet\]'"):

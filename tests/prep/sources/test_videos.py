@@ -7,8 +7,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from tests.prep.sources.recordings import encode, frames_of, pictures, read_all, same
+from tests.prep.sources.recordings import NOWHERE, encode, frames_of, pictures, read_all, same
+from videovq.config import DeclareConfig
 from videovq.prep.sources.contract import AFTER, BEFORE
+from videovq.prep.sources.formats import open_reader
 
 FRAMES, ACTIONS = pictures(4), [2, 0, 1, 1]
 NAMES = {"action_names": ["stay", "left", "right"]}
@@ -202,3 +204,45 @@ def test_fields_of_json_that_are_no_columns_are_left_alone(tmp_path: Path) -> No
     raw = read_all("videos", tmp_path, actions_key="keys", rewards_key="earned", **NAMES)[1]["maze/e"][1]
     assert raw.actions.flatten().tolist() == ACTIONS[::-1] and raw.rewards is not None
     assert raw.rewards.tolist() == [1, 2, 3, 4]
+
+
+def test_videos_without_actions_are_episodes_without_actions(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    for name in ("a", "b", "test/c"):
+        encode(tmp_path / f"{name}.mp4", FRAMES)
+    (tmp_path / "a.jpg").write_bytes(b"a thumbnail")
+    (tmp_path / "settings.json").write_text('{"camera": 3}')
+    (tmp_path / "b.json").write_text(json.dumps({"level": "garden", "fps": 12, "discontinuities": [1]}))
+    _, found = read_all("auto", tmp_path)
+    assert list(found) == ["a", "b", "test/c"] and found["test/c"][0].split == "test"
+    assert {raw.action_spec.kind for _, raw in found.values()} == {"none"}
+    assert np.array_equal(frames_of(found["a"][1]).numpy(), FRAMES) and found["a"][1].fps == 10
+    assert (found["b"][0].level, found["b"][1].fps, found["b"][1].discontinuities) == ("garden", 12, (1,))
+    with pytest.raises(ValueError, match="declare.action_names: has no effect, since no video in .* has actions"):
+        read_all("auto", tmp_path, **NAMES)
+
+
+def test_a_video_that_lacks_the_actions_that_others_have_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        encode(tmp_path / f"{name}.mp4", FRAMES)
+    write_sidecar(tmp_path / "a", ".csv")
+    reader = open_reader("auto", DeclareConfig(**NAMES), tmp_path)
+    places = reader.find(tmp_path, NOWHERE)
+    assert reader.read(places["a"]).action_spec.kind == "discrete"
+    with pytest.raises(ValueError, match=r"b\.json: no such file"):
+        reader.read(places["b"])
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet", ".npz", ".json"])
+def test_action_names_stand_for_their_numbers(ending: str, tmp_path: Path) -> None:
+    encode(tmp_path / "e.mp4", FRAMES)
+    words = [NAMES["action_names"][action] for action in ACTIONS]
+    if ending == ".json":
+        (tmp_path / "e.json").write_text(json.dumps({"actions": words, "fps": 10}))
+    else:
+        write_sidecar(tmp_path / "e", ending, "actions", words)
+    assert same(read_all("auto", tmp_path, **NAMES)[1]["e"][1], FRAMES, ACTIONS)
+    with pytest.raises(ValueError, match=r"declare.action_names '\[left,right,stay\]'"):
+        read_all("auto", tmp_path)
+    with pytest.raises(ValueError, match="no action 'right'; choose from: stay, left"):
+        read_all("auto", tmp_path, action_names=["stay", "left"])

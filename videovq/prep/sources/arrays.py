@@ -6,8 +6,6 @@ ends and breaks as :data:`videovq.prep.sources.contract.USUAL` says, or as is de
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq.config import DeclareConfig
+from videovq.data.arrays import array_names, read_array
 from videovq.prep.sources.contract import (
     USUAL,
     Place,
@@ -105,36 +104,3 @@ class ArraysReader(Reader):
 
 def _archive(path: Path) -> bool:
     return path.suffix.lower() == ".npz"
-
-
-BROKEN = (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
-
-
-def array_names(path: Path) -> set[str]:
-    """Names of the arrays in an ``.npz``; none where it is broken."""
-    try:
-        with np.load(path) as arrays:
-            return set(arrays.files)
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile):
-        return set()
-
-
-def read_array(path: Path, name: str) -> np.ndarray:
-    """One array of an ``.npz``, or that of an ``.npy``; pickles are refused, since they could run anything.
-
-    Raises:
-        ValueError: the file is missing or broken, or holds no such array.
-    """
-    try:
-        with path.open("rb") as file:
-            loaded = np.load(file)
-            if isinstance(loaded, np.ndarray):
-                return loaded
-            if name not in loaded:
-                raise ValueError(f"it has no array {name!r}, only {', '.join(loaded.files)}")
-            found = loaded[name]
-            if not isinstance(found, np.ndarray):  # without its heading it is just bytes
-                raise ValueError(f"{name!r} is no array")
-            return found
-    except BROKEN as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None

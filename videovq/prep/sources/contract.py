@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ SPLIT_WORDS = {
 SPLIT_FOLDERS = ("train", "val", "valid", "validation", "test")
 AFTER = "action t is taken after frame t and leads to frame t + 1"
 BEFORE = "action t led to frame t; moved one frame back, the last one repeated"
+WITHOUT = "no actions were recorded"
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Place:
         split: ``train``, ``val`` or ``test`` where the recording says so, or else a folder; empty: neither does.
         files: everything that it is read from.
         told: whether only the recording says ``split``, while no folder on its way names one.
+        actions: whether any were recorded.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class Place:
     level: str = ""
     split: str = ""
     told: bool = False
+    actions: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class RawEpisode:
 
     Attributes:
         frames: opens the frames: RGB, in pieces of any length, so that no episode need fit into memory.
-        actions: one a frame.
+        actions: one a frame; none at all where their kind is ``none``, also before their number is known.
         fps: frames a second.
         discontinuities: every t where frame t + 1 does not follow from action t; every end is one, unless no frame
             follows.
@@ -79,7 +82,8 @@ class RawEpisode:
     ends: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        found = breaks(self.discontinuities, self.ends, len(self.actions))
+        length = sys.maxsize if self.action_spec.kind == "none" else len(self.actions)
+        found = breaks(self.discontinuities, self.ends, length)
         object.__setattr__(self, "discontinuities", found)
 
 
@@ -146,18 +150,6 @@ class Reader(ABC):
         """The same, of files that are there themselves."""
 
 
-def optional(module: str, extra: str) -> Any:
-    """A module that only some formats need.
-
-    Raises:
-        ValueError: it is not installed.
-    """
-    try:
-        return import_module(module)
-    except ImportError:
-        raise ValueError(f"format: needs {module.split('.')[0]}; pip install 'videovq[{extra}]'") from None
-
-
 def files_that_end(folder: Path, endings: tuple[str, ...], without: Path) -> list[Path]:
     """Every file with one of the endings, in small or capital letters, in order.
 
@@ -217,11 +209,19 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
     The spec of a continuous action is left unmeasured (mean 0, standard deviation 1): ``prep`` measures it.
 
     Args:
-        values: one number an action, or several.
+        values: one number an action, or several; or the names of declared actions.
 
     Raises:
-        ValueError: whole numbers whose meaning nobody declared, or values that do not fit what was declared.
+        ValueError: names or whole numbers whose meaning nobody declared, or values that do not fit what was declared.
     """
+    listed = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind == "U" else values
+    names = listed if isinstance(listed, list) and any(isinstance(one, str) for one in listed) else []
+    if names and declared.action_names:
+        spec = ActionSpec("discrete", (len(declared.action_names),), tuple(declared.action_names))
+        return spec.tensor(spec.numbered(names, where), where), spec
+    if names:
+        found = ",".join(sorted({str(one) for one in names}))
+        raise ValueError(f"{where}: its actions are names; say which there are: declare.action_names '[{found}]'")
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):

@@ -72,3 +72,8 @@ def reader_class(name: str) -> type[Reader]:
         raise ValueError(f"format: no {name!r}; choose from: auto, {', '.join(READERS)}")
     module, kind = READERS[name].split(":")
     return getattr(import_module(f"videovq.prep.sources.{module}"), kind)
+
+
+def format_of(reader: Reader) -> str:
+    """The name of a reader's format."""
+    return next(name for name, place in READERS.items() if place.endswith(f":{type(reader).__name__}"))

@@ -17,6 +17,7 @@ from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from videovq.data.listing import files_below
+from videovq.data.parquet import read_columns
 from videovq.data.store import read_json
 from videovq.data.video import video_pieces
 from videovq.prep.sources.contract import (
@@ -31,7 +32,6 @@ from videovq.prep.sources.contract import (
 )
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.lerobot_meta import INFO, Dataset, Row
-from videovq.prep.sources.parquet import read_columns
 from videovq.types import ActionSpec
 
 

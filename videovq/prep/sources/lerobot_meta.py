@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from videovq.data.listing import files_below
+from videovq.data.parquet import read_columns
 from videovq.data.store import read_json
 from videovq.data.text import json_lines, text_lines
 from videovq.prep.sources.contract import stated_split
-from videovq.prep.sources.parquet import read_columns
 
 INFO = "meta/info.json"
 

@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from videovq.config import DeclareConfig
-from videovq.prep.sources.arrays import ArraysReader, array_names
+from videovq.data.arrays import array_names
+from videovq.prep.sources.arrays import ArraysReader
 from videovq.prep.sources.videos import VideosReader
 
 
@@ -36,6 +37,7 @@ class TecoMinecraftReader(VideosReader):
 
     actions_at = "before"
     sidecars = (".npz", ".npy")
+    may_lack_actions = False
 
     def __init__(self, declared: DeclareConfig) -> None:
         said = declared.action_names or declared.action_sizes

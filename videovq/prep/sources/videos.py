@@ -1,25 +1,26 @@
-"""Videos, actions beside them: ``NAME.mp4`` (.mkv, ...) and ``NAME.json``, .jsonl, .npz, .npy, .csv, .parquet.
+"""Videos, actions beside them or not: ``NAME.mp4`` (.mkv, ...) and ``NAME.json``, .jsonl, .npz, .npy, .csv, .parquet.
 
 The JSON holds ``actions`` (one a frame; action t leads to frame t + 1) and, where known, ``action_spec`` or
 ``action_legend`` (number -> name), ``fps``, ``level``, ``split``, ``discontinuities`` and ``ends`` (frame numbers), and
 lists of one value a frame: ``rewards``, ``terminated``, ``truncated``. The other kinds hold actions, and perhaps such
 columns: ``.jsonl`` one a line (a value, or an object with the field ``actions_key``), ``.npz`` and ``.npy`` an array,
-``.csv`` and ``.parquet`` one row a frame.
+``.csv`` and ``.parquet`` one row a frame. Where no video has actions beside it, they are episodes without actions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jaxtyping import Shaped
 from torch import Tensor
 
+from videovq.data.columns import KINDS
 from videovq.data.listing import files_below
-from videovq.data.store import read_json
+from videovq.data.sidecars import SIDECARS, beside, json_object, listed_actions
 from videovq.data.video import frame_rate, video_pieces
-from videovq.prep.sources.columns import KINDS
 from videovq.prep.sources.contract import (
     OUTCOME_KEYS,
     Place,
@@ -34,26 +35,29 @@ from videovq.prep.sources.contract import (
     stated_split,
     usual_names,
 )
+from videovq.prep.sources.images import ENDINGS as PICTURES
 from videovq.types import ActionSpec, name_in_json
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".avi", ".mov", ".m4v", ".mpg", ".mpeg")
+ABOUT_ACTIONS = ("action_names", "action_sizes", "actions_at", "actions_key", *OUTCOME_KEYS)
 
 
 class VideosReader(Reader):
     """See the module's docstring."""
 
-    sidecars: tuple[str, ...] = (".json", ".jsonl", ".npz", ".npy", ".csv", ".parquet")
-    declarable: tuple[str, ...] = ("fps", "action_names", "action_sizes", "actions_at", "actions_key", *OUTCOME_KEYS)
+    sidecars: tuple[str, ...] = SIDECARS
+    declarable: tuple[str, ...] = ("fps", *ABOUT_ACTIONS)
+    may_lack_actions = True
+    """Whether a folder whose videos all come without actions is such a recording, too."""
 
     @classmethod
     def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
         there = set(files)
-        return any(
-            path.with_suffix(ending) in there
-            for path in files
-            if path.suffix.lower() in VIDEOS
-            for ending in cls.sidecars
-        )
+        videos = [path for path in files if path.suffix.lower() in VIDEOS]
+        if any(path in there for video in videos for path in beside(video, cls.sidecars)):
+            return True
+        pictures = sum(path.suffix.lower() in PICTURES for path in files)  # else they may be the videos' thumbnails
+        return cls.may_lack_actions and len(videos) > 0 and len(videos) >= pictures
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         paths = files_below(folder, without)
@@ -68,28 +72,53 @@ class VideosReader(Reader):
         usual, there = self.sidecars[0], set(paths)
         lonely = {p.with_suffix("") for p in paths if p.suffix == usual}
         if not videos and not lonely:
-            raise ValueError(f"{folder}: holds no NAME.mp4 beside a NAME{usual}")
+            raise ValueError(
+                f"{folder}: holds no NAME.mp4" + ("" if self.may_lack_actions else f" beside a NAME{usual}")
+            )
         found = {}
         for stem in sorted({*videos, *lonely}):
             video = videos.get(stem, stem.with_name(f"{stem.name}.mp4"))
-            beside = [stem.with_name(stem.name + ending) for ending in self.sidecars]
-            sidecar = next((path for path in beside if path in there), beside[0])
+            said = next(([path] for path in beside(video, self.sidecars) if path in there), [])
             try:
-                value = _object(sidecar) if sidecar.suffix == ".json" else {}
+                value = json_object(said[0]) if said and said[0].suffix == ".json" else None
             except ValueError:
-                value = {}  # reading the episode says what is wrong
-            said = stated_split(value.get("split"), str(sidecar)) if stem in videos else ""  # else it is no sidecar
-            level, around = value.get("level"), split_in_path(video, folder)
+                value = None  # reading the episode says what is wrong
+            split = (
+                stated_split(value.get("split"), str(said[0])) if value and stem in videos else ""
+            )  # else no sidecar
+            level, around = value.get("level") if value else None, split_in_path(video, folder)
             found[identity(video, folder)] = Place(
                 video,
-                (video, sidecar),
+                (video, *said),
                 level=level_of(video) if level is None else str(level),
-                split=said or around,
-                told=bool(said and not around),
+                split=split or around,
+                told=bool(split and not around),
+                actions=bool(said) and (value is None or self._tells_actions(value)),
             )
-        return found
+        acted = any(place.actions for place in found.values() if place.path in there)
+        if videos and self.may_lack_actions and not acted:
+            self._refuse_declared(folder)
+            return {id_: replace(place, actions=False) for id_, place in found.items() if place.path in there}
+        return {
+            id_: replace(place, actions=True, files=(*place.files, beside(place.path, self.sidecars)[0])[:2])
+            for id_, place in found.items()
+        }
+
+    def _tells_actions(self, value: dict[str, Any]) -> bool:
+        """Whether a JSON is about actions: one that is not tells the rate, the level or the split of a video."""
+        return not {self.declared.actions_key or "actions", "action_spec", "action_legend"}.isdisjoint(value)
+
+    def _refuse_declared(self, folder: Path) -> None:
+        for field in ABOUT_ACTIONS:
+            if getattr(self.declared, field):
+                raise ValueError(
+                    f"declare.{field}: has no effect, since no video in {folder} has actions beside it"
+                    f" (NAME{', NAME'.join(self.sidecars)}); leave it out"
+                )
 
     def _read(self, place: Place) -> RawEpisode:
+        if not place.actions:
+            return self._read_silent(*place.files)
         video, sidecar = place.files
         if sidecar.suffix == ".json":
             return self._read_json(video, sidecar)
@@ -101,18 +130,29 @@ class VideosReader(Reader):
         }
         return self._episode(video, sidecar, actions, spec, self.declared.fps or frame_rate(video), outcomes)
 
+    def _read_silent(self, video: Path, sidecar: Path | None = None) -> RawEpisode:
+        """A video without actions; its JSON, where there is one, may state the rate and the breaks."""
+        value, where = (json_object(sidecar), sidecar) if sidecar else ({}, video)
+        cuts = (_field(where, value, name, _numbers, ()) for name in ("discontinuities", "ends"))
+        said = self.declared.fps or (_positive_rate(value, where) if value.get("fps") is not None else 0.0)
+        spec = ActionSpec("none")
+        return RawEpisode(
+            lambda: video_pieces(video),
+            spec.tensor([], str(where)),
+            spec,
+            said or frame_rate(video),
+            tuple(t for some in cuts for t in some),
+        )
+
     def _read_json(self, video: Path, sidecar: Path) -> RawEpisode:
-        value, key = _object(sidecar), self.declared.actions_key or "actions"
-        if not isinstance(value.get(key), list):
-            raise ValueError(f"{sidecar}: needs a list `{key}`")
+        value, key = json_object(sidecar), self.declared.actions_key or "actions"
+        listed = listed_actions(value, key, sidecar)
         spec = _spec(value, sidecar)
         if spec is None:
-            actions, spec = stated_actions(value[key], self.declared, f"{sidecar}: needs `action_spec`, or it")
+            actions, spec = stated_actions(listed, self.declared, f"{sidecar}: needs `action_spec`, or it")
         else:
-            actions = spec.tensor(value[key], str(sidecar))
-        fps = self.declared.fps or _field(sidecar, value, "fps", float)
-        if fps <= 0:
-            raise ValueError(f"{sidecar}: `fps` must be positive")
+            actions = spec.tensor(spec.numbered(listed, str(sidecar)), str(sidecar))
+        fps = self.declared.fps or _positive_rate(value, sidecar)
         there = [
             name for name, one in value.items() if isinstance(one, list) or (name == "rewards" and one is not None)
         ]
@@ -145,13 +185,6 @@ class VideosReader(Reader):
         )
 
 
-def _object(path: Path) -> dict[str, Any]:
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise ValueError(f"{path}: needs a list `actions`")
-    return value
-
-
 def _spec(value: dict[str, Any], path: Path) -> ActionSpec | None:
     if value.get("action_spec") is not None:
         return ActionSpec.from_json(_field(path, value, "action_spec", dict))
@@ -162,6 +195,13 @@ def _spec(value: dict[str, Any], path: Path) -> ActionSpec | None:
         raise ValueError(f"{path}: `action_legend` must name the actions 0 to {len(legend) - 1}")
     names = tuple(name_in_json(legend[str(i)], f"{path}: `action_legend`") for i in range(len(legend)))
     return ActionSpec("discrete", (len(legend),), names)
+
+
+def _positive_rate(value: dict[str, Any], path: Path) -> float:
+    fps = _field(path, value, "fps", float)
+    if fps <= 0:
+        raise ValueError(f"{path}: `fps` must be positive")
+    return fps
 
 
 def _field(path: Path, value: dict[str, Any], name: str, kind: Callable[[Any], Any], default: Any = None) -> Any:

@@ -48,6 +48,7 @@ class VPTReader(VideosReader):
     """See the module's docstring."""
 
     sidecars = (".jsonl",)
+    may_lack_actions = False
     declarable = ()
 
     @classmethod

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from videovq.prep.sources.columns import KINDS, Table
+from videovq.data.columns import KINDS, Table
 
 
 def table(tmp_path: Path, text: str | bytes, key: str = "") -> Table:

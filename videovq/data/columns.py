@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from videovq.data.arrays import array_names, read_array
 from videovq.data.text import json_lines, read_text
-from videovq.prep.sources.arrays import array_names, read_array
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 TRUTHS = {"true": 1.0, "false": 0.0}
@@ -24,7 +24,8 @@ class Columns(ABC):
 
     Args:
         path: of the file.
-        key: name of the column of actions, or names of several, separated by commas; empty: the usual one.
+        key: name of the column of actions, or names of several, separated by commas; empty: the first of the usual
+            names that there is.
 
     Attributes:
         names: of all columns.
@@ -33,11 +34,15 @@ class Columns(ABC):
         ValueError: the file is missing or broken.
     """
 
-    usual = "action"
+    usual: tuple[str, ...] = ("action", "actions")
     names: list[str]
 
     def __init__(self, path: Path, key: str) -> None:
-        self.path, self.key = path, key or self.usual
+        self.path, self._key = path, key
+
+    @property
+    def key(self) -> str:
+        return self._key or next((name for name in self.usual if name in self.names), self.usual[0])
 
     @abstractmethod
     def column(self, name: str, unknown: bool = False) -> list[Any]:
@@ -87,7 +92,7 @@ class JsonLines(Columns):
 class Arrays(Columns):
     """An ``.npz`` with an array for each column, or an ``.npy`` of actions."""
 
-    usual = "actions"
+    usual = ("actions",)
 
     def __init__(self, path: Path, key: str) -> None:
         super().__init__(path, key)
@@ -102,13 +107,13 @@ class Parquet(Columns):
     """Needs pyarrow."""
 
     def __init__(self, path: Path, key: str) -> None:
-        from videovq.prep.sources.parquet import column_names
+        from videovq.data.parquet import column_names
 
         super().__init__(path, key)
         self.names = column_names(path)
 
     def column(self, name: str, unknown: bool = False) -> list[Any]:
-        from videovq.prep.sources.parquet import read_columns
+        from videovq.data.parquet import read_columns
 
         return read_columns(self.path, [name])[0]
 
@@ -137,12 +142,21 @@ class Table(Columns):
                 headers[separator] = next(_filled(text, separator))[1]
         parted = [one for one, header in headers.items() if len(header) > 1]
         if len(parted) > 1:
-            wanted = {name.strip() for name in self.key.split(",")}
-            parted = [one for one in parted if wanted <= set(headers[one])]
+            parted = [one for one in parted if self._holds_actions(headers[one])]
             if len(parted) != 1:
                 those = " or ".join(SEPARATORS.values())
                 raise ValueError(f"{self.path}: line 1 does not tell whether {those} separate columns")
         return parted[0] if parted else ","
+
+    def _holds_actions(self, names: list[str]) -> bool:
+        if self._key:
+            return {name.strip() for name in self._key.split(",")} <= set(names)
+        return any(name in names for name in self.usual)
+
+    def actions(self) -> list[Any]:
+        wanted = self.wanted()
+        named = self._named(wanted[0]) if len(wanted) == 1 else []
+        return named or super().actions()
 
     def column(self, name: str, unknown: bool = False) -> list[Any]:
         if name not in self.names:
@@ -151,6 +165,14 @@ class Table(Columns):
         if self.names.count(name) > 1:
             raise ValueError(f"{self.path}: several columns are called {name!r}")
         return [self._number(line, fields, name, unknown) for line, fields in self._rows]
+
+    def _named(self, name: str) -> list[str]:
+        """A column of words; empty: some of its fields hold none, or there is no such column."""
+        if self.names.count(name) != 1 or any(any(row[len(self.names) :]) for _, row in self._rows):
+            return []
+        at = self.names.index(name)
+        fields = [row[at] if at < len(row) else "" for _, row in self._rows]
+        return fields if all(map(_is_word, fields)) else []
 
     def _number(self, line: int, fields: list[str], name: str, unknown: bool) -> float:
         if any(fields[len(self.names) :]):
@@ -163,6 +185,17 @@ class Table(Columns):
             return TRUTHS[field.lower()] if field.lower() in TRUTHS else float(field)
         except ValueError:
             raise ValueError(f"{self.path}: line {line}, column {name!r}: {field!r} is not a number") from None
+
+
+def _is_word(field: str) -> bool:
+    """Whether a field holds a name, such as an action's, where numbers and truth values are none."""
+    if field.lower() in TRUTHS or not any(map(str.isalpha, field)):
+        return False
+    try:
+        float(field)
+    except ValueError:
+        return True
+    return False
 
 
 def _filled(text: str, separator: str) -> Iterator[tuple[int, list[str]]]:

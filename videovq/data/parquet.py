@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from videovq.data.listing import refuse_pointers
-from videovq.prep.sources.contract import optional
+from videovq.data.packages import optional
 
 
 def column_names(path: Path) -> list[str]:

@@ -1,0 +1,62 @@
+"""Files that lie beside a video and say what was done in it: ``NAME.json``, .jsonl, .npz, .npy, .csv, .parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Shaped
+from torch import Tensor
+
+from videovq.data.columns import KINDS
+from videovq.data.listing import refuse_pointers
+from videovq.data.store import read_json
+from videovq.types import ActionSpec
+
+SIDECARS = (".json", *KINDS)
+
+
+def beside(video: Path, endings: tuple[str, ...] = SIDECARS) -> list[Path]:
+    """Where the sidecars of a video may lie, the one that counts first."""
+    stem = video.with_suffix("")
+    return [stem.with_name(stem.name + ending) for ending in endings]
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """A sidecar in JSON.
+
+    Raises:
+        ValueError: it is missing or broken, or holds something else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: needs a list `actions`")
+    return value
+
+
+def listed_actions(value: dict[str, Any], key: str, path: Path) -> list[Any]:
+    """The actions of a sidecar in JSON.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not isinstance(value.get(key), list):
+        raise ValueError(f"{path}: needs a list `{key}`")
+    return value[key]
+
+
+def known_actions(video: Path, spec: ActionSpec) -> Shaped[Tensor, "s a"] | None:
+    """The actions beside a video whose meaning is known; None: no file lies beside it.
+
+    Raises:
+        ValueError: they cannot be read, or do not fit ``spec``.
+    """
+    path = next((one for one in beside(video) if one.is_file()), None)
+    if path is None:
+        return None
+    refuse_pointers([path])
+    if path.suffix == ".json":
+        values = listed_actions(json_object(path), "actions", path)
+    else:
+        values = KINDS[path.suffix](path, "").actions()
+    return spec.tensor(spec.numbered(values, str(path)), str(path))
