@@ -135,6 +135,11 @@ def explained(config: type, message: str) -> str:
     wrong = re.search(r"Expected a typing.Literal\[(.*)\]. Got value: ?(.*)$", message)
     if wrong:
         return f"{name}: no {wrong[2]!r}; choose from {wrong[1]}"
+    wrong = re.search(r"Union subtypes .* Given value: ?(.*)$", message)
+    if wrong:
+        kinds = [WANTED[kind] for kind in re.findall(r"Expected a <class '(\w+)'>", message)]
+        kinds += re.findall(r"Expected a typing.Literal\['(\w+)'\]", message)
+        return f"{name}: needs {' or '.join(kinds)}; {wrong[1]!r} is neither"
     wrong = re.search(r"Expected a dot import path string: (\S+)", message)
     if not wrong:
         return message
