@@ -163,6 +163,10 @@ def explained(config: type, message: str) -> str:
         return f"{name}: needs {WANTED[wrong[1]]}; {wrong[2]!r} is none"
     if wrong := said(r"Expected a typing.Literal\[(.*)\]. Got value: ?(.*)$"):
         return f"{name}: no {wrong[2]!r}; choose from {wrong[1]}"
+    if wrong := said(r"Union subtypes .* Given value: ?(.*)$"):
+        kinds = [WANTED[kind] for kind in re.findall(r"Expected a <class '(\w+)'>", message)]
+        kinds += re.findall(r"Expected a typing.Literal\['(\w+)'\]", message)
+        return f"{name}: needs {' or '.join(kinds)}; {wrong[1]!r} is neither"
     asked = (
         r"Expected a dot import path string: (\S+)|Import path (\S+) does|Not a valid subclass.* value: (.*) Subclass"
     )

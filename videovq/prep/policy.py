@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import dist
 
 import numpy as np
 
-from videovq.prep.environments import Observation
+from videovq.prep.environments import Action, Observation
 
 # Share of each kind of action in the DeepMind Lab recordings this policy imitates.
 FORWARD, TURN, FORWARD_TURN, OTHER = 0.41, 0.17, 0.08, 0.025
 BLOCKED_STEPS = 2  # a single slow step may be a start from rest
 FREE_STEPS = 4
 TURN_AWAY = (3, 8)  # steps
-STILL_PICTURE = 1.0  # mean difference of two frames, out of 255
+STILL_PICTURE = 8  # largest difference of two frames, out of 255: a small agent changes few pixels
 SLOW = 0.3  # of the longest step so far
 
 
 class StickyRandomPolicy:
-    """Holds each action for a random number of steps; mostly walks forward, and turns away where that is blocked.
+    """Holds each action, a numbered one, for a random number of steps; mostly walks forward, and turns away where that
+    is blocked.
 
     What an action does is read off its name (``forward``, ``move_forward+turn_left``, ``look_right``). Where no name
     says forward, all actions are equally likely and nothing is avoided.
@@ -84,12 +85,34 @@ class StandstillSense:
     def __call__(self, before: Observation, after: Observation) -> bool:
         """Whether (almost) nothing changed from one observation to the next."""
         if before.pose is None or after.pose is None:
-            change = np.abs(after.frame.astype(np.int16) - before.frame).mean()
+            change = np.abs(after.frame.astype(np.int16) - before.frame).max()
             return bool(change < STILL_PICTURE)
         step = dist(before.pose[:2], after.pose[:2])
         # Relative, for every engine has its own unit of length.
         self._longest = max(self._longest, step)
         return step <= SLOW * self._longest
+
+
+class StickyDraws:
+    """Holds each action, drawn blindly, for a random number of steps.
+
+    Args:
+        draw: an action, from a generator.
+        stick: an action is held for 1 to this many steps.
+        seed: decides every choice.
+    """
+
+    def __init__(self, draw: Callable[[np.random.Generator], Action], stick: int, seed: int) -> None:
+        self._draw, self._stick, self._random = draw, stick, np.random.default_rng(seed)
+        self._left = 0
+
+    def act(self) -> Action:
+        """The next action."""
+        if self._left == 0:
+            self._action = self._draw(self._random)
+            self._left = int(self._random.integers(1, self._stick, endpoint=True))
+        self._left -= 1
+        return self._action
 
 
 def weight(name: str) -> float:
@@ -105,7 +128,9 @@ def _forward(name: str) -> bool:
 
 def _turn(name: str) -> bool:
     words = _words(name)
-    return bool(words & {"turn", "look"} and words & {"left", "right"})
+    if not words & {"left", "right"}:
+        return False
+    return bool(words & {"turn", "look", "rotate"}) or words <= {"left", "right", "forward"}
 
 
 def _words(name: str) -> set[str]:

@@ -6,6 +6,8 @@ Frames are at the environment's own rate divided by the action repeat; ``actions
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,16 +22,19 @@ from torch import Tensor
 
 from videovq.config import RecordConfig
 from videovq.data.resize import centre_resize
+from videovq.data.store import read_json
 from videovq.data.video import write_video
 from videovq.parsing import read_config, to_yaml
-from videovq.prep.environments import Environment, Observation, open_environment
+from videovq.prep.environments import Action, Environment, Observation, open_environment
+from videovq.prep.own_policy import OwnPolicy
 from videovq.prep.parallel import run_all
-from videovq.prep.policy import StandstillSense, StickyRandomPolicy
+from videovq.prep.policy import StandstillSense, StickyDraws, StickyRandomPolicy
 from videovq.progress import progress
 from videovq.storage import LOCK, locked, write_json, write_text
 from videovq.types import ActionSpec
 
 SETTINGS = "record.yaml"  # no .json: beside an episode that would be read as one
+Policy = Callable[[Observation, bool], Action]  # what is seen, and whether the action before led nowhere
 NOT_BINDING = ("out", "episodes", "workers")  # may differ when a recording is continued
 
 
@@ -46,7 +51,7 @@ class Recording:
     """
 
     frames: list[UInt8[Tensor, "size size c"]] = field(default_factory=list)
-    actions: list[int] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
     poses: list[tuple[float, ...]] = field(default_factory=list)
     discontinuities: list[int] = field(default_factory=list)
@@ -72,7 +77,12 @@ def record(config: RecordConfig) -> None:
         with progress(config.episodes, "record", "episode", done=config.episodes - len(todo)) as bar:
             for _ in run_all(partial(record_episode, config), todo, config.workers):
                 bar.update()
-    print(f"{out}: {config.episodes} episodes of {config.frames} frames; next: videovq prep --source={out}")
+    fields = read_json(episode_stem(out, 0).with_suffix(".json"))
+    spec = ActionSpec.from_json(fields["action_spec"])
+    print(
+        f"{out}: {config.episodes} episodes of {config.frames} frames at {fields['fps']:g} a second; actions:"
+        f" {', '.join(spec.names) or f'{spec.kind}, {spec.width} numbers each'}; next: videovq prep --source={out}"
+    )
 
 
 def check_claim(out: Path, config: RecordConfig) -> None:
@@ -111,8 +121,10 @@ def record_episode(config: RecordConfig, index: int) -> None:
     The environment is made anew, so that nothing of an earlier episode can leak into this one.
     """
     seed = config.seed + index
+    if str(Path.cwd()) not in sys.path:  # where environments and policies of one's own are, after all packages
+        sys.path.append(str(Path.cwd()))
     with closing(open_environment(config.source, config.frame_size)) as environment:
-        policy = StickyRandomPolicy(environment.action_names, config.stick, seed)
+        policy = choose_policy(config, environment, seed)
         recording = play(environment, policy, seed, config.frames, config.frame_size)
         fields = describe(environment, recording, seed, config.frame_size)
     stem = episode_stem(Path(config.out), index)
@@ -121,7 +133,19 @@ def record_episode(config: RecordConfig, index: int) -> None:
     write_json(stem.with_suffix(".json"), fields)
 
 
-def play(environment: Environment, policy: StickyRandomPolicy, seed: int, frames: int, frame_size: int) -> Recording:
+def choose_policy(config: RecordConfig, environment: Environment, seed: int) -> Policy:
+    """The policy that ``config`` names, or else the sticky random one for such actions."""
+    if config.policy:
+        own = OwnPolicy(config.policy, environment, seed)
+        return lambda seen, blocked: own.act(seen)
+    if environment.action_spec.kind == "discrete":
+        sticky = StickyRandomPolicy(environment.action_names, config.stick, seed)
+        return lambda seen, blocked: sticky.act(blocked)
+    draws = StickyDraws(environment.draw, config.stick, seed)
+    return lambda seen, blocked: draws.act()
+
+
+def play(environment: Environment, policy: Policy, seed: int, frames: int, frame_size: int) -> Recording:
     """Let the policy act for ``frames`` steps.
 
     Args:
@@ -133,7 +157,7 @@ def play(environment: Environment, policy: StickyRandomPolicy, seed: int, frames
     blocked = False
     now = environment.reset(seed)
     for t in range(frames):
-        action = policy.act(blocked)
+        action = policy(now, blocked)
         reward, after, ended = environment.step(action)
         picture = torch.from_numpy(now.frame)[None]
         recording.frames.append(centre_resize(picture, frame_size, environment.level)[0])
@@ -161,8 +185,7 @@ def teleported(environment: Environment, before: Observation, after: Observation
 
 def describe(environment: Environment, recording: Recording, seed: int, frame_size: int) -> dict[str, Any]:
     """The JSON beside the video."""
-    names = environment.action_names
-    fields = {
+    fields: dict[str, Any] = {
         "level": environment.level,
         "seed": seed,
         "policy_seed": seed,
@@ -172,13 +195,14 @@ def describe(environment: Environment, recording: Recording, seed: int, frame_si
         "width": frame_size,
         "height": frame_size,
         "num_frames": len(recording.frames),
-        "action_spec": ActionSpec("discrete", (len(names),), names).to_json(),
-        "action_legend": {str(number): name for number, name in enumerate(names)},
+        "action_spec": environment.action_spec.to_json(),
         "actions": recording.actions,
         "rewards": recording.rewards,
         "discontinuities": recording.discontinuities,
         "ends": recording.ends,
     }
+    if environment.action_names:
+        fields["action_legend"] = {str(number): name for number, name in enumerate(environment.action_names)}
     if recording.poses:
         fields["poses"] = [[round(value, 3) for value in pose] for pose in recording.poses]
     return fields

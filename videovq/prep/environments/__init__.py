@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from math import inf
 from types import ModuleType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
 from videovq.config import DeepMindLabSource, GymnasiumSource, SourceConfig
+from videovq.types import ActionSpec
+
+Action: TypeAlias = int | list[int] | list[float]  # as recorded: a number, or as many as the ActionSpec is wide
 
 
 @dataclass(frozen=True)
@@ -21,33 +24,51 @@ class Observation:
     Attributes:
         frame: RGB, 0 to 255.
         pose: where the agent is, if the environment tells: x, y, z in its own units, then pitch, yaw, roll in degrees.
+        own, info: the environment's own observation, and what it tells beside it.
     """
 
     frame: UInt8[np.ndarray, "h w c"]
     pose: tuple[float, ...] | None = None
+    own: Any = None
+    info: dict[str, Any] = field(default_factory=dict)
 
 
 @runtime_checkable
 class Environment(Protocol):
-    """A world with numbered actions.
+    """A world to act in.
 
     Attributes:
         level: name of the world, for the recording.
         engine_fps, action_repeat: engine steps a second, and how many of them one action lasts.
-        action_names: name of every action, in order.
+        action_spec: of its actions.
         teleport: an agent further away than this after one action, in the units of its pose, did not walk there.
     """
 
     level: str
-    engine_fps: int
+    engine_fps: float
     action_repeat: int
-    action_names: tuple[str, ...]
+    action_spec: ActionSpec
     teleport: float = inf
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """Name of every numbered action, in order."""
+        return self.action_spec.names
+
+    def recorded(self, given: Any) -> Action:
+        """What is recorded of an action of the environment's own, or of the name of a numbered one.
+
+        Raises:
+            ValueError: it is no action of this environment.
+        """
+
+    def draw(self, random: np.random.Generator) -> Action:
+        """An action at random."""
 
     def reset(self, seed: int) -> Observation:
         """Start the world that belongs to ``seed``."""
 
-    def step(self, action: int) -> tuple[float, Observation | None, bool]:
+    def step(self, action: Action) -> tuple[float, Observation | None, bool]:
         """Take one action. Returns the reward, what is seen then, or None where a reset is needed, and whether that is
         because the world ended: not where time ran out, or where the environment does not tell.
         """
@@ -60,7 +81,7 @@ def open_environment(source: SourceConfig, frame_size: int) -> Environment:
     """Make the environment that ``source`` describes, with a picture of at least ``frame_size`` pixels a side.
 
     Raises:
-        ValueError: its package is missing, or it has no numbered actions or no picture.
+        ValueError: its package is missing, or its actions cannot be recorded, or it has no picture.
     """
     if isinstance(source, DeepMindLabSource):
         from videovq.prep.environments.deepmind_lab import DeepMindLabEnvironment

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from videovq.config import DeepMindLabSource
-from videovq.prep.environments import Environment, Observation, require
+from videovq.prep.environments import Action, Environment, Observation, require
+from videovq.prep.environments.spaces import Numbered
 
 INSTALL = "build it from https://github.com/google-deepmind/lab (docs/users/build.md) and pip install the wheel"
 OBSERVATIONS = ["RGB_INTERLEAVED", "DEBUG.POS.TRANS", "DEBUG.POS.ROT"]
@@ -37,7 +40,8 @@ class DeepMindLabEnvironment(Environment):
         self.level = source.level
         self.engine_fps = source.engine_fps
         self.action_repeat = source.action_repeat
-        self.action_names = tuple(ACTIONS)
+        self._actions = Numbered({name: number for number, name in enumerate(ACTIONS)})
+        self.action_spec = self._actions.spec
         self.teleport = FASTEST * 60 / source.engine_fps * source.action_repeat
         # look left-right, look down-up, strafe, move, fire, jump, crouch
         self._vectors = [
@@ -54,8 +58,14 @@ class DeepMindLabEnvironment(Environment):
         self._lab.reset(seed=seed)
         return self._observe()
 
-    def step(self, action: int) -> tuple[float, Observation | None, bool]:
-        reward = float(self._lab.step(self._vectors[action], num_steps=self.action_repeat))
+    def recorded(self, given: Any) -> Action:
+        return self._actions.recorded(given)
+
+    def draw(self, random: np.random.Generator) -> Action:
+        return self._actions.draw(random)
+
+    def step(self, action: Action) -> tuple[float, Observation | None, bool]:
+        reward = float(self._lab.step(self._vectors[self._actions.given(action)], num_steps=self.action_repeat))
         # Its levels end with their time, and nothing tells the few that end otherwise.
         return reward, self._observe() if self._lab.is_running() else None, False
 
@@ -65,4 +75,4 @@ class DeepMindLabEnvironment(Environment):
     def _observe(self) -> Observation:
         seen = self._lab.observations()
         pose = [*seen["DEBUG.POS.TRANS"], *seen["DEBUG.POS.ROT"]]
-        return Observation(np.array(seen["RGB_INTERLEAVED"]), tuple(float(value) for value in pose))
+        return Observation(np.array(seen["RGB_INTERLEAVED"]), tuple(float(value) for value in pose), seen)

@@ -1,17 +1,23 @@
-"""Any Gymnasium environment with numbered actions and an RGB picture."""
+"""Any Gymnasium environment with an RGB picture."""
 
 from __future__ import annotations
 
+import re
+import sys
+from importlib import import_module
+from math import isfinite
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from videovq.config import GymnasiumSource
-from videovq.prep.environments import Environment, Observation, require
+from videovq.prep.environments import Action, Environment, Observation, require
+from videovq.prep.environments.spaces import Actions, Numbered, actions_of
 
 INSTALL = 'run: pip install "videovq[record]"'
 PICTURES = ("screen", "rgb", "pixels", "image")
+USUAL_FPS = 30  # what Gymnasium's own recorder assumes where an environment has no render_fps
 
 
 class GymnasiumEnvironment(Environment):
@@ -20,24 +26,31 @@ class GymnasiumEnvironment(Environment):
     The picture is the observation, or its ``screen``, ``rgb``, ``pixels`` or ``image`` entry, where that is RGB and
     large enough, and else what ``render_mode="rgb_array"`` renders.
 
+    Attributes:
+        usual_repeat: engine steps of one action, unless the source says otherwise.
+
     Raises:
-        ValueError: there is no such environment, its actions are not numbered, or it has no picture; later, that it
+        ValueError: there is no such environment, its actions cannot be recorded, or it has no picture; later, that it
             does not keep to Gymnasium's interface.
     """
 
+    usual_repeat = 1
+
     def __init__(self, source: GymnasiumSource, frame_size: int) -> None:
         self.level = source.env
-        self.engine_fps = source.engine_fps
-        self.action_repeat = source.action_repeat
+        self.action_repeat = self.usual_repeat if source.action_repeat == "auto" else source.action_repeat
+        self._keywords = source.keywords
         self._gym = require("gymnasium", INSTALL)
         self._env = self._make()
         self._shape: tuple[int, ...] = ()  # of its pictures, once one was seen
         self._picture = find_picture(self._env.observation_space, frame_size)
         if self._picture is None:
             self._render_pictures(frame_size)
-        actions = self._actions()
-        self._numbers = list(actions.values())
-        self.action_names = name_actions(list(actions), source.action_names)
+        self.engine_fps = self._frame_rate() if source.engine_fps == "auto" else source.engine_fps
+        self._actions = self._find_actions()
+        if source.action_names:
+            self._actions = renamed(self._actions, source.action_names)
+        self.action_spec = self._actions.spec
 
     def reset(self, seed: int) -> Observation:
         try:
@@ -48,54 +61,78 @@ class GymnasiumEnvironment(Environment):
             raise too_old(self.level, "reset takes no seed") from error
         if not (isinstance(begun, tuple) and len(begun) == 2):
             raise too_old(self.level, "reset gives something else than observation and info")
-        return self._observe(begun[0])
+        return self._observe(*begun)
 
-    def step(self, action: int) -> tuple[float, Observation | None, bool]:
+    def recorded(self, given: Any) -> Action:
+        return self._actions.recorded(given)
+
+    def draw(self, random: np.random.Generator) -> Action:
+        return self._actions.draw(random)
+
+    def step(self, action: Action) -> tuple[float, Observation | None, bool]:
         total = 0.0
         for _ in range(self._calls()):
-            stepped = self._env.step(self._numbers[action])
+            stepped = self._env.step(self._actions.given(action))
             if not (isinstance(stepped, tuple) and len(stepped) == 5):
                 given = f"{len(stepped)} values" if isinstance(stepped, tuple) else f"a {type(stepped).__name__}"
                 raise too_old(self.level, f"step gives {given} and not five")
-            observed, reward, terminated, truncated, _ = stepped
+            observed, reward, terminated, truncated, info = stepped
             total += finite(reward, self.level)
             if terminated or truncated:
                 return total, None, bool(terminated and not truncated)  # ViZDoom says both where time ran out
-        return total, self._observe(observed), False
+        return total, self._observe(observed, info), False
 
     def close(self) -> None:
         self._env.close()
 
     def _options(self) -> dict[str, Any]:
-        """Keyword arguments of gymnasium.make."""
+        """Keyword arguments of gymnasium.make that are not the user's to choose."""
         return {}
 
     def _calls(self) -> int:
         """Calls of ``env.step`` that one action takes."""
         return self.action_repeat
 
-    def _actions(self) -> dict[str, int]:
-        """Name of every action -> its number in the action space."""
-        space = self._env.action_space
-        if not isinstance(space, self._gym.spaces.Discrete):
-            raise ValueError(
-                f"source.env: {self.level} has the action space {space}, but recording needs a Discrete one;"
-                " choose another environment, or register yours with a wrapper that numbers the actions"
-            )
-        return {f"action_{i}": int(space.start) + i for i in range(int(space.n))}
+    def _find_actions(self) -> Actions:
+        """The actions that are recorded."""
+        return actions_of(self._env, self._gym.spaces, self.level)
+
+    def _frame_rate(self) -> float:
+        """Engine steps a second, by the environment's own word."""
+        rate = self._env.metadata.get("render_fps")
+        return rate if isinstance(rate, (int, float)) and isfinite(rate) and rate > 0 else USUAL_FPS
 
     def _pose(self) -> tuple[float, ...] | None:
         """Where the agent is, if that is known."""
         return None
 
     def _make(self, **options: Any) -> Any:
+        # Without a time limit: the recording sets the length, and a restart within it is a cut.
+        ours = {"max_episode_steps": -1, "disable_env_checker": True, **self._options(), **options}
+        taken = sorted((ours.keys() | {"render_mode"}) & self._keywords.keys())
+        if taken:
+            raise ValueError(f"source.kwargs: {taken[0]} is for videovq record to choose; leave it out")
         try:
-            # Without a time limit: the recording sets the length, and a restart within it is a cut.
-            return self._gym.make(
-                self.level, max_episode_steps=-1, disable_env_checker=True, **self._options(), **options
-            )
+            return self._gym.make(self._spec(), **ours, **self._keywords)
         except (self._gym.error.Error, ImportError) as error:
             raise ValueError(f"source.env: {self.level!r} cannot be made: {error}") from None
+        except (TypeError, ValueError, KeyError, AssertionError) as error:
+            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            if unknown and unknown[1] not in self._keywords:
+                raise ValueError(f"source.env: {self.level} takes no keyword {unknown[1]!r}, which is needed") from None
+            if self._keywords:
+                raise ValueError(f"source.kwargs: {self.level} cannot be made with these: {error}") from None
+            raise
+
+    def _spec(self) -> Any:
+        """What gymnasium.make takes: an id, or a class that is not registered."""
+        module, _, name = self.level.partition(":")
+        if not name:
+            return self.level
+        import_module(module)
+        kind = getattr(sys.modules[module], name, None)
+        found = isinstance(kind, type) and issubclass(kind, self._gym.Env) and name not in self._gym.registry
+        return self._gym.envs.registration.EnvSpec(name, entry_point=self.level) if found else self.level
 
     def _render_pictures(self, frame_size: int) -> None:
         space, modes = self._env.observation_space, self._env.metadata.get("render_modes", [])
@@ -107,9 +144,12 @@ class GymnasiumEnvironment(Environment):
             )
         self._env = self._make(render_mode="rgb_array")
 
-    def _observe(self, observed: Any) -> Observation:
+    def _observe(self, observed: Any, info: dict[str, Any]) -> Observation:
         if self._picture is None:
-            picture = self._env.render()
+            try:
+                picture = self._env.render()
+            except self._gym.error.DependencyNotInstalled as error:
+                raise ValueError(f"source.env: {self.level} cannot show itself: {error}") from None
         else:
             picture = observed[self._picture] if self._picture else observed
         frame = checked(picture, self.level)
@@ -119,7 +159,7 @@ class GymnasiumEnvironment(Environment):
                 f"source.env: {self.level} changed the size of its picture, from {self._shape[1]}x{self._shape[0]} to"
                 f" {frame.shape[1]}x{frame.shape[0]} pixels; choose another environment, or resize in a wrapper"
             )
-        return Observation(frame, self._pose())
+        return Observation(frame, self._pose(), observed, info)
 
 
 def find_picture(space: Any, frame_size: int) -> str | None:
@@ -165,8 +205,13 @@ def too_old(level: str, what: str) -> ValueError:
     )
 
 
-def name_actions(names: list[str], chosen: list[str]) -> tuple[str, ...]:
-    """The names the user chose for the actions, or those they have."""
-    if chosen and (len(chosen) != len(names) or len(set(chosen)) != len(chosen)):
-        raise ValueError(f"source.action_names: needs {len(names)} different names, in place of: {', '.join(names)}")
-    return tuple(chosen or names)
+def renamed(actions: Actions, names: list[str]) -> Actions:
+    """Numbered actions by the names that the user chose for them."""
+    if not isinstance(actions, Numbered):
+        raise ValueError(f"source.action_names: only numbered actions have names, and these are {actions.spec.kind}")
+    if len(names) != actions.spec.sizes[0] or len(set(names)) != len(names):
+        there = actions.spec
+        raise ValueError(
+            f"source.action_names: needs {there.sizes[0]} different names, in place of: {', '.join(there.names)}"
+        )
+    return Numbered(dict(zip(names, actions.numbers, strict=True)))

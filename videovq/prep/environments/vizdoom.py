@@ -9,10 +9,12 @@ from typing import Any
 from videovq.config import GymnasiumSource
 from videovq.prep.environments import require
 from videovq.prep.environments.gymnasium import INSTALL, GymnasiumEnvironment
+from videovq.prep.environments.spaces import Numbered
 
 FORWARD = "MOVE_FORWARD"
 TURNS = ("TURN_LEFT", "TURN_RIGHT")
 POSE = ("POSITION_X", "POSITION_Y", "POSITION_Z", "PITCH", "ANGLE", "ROLL")
+ENGINE_FPS = 35
 FASTEST = 30.0  # map units a tic; running straight is 17
 
 # Without these sections the engine makes a folder for the scripts they could name, in the working folder.
@@ -25,6 +27,8 @@ class VizdoomEnvironment(GymnasiumEnvironment):
     The actions are: press nothing, press any one of the scenario's buttons, or walk forward and turn at once.
     """
 
+    usual_repeat = 4
+
     def __init__(self, source: GymnasiumSource, frame_size: int) -> None:
         self._vizdoom = require("vizdoom", INSTALL)
         require("vizdoom.gymnasium_wrapper", INSTALL)  # registers the ids
@@ -33,7 +37,7 @@ class VizdoomEnvironment(GymnasiumEnvironment):
         self._settings = Path(self._folder.name, "vizdoom.ini")
         self._settings.write_text(SETTINGS, encoding="utf-8")
         super().__init__(source, frame_size)
-        self.teleport = FASTEST * source.action_repeat
+        self.teleport = FASTEST * self.action_repeat
 
     def close(self) -> None:
         super().close()
@@ -54,8 +58,11 @@ class VizdoomEnvironment(GymnasiumEnvironment):
     def _calls(self) -> int:
         return 1  # the engine repeats the action
 
-    def _actions(self) -> dict[str, int]:
-        super()._actions()
+    def _frame_rate(self) -> float:
+        return ENGINE_FPS
+
+    def _find_actions(self) -> Numbered:
+        super()._find_actions()
         game = self._env.unwrapped
         buttons = [button.name for button in game.game.get_available_buttons()]
         numbers = {
@@ -66,7 +73,7 @@ class VizdoomEnvironment(GymnasiumEnvironment):
         actions |= {name.lower(): numbers[frozenset({name})] for name in buttons}
         walks = {turn: frozenset({FORWARD, turn}) for turn in TURNS}
         actions |= {f"{FORWARD}+{turn}".lower(): numbers[walk] for turn, walk in walks.items() if walk in numbers}
-        return actions
+        return Numbered(actions)
 
     def _pose(self) -> tuple[float, ...]:
         game = self._env.unwrapped.game
