@@ -85,6 +85,10 @@ def test_every_way_to_ask_for_the_version(word: str, capsys: pytest.CaptureFixtu
             "--model.quantizer: is no setting of GaussianVAEConfig; choose another model: Quan",
         ),
         ("train predictor --model.init_args 5", "model: holds settings of its own"),
+        (
+            "train density --model QuantizedVAEConfig --model.quantizer FSQ",
+            "model.quantizer: no 'FSQ'; choose from EMA",
+        ),
         ("train vqvae more", "more: stands where an option should; options are written --NAME VALUE"),
         ("train vqvae --run", "run: has no value; give one, as --run VALUE"),
         ("train vqvae --config", "config: has no value; give one, as --config FILE.yaml"),

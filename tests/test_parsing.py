@@ -165,6 +165,7 @@ def test_a_file_that_says_nothing_usable_is_named(text: str, named: str, tmp_pat
     with pytest.raises(ValueError, match=named) as refusal:
         read(text, config.TrainVQVAEConfig, tmp_path)
     assert "\n" not in str(refusal.value)
+    assert str(refusal.value).count("c.yaml") == 1
 
 
 def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

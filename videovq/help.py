@@ -78,7 +78,7 @@ def with_default(doc: str, value: Any, name: str, hints: dict[str, Any]) -> str:
     if name == "pretrained":
         doc += f" There are {', '.join(shipped('predictor' if 'predictor' in hints else 'vqvae'))}."
     shown = str(value).lower() if isinstance(value, bool) else value
-    return doc if value in ("", [], {}) else f"{doc} (default: {shown})"
+    return doc if value in ("", [], {}, None) else f"{doc} (default: {shown})"
 
 
 def type_word(hint: Any) -> str:

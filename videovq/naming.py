@@ -28,6 +28,14 @@ def kinds_within(base: Any) -> list[type[Any]]:
     return kinds_of(base) if base in CHOICES else [base]
 
 
+def type_of(config: type[Any], name: str) -> Any:
+    """The type of a setting, by its dotted name."""
+    key, _, rest = name.partition(".")
+    hint = get_type_hints(config)[key]
+    owners = [kind for kind in kinds_within(hint) if rest.partition(".")[0] in get_type_hints(kind)]
+    return type_of(owners[0], rest) if rest else hint
+
+
 def names(config: type[Any]) -> dict[str, list[str]]:
     """The dotted names of all settings, with the classes that have each: one, except within a choice."""
     found: dict[str, list[str]] = {}

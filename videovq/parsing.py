@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from videovq.config import CHOICES
-from videovq.naming import kinds_of, names, no_setting, strangers
+from videovq.naming import kinds_of, names, no_setting, strangers, type_of
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -154,8 +154,8 @@ def explained(config: type, message: str) -> str:
     if "Unable to load config" in message or "has no attribute 'keys'" in message:
         return f"{name}: holds settings of its own; give one of these, as --{name}.NAME VALUE"
     if wrong := said(r"Subclasses are disabled for (\w+)"):
-        found = [key for key, hint in get_type_hints(config).items() if getattr(hint, "__name__", "") == wrong[1]]
-        return f"{found[0]}: has no classes to choose from; give its settings, as --{found[0]}.NAME VALUE"
+        group = next(key for key in names(config) if getattr(type_of(config, key), "__name__", "") == wrong[1])
+        return f"{group}: has no classes to choose from; give its settings, as --{group}.NAME VALUE"
     if wrong := said(r"Expected a tuple with (\d+) elements. Got value: ?(.*)$"):
         return f"{name}: needs {wrong[1]} values: [a, b]; {wrong[2]!r} has others"
     wrong = said(r"Expected a <class '(\w+)'>. Got value: ?(.*)$")
@@ -173,11 +173,7 @@ def explained(config: type, message: str) -> str:
     wrong = said(asked)
     if not wrong:
         return message
-    default = config()
-    for key in name.split("."):
-        default = getattr(default, key)
-    base = next(kind for kind in CHOICES if isinstance(default, kind))
-    return f"{name}: no {wrong[wrong.lastindex or 0]!r}; choose from {spelt(base)}"
+    return f"{name}: no {wrong[wrong.lastindex or 0]!r}; choose from {spelt(type_of(config, name))}"
 
 
 def refused(config: type, within: str, option: str, message: str) -> str:

@@ -107,7 +107,8 @@ def test_the_json_says_what_the_graphs_take_and_give(exported: Path) -> None:
 def test_the_example_needs_neither_torch_nor_videovq(exported: Path, tmp_path: Path) -> None:
     example = Path(__file__).parents[2] / "docs" / "examples" / "exported.py"
     Image.new("RGB", (48, 48), "red").save(tmp_path / "red.png")
-    code = f"import runpy, sys; sys.modules |= dict(torch=None, videovq=None); runpy.run_path({str(example)!r})"
+    code = "import runpy, sys; sys.modules |= dict(torch=None, videovq=None); "
+    code += f"runpy.run_path({str(example)!r}, run_name='__main__')"
     words = [sys.executable, "-c", code, str(exported), "red.png", "left", "left", "2"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "walk.gif: 4 frames\n", done.stderr
