@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from videovq.cli import main
 from videovq.config import GymnasiumSource, PrepConfig, RecordConfig
 from videovq.data.store import EpisodeStore
 from videovq.parsing import parse, read_config, to_yaml
@@ -135,7 +136,9 @@ def test_an_environment_has_its_own_frame_rate_and_its_actions_are_not_repeated(
     assert (sidecar("slower")["fps"], len(Mirror.given)) == (8, 24)
 
 
-def test_an_environment_without_a_frame_rate_has_the_one_that_gymnasium_assumes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_without_a_frame_rate_has_what_gymnasium_assumes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Mirror, "metadata", {"render_modes": ["rgb_array"]})
     record(mirror())
     assert sidecar()["fps"] == 30
@@ -164,6 +167,18 @@ def test_keywords_are_the_same_from_python_a_command_line_and_a_file() -> None:
     assert parse(RecordConfig, words).source == source
     Path("record.yaml").write_text(to_yaml(RecordConfig(source=source)))
     assert read_config(RecordConfig, "record.yaml").source == source
+
+
+def test_help_shows_how_to_choose_an_environment(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["record", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "--source.env ID" in shown and "--source.kwargs" in shown
+
+
+def test_what_is_neither_a_number_nor_auto_is_refused_in_plain_words() -> None:
+    with pytest.raises(ValueError, match=r"^source\.action_repeat: needs a whole number or auto; 'four' is neither$"):
+        parse(RecordConfig, ["--source.action_repeat", "four"])
 
 
 def test_a_folder_recorded_with_other_keywords_is_refused() -> None:

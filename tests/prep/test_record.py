@@ -436,8 +436,14 @@ def gym(env: str, **changes: Any) -> SourceConfig:
         ({"source": SourceConfig()}, "names no environment"),
         ({"source": gym("NoSuch-v0")}, "NoSuch"),
         ({"source": gym("no_such_module:Id-v0")}, "no_such_module"),
-        ({"source": gym("Pendulum-v1", action_names=["push"])}, r"source\.action_names: only numbered actions have names"),
-        ({"source": gym("VideovqBlind-v0", kwargs={"render_mode": "human"})}, r"source\.kwargs: render_mode is for videovq"),
+        (
+            {"source": gym("Pendulum-v1", action_names=["push"])},
+            r"source\.action_names: only numbered actions have names",
+        ),
+        (
+            {"source": gym("VideovqBlind-v0", kwargs={"render_mode": "human"})},
+            r"source\.kwargs: render_mode is for videovq",
+        ),
         ({"source": gym("CartPole-v1", kwargs={"size": 8})}, r"source\.kwargs: CartPole-v1 cannot be made.*'size'"),
         ({"policy": "act"}, r"policy: 'act' must be MODULE:FUNCTION"),
         ({"policy": "no_such_module:act"}, r"policy: no_such_module cannot be imported"),

@@ -17,7 +17,12 @@ from videovq.prep.environments.spaces import Actions, Numbered, actions_of
 
 INSTALL = 'run: pip install "videovq[record]"'
 PICTURES = ("screen", "rgb", "pixels", "image")
-BROUGHT = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "MiniWorld-": "miniworld", "ALE/": "ale-py"}  # ids -> package
+BROUGHT = {
+    "MiniGrid-": "minigrid",
+    "BabyAI-": "minigrid",
+    "MiniWorld-": "miniworld",
+    "ALE/": "ale-py",
+}  # ids -> package
 USUAL_FPS = 30  # what Gymnasium's own recorder assumes where an environment has no render_fps
 
 
@@ -117,7 +122,11 @@ class GymnasiumEnvironment(Environment):
             return self._gym.make(self._spec(), **ours, **self._keywords)
         except (self._gym.error.Error, ImportError) as error:
             unknown_id = isinstance(error, self._gym.error.NameNotFound) and ":" not in self.level
-            remedy = f"; if a package or a file of yours brings it, name that first: PACKAGE:{self.level}" if unknown_id else ""
+            remedy = (
+                f"; if a package or a file of yours brings it, name that first: PACKAGE:{self.level}"
+                if unknown_id
+                else ""
+            )
             raise ValueError(f"source.env: {self.level!r} cannot be made: {error}{remedy}") from None
         except (TypeError, ValueError, KeyError, AssertionError) as error:
             unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
