@@ -436,7 +436,20 @@ def gym(env: str, **changes: Any) -> SourceConfig:
         ({"source": SourceConfig()}, "names no environment"),
         ({"source": gym("NoSuch-v0")}, "NoSuch"),
         ({"source": gym("no_such_module:Id-v0")}, "no_such_module"),
-        ({"source": gym("Pendulum-v1")}, "action space Box.*Discrete"),
+        (
+            {"source": gym("Pendulum-v1", action_names=["push"])},
+            r"source\.action_names: only numbered actions have names",
+        ),
+        (
+            {"source": gym("VideovqBlind-v0", kwargs={"render_mode": "human"})},
+            r"source\.kwargs: render_mode is for videovq",
+        ),
+        ({"source": gym("CartPole-v1", kwargs={"size": 8})}, r"source\.kwargs: CartPole-v1 cannot be made.*'size'"),
+        ({"policy": "act"}, r"policy: 'act' must be MODULE:FUNCTION"),
+        ({"policy": "no_such_module:act"}, r"policy: no_such_module cannot be imported"),
+        ({"policy": "json:act"}, r"policy: json has no function 'act'"),
+        ({"policy": "mine.py:act"}, r"policy: mine\.py: no such file"),
+        ({"policy": "json:loads", "stick": 3}, r"stick: has no effect beside a policy"),
         ({"source": gym("VideovqBlind-v0")}, "shows no RGB picture"),
         ({"source": gym("VizdoomMyWayHome-v1", action_names=["a"])}, "needs 8 different names.*move_forward"),
         ({"frame_size": 400}, "320x240 pixels"),
@@ -449,9 +462,9 @@ def test_refuses(changes: dict[str, Any], message: str) -> None:
     record(vizdoom("out", frames=2))  # a mistake does not block the folder
 
 
-def test_refuses_actions_without_numbers() -> None:
-    gymnasium.registry["VideovqCorridor-v0"].kwargs = {"actions": gymnasium.spaces.MultiBinary(3)}
-    with pytest.raises(ValueError, match=r"action space MultiBinary\(3\).*Discrete"):
+def test_refuses_actions_that_are_no_numbers() -> None:
+    gymnasium.registry["VideovqCorridor-v0"].kwargs = {"actions": gymnasium.spaces.Text(3)}
+    with pytest.raises(ValueError, match=r"action space Text\(.*Discrete"):
         record(vizdoom("out", frame_size=16, source=GymnasiumSource("VideovqCorridor-v0")))
 
 

@@ -17,6 +17,12 @@ from videovq.prep.environments.spaces import Actions, Numbered, actions_of
 
 INSTALL = 'run: pip install "videovq[record]"'
 PICTURES = ("screen", "rgb", "pixels", "image")
+BROUGHT = {
+    "MiniGrid-": "minigrid",
+    "BabyAI-": "minigrid",
+    "MiniWorld-": "miniworld",
+    "ALE/": "ale-py",
+}  # ids -> package
 USUAL_FPS = 30  # what Gymnasium's own recorder assumes where an environment has no render_fps
 
 
@@ -115,7 +121,13 @@ class GymnasiumEnvironment(Environment):
         try:
             return self._gym.make(self._spec(), **ours, **self._keywords)
         except (self._gym.error.Error, ImportError) as error:
-            raise ValueError(f"source.env: {self.level!r} cannot be made: {error}") from None
+            unknown_id = isinstance(error, self._gym.error.NameNotFound) and ":" not in self.level
+            remedy = (
+                f"; if a package or a file of yours brings it, name that first: PACKAGE:{self.level}"
+                if unknown_id
+                else ""
+            )
+            raise ValueError(f"source.env: {self.level!r} cannot be made: {error}{remedy}") from None
         except (TypeError, ValueError, KeyError, AssertionError) as error:
             unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
             if unknown and unknown[1] not in self._keywords:
@@ -126,6 +138,9 @@ class GymnasiumEnvironment(Environment):
 
     def _spec(self) -> Any:
         """What gymnasium.make takes: an id, or a class that is not registered."""
+        package = next((one for start, one in BROUGHT.items() if self.level.startswith(start)), "")
+        if package and self.level not in self._gym.registry:
+            require(package.replace("-", "_"), f"run: pip install {package}")  # registers the ids
         module, _, name = self.level.partition(":")
         if not name:
             return self.level
