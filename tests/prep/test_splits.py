@@ -168,6 +168,7 @@ def test_of_one_recording_the_ends_are_put_aside_with_a_window_between(
     assert numbers(store, "film/val") == [*range(238, 268)]
     assert numbers(store, "film") == [*range(222)]
     said = capsys.readouterr().out
+    assert "val and test are cut from the end of 1 of them, 16 frames between" in said
     assert "WARNING" not in said and "enough for: train vqvae, train predictor, evaluate\n" in said
     before = {path.name: path.read_bytes() for path in store.place.path.iterdir()}
     prepare(prep_config(film, tmp_path / "out", **settings))

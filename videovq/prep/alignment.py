@@ -63,9 +63,14 @@ class Alignment:
             return f"the actions are beside the right frames: they explain {ours} ({sure})"
         if self.best != 0 and self.confidence >= SURE:
             word, back = ("late", "back") if self.best > 0 else ("early", "on")
+            unless = (
+                ""
+                if self.best > 0
+                else "; unless what an action does shows that much later, as where things have inertia"
+            )
             return (
                 f"WARNING: the actions seem to come {abs(self.best)} step(s) too {word}: moved {back}, they explain"
-                f" {others}; now {ours} ({sure})"
+                f" {others}; now {ours} ({sure}){unless}"
             )
         if self.best == 0:
             return f"the actions explain {ours}, but hardly more than they would elsewhere: not clear ({sure})"

@@ -32,6 +32,7 @@ from videovq.storage import write_json, write_text
 
 FLAT = 1.0  # grey levels: a frame that varies less is of one colour
 BLACK = 8.0  # grey levels: a frame that is darker is black
+FEW = 16  # recordings that are read before other processes have started
 SHEET = 12  # episodes, and frames of each, on the contact sheet
 BELIEVED = 5  # a picture that moves by more than a fifth of its width was most likely not recognised
 ORANGE_SKY = 20.0  # grey levels by which red outshines blue in the top of the picture, where the sky should be
@@ -105,7 +106,8 @@ def inspect(config: InspectConfig) -> dict[str, Any]:
         sizes = recorded_sizes(settings)
         smallest = min(int(side) for size in sizes for side in size.split("x"))
         with redirect_stdout(StringIO()):  # its report; what it skips stands in the findings
-            store = prepare(replace(settings, frame_size=min(settings.frame_size, smallest)))
+            workers = settings.workers if sum(sizes.values()) > FEW else 1
+            store = prepare(replace(settings, frame_size=min(settings.frame_size, smallest), workers=workers))
         return describe(store, sizes, Path(config.out), config.source)
 
 

@@ -41,7 +41,7 @@ from videovq.prep.parallel import run_all, run_on_ray, single_thread
 from videovq.prep.possible import possible
 from videovq.prep.sources.contract import AFTER, BEFORE, OUTCOME_KEYS, PIXEL_KEYS, WITHOUT, Place, RawEpisode, Reader
 from videovq.prep.sources.formats import format_of, index_of, open_reader
-from videovq.prep.splits import assign_splits, empty_splits, share_episodes, wanted_parts
+from videovq.prep.splits import WINDOW, assign_splits, empty_splits, share_episodes, wanted_parts
 from videovq.prep.staging import Source, open_source
 from videovq.prep.transform import discretise, measured, merge, merge_outcomes, rename
 from videovq.progress import progress
@@ -129,7 +129,7 @@ def prepare(config: PrepConfig) -> EpisodeStore:
     store = EpisodeStore(config.out)
     wanted = wanted_parts(config.validation_fraction, config.test_fraction)
     warnings = empty_splits(store, config.validation_fraction, config.test_fraction)
-    print("\n".join([report(store), *warnings, *possible(store, wanted)]))
+    print("\n".join([report(store), *shared(plan), *warnings, *possible(store, wanted)]))
     return store
 
 
@@ -407,9 +407,20 @@ def fitted(store: EpisodeStore) -> list[str]:
         if side != longer and store.header.provenance["fit"] == "crop":
             lines.append(
                 f"  cropped: {number} recording(s) of {name} to the {side}x{side} in the middle,"
-                f" {1 - side / longer:.0%} of the picture is gone; --fit letterbox keeps it within black bars, --fit stretch distorts it"
+                f" {1 - side / longer:.0%} of the picture is gone; --fit letterbox keeps it within black bars,"
+                " --fit stretch distorts it"
             )
     return lines
+
+
+def shared(plan: Plan) -> list[str]:
+    """What was done where there are too few episodes for all splits."""
+    ids = {id_ for shard in plan.shards for id_ in shard.parts}
+    splits = [split for split in SPLITS[1:] if any(shard.parts for shard in plan.shards if shard.split == split)]
+    return [
+        f"  too few recordings for every split: {' and '.join(splits)} are cut from the end of {len(ids)} of them,"
+        f" {WINDOW} frames between the parts are left out"
+    ][: len(ids)]
 
 
 def report(store: EpisodeStore) -> str:
