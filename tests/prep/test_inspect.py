@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from tests.conftest import NAMES, prep_config, world, write_episode
+from videovq import pictures
 from videovq.cli import main
 from videovq.data.motion import brightness, horizontal_shift
 from videovq.data.store import EpisodeStore
 from videovq.prep.alignment import alignment
-from videovq.prep.inspect import examine
+from videovq.prep.inspect import contact_sheet, examine
 from videovq.prep.prepare import prepare
 from videovq.types import ActionSpec
 
@@ -146,3 +147,10 @@ def test_recordings_are_inspected_as_they_are(tmp_path: Path, capsys: pytest.Cap
     assert main([*words, "--out", str(tmp_path / "told")]) == 0
     shown = capsys.readouterr().out
     assert "3 episodes" in shown and "too late" not in shown
+
+
+def test_the_contact_sheet_names_its_episodes(episode_store: EpisodeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(pictures, "draw_text", lambda draw, at, text, size: drawn.append(text))
+    contact_sheet(episode_store)
+    assert {info.id for info in episode_store.episodes} | {"0%", "100%"} <= set(drawn)
