@@ -30,7 +30,7 @@ from videovq.pictures import write_png
 from videovq.rollout.engine import place
 from videovq.rollout.pair import Pair, load_pair, model_name, open_episodes
 from videovq.storage import write_json, write_text
-from videovq.types import Sampling
+from videovq.types import ActionSpec, Sampling
 
 PANELS = 2  # windows shown of the best, of the median and of the worst
 
@@ -110,7 +110,7 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
     """Everything as JSON values."""
     bits, rolled = found.likelihood, found.prediction
     places, (height, width) = math.prod(found.pair.predictor.network.grid), store.header.grid
-    controlled = has_control(found)
+    controlled = has_control(len(bits.episodes), found.pair.predictor.action_spec)
     code_bits = float(bits.true.mean()) * places / (3 * height * width)
     methods = {
         method: {measure: summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
@@ -140,9 +140,9 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
     }
 
 
-def has_control(found: Evaluation) -> bool:
+def has_control(windows: int, spec: ActionSpec) -> bool:
     """Whether there are actions of another window, to be told instead of the true ones."""
-    return len(found.likelihood.episodes) > 1 and found.pair.predictor.action_spec.kind != "none"
+    return windows > 1 and spec.kind != "none"
 
 
 def episodes_sha256(store: EpisodeStore, split: str) -> str:
