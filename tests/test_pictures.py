@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from videovq.pictures import gif, gif_times
+from videovq.lettering import text_width
+from videovq.pictures import gif, gif_times, labelled_rows
 
 
 @pytest.mark.parametrize("fps", [0.5, 7, 10, 15, 30, 50, 60, 90, 100, 1000])
@@ -29,3 +30,16 @@ def test_a_fast_gif_drops_pictures() -> None:
     with Image.open(BytesIO(gif(pictures, 100))) as image:
         frames = [(f.info["duration"], f.convert("RGB").getpixel((0, 0))[0]) for f in ImageSequence.Iterator(image)]
     assert frames == [(20, 0), (20, 40), (20, 80), (20, 120), (1000, 180)]
+
+
+def test_titles_wider_than_their_pictures_do_not_run_into_each_other() -> None:
+    black = np.zeros((8, 8, 3), np.uint8)
+    sheet = labelled_rows(["a long title"] * 3, [("", [black] * 3)], 1)
+    columns = np.flatnonzero((sheet[16:] == 0).all(axis=(0, 2)) | (sheet[18] == 0).all(axis=1))
+    starts = columns[np.flatnonzero(np.diff(columns, prepend=-9) > 1)]
+    assert len(starts) == 3 and min(np.diff(starts)) > text_width("a long title")
+
+
+def test_letters_grow_with_the_pictures() -> None:
+    small, large = (labelled_rows(["+1"], [("row", [np.zeros((84, 84, 3), np.uint8)])], scale) for scale in (1, 4))
+    assert large.shape[0] - 4 * 84 > small.shape[0] - 84

@@ -1310,7 +1310,7 @@ class EvaluateSecondStageConfig(SamplingChoice, CommandSettings):
     shown: int = 8
     """Frames reconstructed, and drawn in each of four rows."""
     out: str = "reports/second_stage"
-    """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
+    """Folder of ``report.html``, ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
 
     def check(self) -> None:
         super().check()
@@ -1339,7 +1339,7 @@ class EvaluatePriorConfig(SamplingChoice, CommandSettings):
     guidance: float = 1.0
     """How strongly the level acts; 1: as the prior learnt it."""
     out: str = "reports/prior"
-    """Folder of ``metrics.json`` and ``samples.png``."""
+    """Folder of ``report.html``, ``metrics.json`` and ``samples.png``."""
 
     def check(self) -> None:
         super().check()
@@ -1367,7 +1367,7 @@ class EvaluateSoundConfig(SamplingChoice, CommandSettings):
     seconds: float = 2.0
     """Length of reconstructions and drawn sounds."""
     out: str = "reports/sound"
-    """Folder of ``metrics.json``, ``spectrograms.png`` and the wav files."""
+    """Folder of ``report.html``, ``metrics.json``, ``spectrograms.png`` and the wav files."""
 
     def check(self) -> None:
         super().check()
@@ -1403,7 +1403,7 @@ class EvaluateVQVAE2Config(SamplingChoice, CommandSettings):
     guidance: float = 2.0
     """Scale of the guided rows: how strongly the level acts on the top codes, and the top codes on the bottom ones."""
     out: str = "reports/vqvae2"
-    """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
+    """Folder of ``report.html``, ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
 
     def check(self) -> None:
         super().check()
@@ -1433,7 +1433,7 @@ class EvaluateDensityConfig(CommandSettings):
     scale: int = 2
     """Enlargement of the pictures."""
     out: str = "reports/density"
-    """Folder of ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
+    """Folder of ``report.html``, ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
 
     def check(self) -> None:
         named(self, "runs", "store", "out")

@@ -12,28 +12,28 @@ from matplotlib.ft2font import FT2Font
 from PIL import ImageDraw, ImageFont
 
 INK = (25, 25, 25)
-SIZE = 11
+SIZE = 12  # pixels
 HOLLOW = ("lastresort", "blank")  # fonts that have every letter, as a box or as nothing
 
 
-def text_width(text: str) -> float:
+def text_width(text: str, size: int = SIZE) -> float:
     """Pixels that a caption takes."""
-    shown, font = legible(text)
+    shown, font = legible(text, size)
     return font.getlength(shown)
 
 
-def draw_text(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str) -> None:
+def draw_text(draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: int = SIZE) -> None:
     """Write a caption with its upper left corner at ``at``."""
-    shown, font = legible(text)
+    shown, font = legible(text, size)
     draw.text(at, shown, INK, font=font)
 
 
 @lru_cache(maxsize=4096)
-def legible(text: str) -> tuple[str, ImageFont.FreeTypeFont]:
+def legible(text: str, size: int = SIZE) -> tuple[str, ImageFont.FreeTypeFont]:
     """A text as it can be drawn, and a font that has its letters: Pillow's own, else DejaVu Sans, else one of this
     machine's. What none of them has is spelt as in Python's ``ascii``.
     """
-    usual = ImageFont.load_default(SIZE)
+    usual = ImageFont.load_default(size)
     assert isinstance(usual, ImageFont.FreeTypeFont)
     letters = {ord(letter) for letter in text if letter.isprintable()}
     best: bytes | str = usual.font_bytes
@@ -45,7 +45,7 @@ def legible(text: str) -> tuple[str, ImageFont.FreeTypeFont]:
     shown = "".join(one if ord(one) in drawn else one.encode("unicode_escape").decode() for one in text)
     if drawn != letters:
         _say_once(text, shown)
-    return shown, ImageFont.truetype(best, SIZE) if isinstance(best, str) else usual
+    return shown, ImageFont.truetype(best, size) if isinstance(best, str) else usual
 
 
 _SAID: list[str] = []

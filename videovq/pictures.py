@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
-from videovq.lettering import draw_text, text_width
+from videovq.lettering import SIZE, draw_text, text_width
 from videovq.storage import atomic
 
 WHITE = (255, 255, 255)
@@ -79,17 +79,50 @@ def enlarged(picture: np.ndarray, scale: int) -> np.ndarray:
     return picture.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def labelled_rows(titles: Sequence[str], rows: Sequence[tuple[str, Sequence[np.ndarray]]], scale: int) -> np.ndarray:
-    """Captioned rows of enlarged pictures of one size under the titles of their columns, uint8 ``h w c``."""
-    height, width = (side * scale for side in rows[0][1][0].shape[:2])
-    margin = int(max(text_width(caption) for caption, _ in rows)) + 2 * GAP
-    sheet = Image.new("RGB", (margin + len(titles) * (width + GAP), CAPTION + len(rows) * (height + GAP)), WHITE)
+def titled(picture: np.ndarray, lines: Sequence[str]) -> np.ndarray:
+    """A picture under lines of text, uint8 ``h w c``."""
+    height = len(lines) * (SIZE + GAP) + GAP
+    width = max(picture.shape[1], *(round(text_width(line)) + 2 * GAP for line in lines))
+    sheet = Image.new("RGB", (width, height + picture.shape[0]), WHITE)
     draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        draw_text(draw, (margin + column * (width + GAP), 2), title)
+    for number, line in enumerate(lines):
+        draw_text(draw, (GAP, GAP + number * (SIZE + GAP)), line)
+    sheet.paste(Image.fromarray(picture), (0, height))
+    return np.asarray(sheet)
+
+
+def scale_to(width: int, picture: np.ndarray) -> int:
+    """The whole number by which a picture is enlarged to be about so wide; 1 where it is wider."""
+    return max(1, round(width / picture.shape[1]))
+
+
+def letter_size(width: int) -> int:
+    """Pixels of the letters over a picture of this width, which stay legible where a sheet is shown smaller."""
+    return max(SIZE, width // 12)
+
+
+def labelled_rows(
+    titles: Sequence[str], rows: Sequence[tuple[str, Sequence[np.ndarray]]], scale: int, corner: str = ""
+) -> np.ndarray:
+    """Captioned rows of enlarged pictures of one size under the titles of their columns, uint8 ``h w c``.
+
+    Columns are as wide as their pictures, or as the widest title where that is wider.
+
+    Args:
+        corner: what stands over the captions.
+    """
+    height, width = (side * scale for side in rows[0][1][0].shape[:2])
+    size = letter_size(width)
+    margin = round(max(text_width(caption, size) for caption in (corner, *(name for name, _ in rows)))) + 2 * GAP
+    column, head = max(width, *(round(text_width(title, size)) for title in titles)) + GAP, CAPTION + size - SIZE
+    sheet = Image.new("RGB", (margin + len(titles) * column, head + len(rows) * (height + GAP)), WHITE)
+    draw = ImageDraw.Draw(sheet)
+    draw_text(draw, (GAP, 1), corner, size)
+    for number, title in enumerate(titles):
+        draw_text(draw, (margin + number * column, 1), title, size)
     for row, (caption, pictures) in enumerate(rows):
-        top = CAPTION + row * (height + GAP)
-        draw_text(draw, (GAP, top + height // 2 - 6), caption)
-        for column, picture in enumerate(pictures):
-            sheet.paste(Image.fromarray(enlarged(picture, scale)), (margin + column * (width + GAP), top))
+        top = head + row * (height + GAP)
+        draw_text(draw, (GAP, top + (height - size) // 2), caption, size)
+        for number, picture in enumerate(pictures):
+            sheet.paste(Image.fromarray(enlarged(picture, scale)), (margin + number * column, top))
     return np.asarray(sheet)

@@ -21,12 +21,13 @@ from videovq.data.windows import windows
 from videovq.evaluation import panels
 from videovq.evaluation.clips import Protocol
 from videovq.evaluation.compare import MATTERS, remarks
-from videovq.evaluation.evaluate import episodes_sha256, summary, table
+from videovq.evaluation.evaluate import episodes_sha256, has_control, summary, table
+from videovq.evaluation.prediction import Prediction
 from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
 from videovq.pictures import labelled_rows
 from videovq.prep.prepare import prepare
 from videovq.rollout.pair import Pair
-from videovq.types import Sampling
+from videovq.types import ActionSpec, Sampling
 
 WORDS = ["--frames", "4", "--stride", "10", "--temperature", "0.5"]
 
@@ -201,7 +202,7 @@ def test_one_episode_has_no_interval(report: Path) -> None:
     assert "(one episode: no interval)" in table(metrics)
     page = predictor_page(metrics, curves(metrics), [], None, "")
     assert "one episode: no interval" in page and "±" not in page
-    assert "(one episode: no interval)" in comparison_page([metrics, metrics], [])
+    assert "(one episode: no interval)" in comparison_page([metrics, metrics], [], {})
 
 
 @pytest.mark.parametrize(("context", "titles"), [(1, ["context"]), (2, ["context"] * 2), (6, ["context"] * 2)])
@@ -259,3 +260,56 @@ def test_what_cannot_work_is_refused_and_writes_nothing(
     assert main(["evaluate", *first, "--out", str(tmp_path / "out"), *words]) == 2
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("windows", "words"),
+    [
+        (1, ["the only one"]),
+        (2, ["best", "worst"]),
+        (3, ["best", "median", "worst"]),
+        (5, ["best", "median", "worst"]),
+        (6, ["best", "best", "median", "median", "worst", "worst"]),
+        (9, ["best", "best", "median", "median", "worst", "worst"]),
+    ],
+)
+def test_no_window_is_shown_twice(windows: int, words: list[str]) -> None:
+    psnr = torch.arange(windows).float()[:, None]
+    episodes, levels = torch.zeros(windows).long(), torch.zeros(1, 1).long()
+    found = Prediction(episodes, {"prediction": {"psnr": psnr}}, 0.0, 0.0, 0, levels)
+    shown = panels.telling_windows(found, 2)
+    assert [word for word, _ in shown] == words
+    numbers = [number for _, number in shown]
+    assert len(set(numbers)) == len(numbers)
+    assert numbers[0] == windows - 1 and numbers[-1] in (0, 1)
+
+
+def test_there_are_no_shuffled_actions_and_no_empty_headings_where_there_are_no_actions(report: Path) -> None:
+    metrics = json.loads((report / "metrics.json").read_text())
+    metrics["action_kind"], metrics["bits_by_action"] = "none", []
+    metrics["turns"]["steps"] = 0
+    for controls in (metrics["bits_per_code"], metrics["methods"]):
+        del controls["shuffled actions"]
+    page = predictor_page(metrics, curves(metrics), [], None, "")
+    assert "actions" not in page.split("<h2>Settings")[0]
+    assert not re.search(r"</h2>\s*(<h2>|</body>)", page)
+
+
+def test_there_is_a_control_where_another_window_has_actions() -> None:
+    assert has_control(2, ActionSpec("discrete", (3,)))
+    assert not has_control(1, ActionSpec("discrete", (3,)))
+    assert not has_control(2, ActionSpec("none"))
+
+
+def test_what_cannot_be_compared_stands_in_red(report: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(report, other)
+    metrics = json.loads((other / "metrics.json").read_text())
+    metrics["settings"]["temperature"] = 1.0
+    (other / "metrics.json").write_text(json.dumps(metrics))
+    assert main(["compare", "--reports", f"[{report},{other}]", "--out", str(tmp_path / "both.html")]) == 0
+    page = (tmp_path / "both.html").read_text()
+    assert '<p class="wrong">PSNR, SSIM and turns: cannot be compared: not of the same temperature</p>' in page
+    assert '<p class="lead">bits per code: can be compared</p>' in page
+    assert re.findall(r'<th class="wrong">(.*?)</th>', page) == ["PSNR (dB)", "SSIM", "accuracy", "turns right"]
+    assert '<p class="wrong">SSIM cannot be compared: not of the same temperature</p>' in page

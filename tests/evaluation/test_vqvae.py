@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from videovq import pictures
 from videovq.checkpoints import load_vqvae
 from videovq.cli import main
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.codebook import decoded_codes
+from videovq.evaluation.charts import apart
+from videovq.evaluation.codebook import BAR, code_sheet, decoded_codes
 from videovq.evaluation.reconstruction import reconstruct, reconstruction, ssim
 from videovq.frames import to_float
 
@@ -124,3 +126,24 @@ def test_what_cannot_be_used_is_named(
     assert main(["evaluate", "vqvae", *first, *words]) == 2
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_page_has_the_tables_and_the_pictures(report: Path) -> None:
+    page = (report / "second" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 4
+    for words in ("PSNR (dB)", "wall", "From the worst frame to the best", "6x6", "vqvae: VQ-VAE"):
+        assert words in page
+
+
+def test_ticks_keep_apart() -> None:
+    assert apart([0.5]) == [0.5]
+    assert apart([0.1, 0.101, 0.5, 1.0]) == [0.1, 0.5, 1.0]
+
+
+def test_every_code_and_rank_has_its_place_on_the_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(pictures, "draw_text", lambda draw, at, text, *size: drawn.append(text))
+    usage = torch.arange(40.0)
+    sheet = code_sheet(torch.full((40, 12, 12, 3), 128, dtype=torch.uint8), usage)
+    assert (sheet == BAR).all(-1).any() and {"rank", "1", "32", "1-32", "33-40"} <= set(drawn)
+    assert any("39 of 40 codes used" in line for line in drawn) and any("Red bar: usage" in line for line in drawn)

@@ -131,6 +131,7 @@ def test_the_page(running: Running, browser: Browser, recordings: Path, tmp_path
     shots = Path(os.environ.get("VIDEOVQ_SHOTS", tmp_path))
     browser.command("Page.navigate", url=running.link)
     browser.wait('document.getElementById("caption")?.textContent.startsWith("last frame")')
+    assert browser.evaluate("document.title") == "videovq play: predictor"
     browser.evaluate(KEEP)
     browser.evaluate("window.first = frame()")
     browser.key("ArrowRight", True)
@@ -146,12 +147,23 @@ def test_the_page(running: Running, browser: Browser, recordings: Path, tmp_path
     browser.wait('parseInt(text("caption").slice(6)) >= 12')
     browser.evaluate('document.getElementById("run").click()')
     browser.evaluate('document.getElementById("save").click()')
+    for number in (0, 5, 11):  # the knob stands under its picture
+        browser.evaluate(f'm.value = {number}; m.dispatchEvent(new Event("input"))')
+        browser.wait('text("caption").startsWith("' + (f"frame {number} " if number else "last frame") + '")')
+        width, left, last, room = browser.evaluate(
+            "var s = document.getElementById('strip');"
+            " [m.offsetWidth, m.offsetLeft - s.offsetLeft, Number(m.max), Math.floor(s.clientWidth / 48)]"
+        )
+        knob, picture = left + 8 + (width - 16) * number / last, 24 + 48 * number * (min(last, room - 1) / last)
+        assert abs(knob - picture) < 4
     browser.evaluate('saved.then((blob) => give("load", new File([blob], "dream.json")))')
     browser.wait('text("status").startsWith("Replayed: the same frames")')
     data = base64.b64encode((recordings / "episode_000001.mp4").read_bytes()).decode()
     browser.look(1280, 900, "light", shots / "light.png")
     browser.evaluate('document.getElementById("code-view").value = "bits"')
+    assert browser.evaluate('document.getElementById("scale").hidden')
     browser.evaluate('document.getElementById("code-view").dispatchEvent(new Event("change"))')
+    assert browser.evaluate('document.getElementById("scale").innerText.trim()').split() == ["0", "5", "bits"]
     browser.evaluate(f'give("upload", new File([Uint8Array.from(atob("{data}"), (c) => c.charCodeAt(0))], "mine.mp4"))')
     browser.wait('text("status").startsWith("Scene upload")')
     browser.evaluate('document.getElementById("step").click()')

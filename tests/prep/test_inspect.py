@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from tests.conftest import NAMES, prep_config, world, write_episode
+from videovq import pictures
 from videovq.cli import main
 from videovq.data.motion import brightness, horizontal_shift
 from videovq.data.store import EpisodeStore
 from videovq.data.video import write_video
 from videovq.prep.alignment import alignment
-from videovq.prep.inspect import examine
+from videovq.prep.inspect import contact_sheet, examine
 from videovq.prep.prepare import prepare
 from videovq.types import ActionSpec
 
@@ -181,3 +182,10 @@ def test_a_store_without_actions_is_not_asked_about_their_alignment(
     assert json.loads((tmp_path / "report" / "findings.json").read_text())["alignment"] is None
     page = (tmp_path / "report" / "report.html").read_text()
     assert "Without actions." in page and "Do the actions fit" not in page and ">Actions<" not in page
+
+
+def test_the_contact_sheet_names_its_episodes(episode_store: EpisodeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(pictures, "draw_text", lambda draw, at, text, size: drawn.append(text))
+    contact_sheet(episode_store)
+    assert {info.id for info in episode_store.episodes} | {"0%", "100%"} <= set(drawn)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
-from videovq.training.callbacks import StepSeed
+from videovq.training.callbacks import Curves, StepSeed, draw_curves
 
 
 def test_a_training_that_goes_on_with_other_threads_says_that_it_may_round_otherwise(
@@ -28,3 +28,25 @@ def test_a_training_that_goes_on_with_other_threads_says_that_it_may_round_other
     monkeypatch.setattr(torch, "get_num_threads", lambda: 7)
     trainer(3).fit(BoringModel(), ckpt_path=newest, weights_only=True)
     assert f"goes on with 7 thread(s), began with {before}: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_single_value_is_visible_in_the_curves(split: str) -> None:
+    empty, one = (draw_curves(rows, [("loss", "loss", False)]) for rows in ([], [{"step": 1.0, f"{split}/loss": 0.5}]))
+    colour = {"train": (31, 119, 180), "val": (255, 127, 14)}[split]
+    count = [(picture == colour).all(-1).sum() for picture in (empty, one)]
+    assert count[0] == 0 and count[1] > 8 + 30, "the legend's line, and a mark in the panel"
+
+
+def test_curves_begin_with_the_first_step(tmp_path: Path) -> None:
+    class Logged(BoringModel):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            found = super().training_step(batch, batch_idx)
+            self.log("train/loss", found["loss"])
+            return found
+
+    curves = Curves(tmp_path, [("loss", "loss", False)])
+    off: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    quick = {"accelerator": "cpu", "limit_val_batches": 0, "enable_checkpointing": False}
+    L.Trainer(max_steps=3, callbacks=[curves], default_root_dir=tmp_path, **off, **quick).fit(Logged())
+    assert [row["step"] for row in curves.rows if "train/loss" in row] == [1.0]

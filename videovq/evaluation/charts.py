@@ -49,17 +49,30 @@ def rate_distortion(reports: Sequence[dict[str, Any]]) -> np.ndarray:
     """PSNR against bits per pixel, a line for every grid and a point for every codebook size."""
     figure = new_figure(6, 4.2)
     axis: Axes = figure.subplots()
+    named = set()
     for grid in sorted({tuple(r["grid"]) for r in reports}):
         group = sorted((r for r in reports if tuple(r["grid"]) == grid), key=lambda r: r["bits_per_pixel"])
         rates, ratios = [r["bits_per_pixel"] for r in group], [r["psnr"] for r in group]
         axis.plot(rates, ratios, marker="o", label=f"{grid[0]}x{grid[1]} codes")
         for report, rate, ratio in zip(group, rates, ratios, strict=True):
             label = f"K={report['codebook_size']}"
-            axis.annotate(label, (rate, ratio), textcoords="offset points", xytext=(5, -10), fontsize=8)
+            if (label, rate) not in named:  # else they would stand in each other
+                axis.annotate(label, (rate, ratio), textcoords="offset points", xytext=(5, -10), fontsize=8)
+            named.add((label, rate))
     axis.set(xlabel="bits per pixel (codes of fixed length)", ylabel="PSNR (dB)", xscale="log")
     axis.margins(x=0.15, y=0.1)  # for the labels
-    axis.xaxis.set_major_formatter("{x:g}")
-    axis.xaxis.set_minor_formatter("{x:.1f}")
+    axis.set_xticks(apart(sorted({r["bits_per_pixel"] for r in reports})), minor=False)
+    axis.xaxis.set_major_formatter("{x:.3g}")
+    axis.set_xticks([], minor=True)
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
     return drawn(figure)
+
+
+def apart(values: Sequence[float]) -> list[float]:
+    """Those of some rising values whose numbers do not collide on a logarithmic axis."""
+    kept = [values[0]]
+    for value in values[1:]:
+        if value > kept[-1] * (values[-1] / values[0]) ** 0.1:
+            kept.append(value)
+    return kept

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +19,14 @@ from videovq.evaluation.reconstruction import reconstruction
 from videovq.frames import to_uint8
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE
-from videovq.pictures import drawn, enlarged, new_figure, write_png
+from videovq.pictures import drawn, enlarged, labelled_rows, new_figure, titled, write_png
 
 Layout = Callable[[np.ndarray], np.ndarray]
 
 FIELD, SHOWN = 9, 3  # a code is decoded as a field of itself; its middle is shown, which no edge reaches
 COLUMNS = 32
+BAR = (200, 30, 30)
+NAMES = {"tsne": "t-SNE", "umap": "UMAP"}
 
 
 def show(config: ShowCodebookConfig) -> None:
@@ -55,19 +58,29 @@ def decoded_codes(vqvae: VQVAE) -> UInt8[Tensor, "k h w c"]:
 
 
 def code_sheet(tiles: UInt8[Tensor, "k h w c"], usage: Float[Tensor, "k"]) -> np.ndarray:
-    """Every code's tile above a bar of its usage, the most used first; uint8 ``h w c``."""
+    """Every code's tile above a bar of its usage, the most used first, rows and columns numbered by rank; uint8
+    ``h w c``.
+    """
     order = usage.argsort(descending=True).tolist()
     size = max(24, tiles.shape[1])
-    rows = -(-len(order) // COLUMNS)
-    sheet = np.full((rows * (size + 8) + 4, COLUMNS * (size + 4) + 4, 3), 255, dtype=np.uint8)
-    most = float(usage.max().clamp(min=1))
-    for place, code in enumerate(order):
-        top, left = 4 + place // COLUMNS * (size + 8), 4 + place % COLUMNS * (size + 4)
+    share, most = usage / usage.sum().clamp(min=1), float(usage.max().clamp(min=1))
+    shown = []
+    for code in order:
+        picture = np.full((size + 4, size, 3), 255, dtype=np.uint8)
         tile = enlarged(tiles[code].numpy(), max(1, size // tiles.shape[1]))
-        sheet[top : top + len(tile), left : left + len(tile)] = tile
-        length = int(np.ceil(size * float(usage[code]) / most))
-        sheet[top + size + 1 : top + size + 4, left : left + length] = (200, 30, 30)
-    return enlarged(sheet, 2)
+        picture[: len(tile), : len(tile)] = tile
+        picture[size + 1 :, : int(np.ceil(size * float(usage[code]) / most))] = BAR
+        shown.append(picture)
+    rows = [
+        (f"{at + 1}-{at + len(shown[at : at + COLUMNS])}", shown[at : at + COLUMNS])
+        for at in range(0, len(shown), COLUMNS)
+    ]
+    sheet = labelled_rows([str(i + 1) for i in range(min(COLUMNS, len(shown)))], rows, 2, "rank")
+    lines = [
+        f"Every code decoded among its like, the most used first: {int((usage > 0).sum())} of {len(order)} codes used",
+        f"Red bar: usage; as wide as its code: {float(share.max()):.2%} of all codes; none: not used",
+    ]
+    return titled(sheet, lines)
 
 
 def layout_of(name: str, seed: int) -> Layout:
@@ -95,7 +108,21 @@ def code_map(
     colours = tiles.float().mean(dim=(1, 2)).div(255).numpy()
     figure = new_figure(7, 7)
     axis = figure.subplots()
-    sizes = 15 + 1200 * (usage / usage.sum().clamp(min=1)).sqrt().numpy()
-    axis.scatter(places[:, 0], places[:, 1], s=sizes, c=colours, edgecolors="black", linewidths=0.4)
-    axis.set(xticks=[], yticks=[], title=f"codes by {name} of their vectors: colour as decoded, area by usage")
+    share = (usage / usage.sum().clamp(min=1)).numpy()
+    look: dict[str, Any] = {"edgecolors": "black", "linewidths": 0.4}
+    axis.scatter(places[:, 0], places[:, 1], s=area(share), c=colours, **look)
+    name = NAMES[name]
+    axis.set(title=f"{len(share)} codes by {name} of their vectors", xlabel=f"{name} 1", ylabel=f"{name} 2")
+    marked = [0.0, *(tenth for tenth in (0.0001, 0.001, 0.01, 0.1) if tenth <= share.max())]
+    for one in marked:
+        label = f"{100 * one:g} %" if one else "not used"
+        axis.scatter([], [], s=area(one), c="white", label=label, **look)
+    figure.legend(
+        loc="outside lower center", ncols=6, frameon=False, title="area: share of all codes; colour: as decoded"
+    )
     return drawn(figure)
+
+
+def area(share: Any) -> Any:
+    """How large a code's mark is, in points squared."""
+    return 15 + 1200 * np.sqrt(share)

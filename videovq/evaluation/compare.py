@@ -19,6 +19,11 @@ MATTERS = {
     "accuracy": ("store", "VQ-VAE", *DRAWN),
 }
 """What must be the same where a measure is to be compared."""
+REPORTED_AS = {
+    "bits per code": ("bits_per_code",),
+    "PSNR, SSIM and turns": ("psnr", "ssim", "turns"),
+    "accuracy": ("accuracy",),
+}
 ALSO_NAMED = ("samples", "seed")  # of which a mean hangs by chance only
 
 
@@ -36,16 +41,23 @@ def compare(config: CompareConfig) -> None:
         if len(values) > 1:
             raise ValueError(f"reports: measured with different `{name}`: {', '.join(sorted(values))}; evaluate alike")
     said = remarks(found)
+    blamed = differences(found)
+    unlike = {
+        name: blame
+        for measure, needed in MATTERS.items()
+        for name in REPORTED_AS[measure]
+        if (blame := [one for one in needed if one in blamed])
+    }
     out = Path(config.out)
     if out.is_dir():
         raise ValueError(f"out: {out} is a folder; name the page, such as {out / 'comparison.html'}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, comparison_page(found, said))
+    write_text(out, comparison_page(found, said, unlike))
     print("\n".join([f"wrote {out}: {', '.join(one['name'] for one in found)}", *said]))
 
 
-def remarks(reports: Sequence[dict[str, Any]]) -> list[str]:
-    """In what the reports differ, and which of their measures can be compared, a line each."""
+def differences(reports: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """In what the reports differ, and the value of each there."""
     values: dict[str, list[str]] = {
         name: [str(one["settings"][name]) for one in reports] for name in (*DRAWN, *ALSO_NAMED)
     }
@@ -53,11 +65,15 @@ def remarks(reports: Sequence[dict[str, Any]]) -> list[str]:
     values["store"] = [one.get("episodes_sha256", "")[:12] for one in reports]
     if not all(values["store"]):  # of an older videovq, which wrote down the folder only
         values["store"] = [one["settings"]["store"] for one in reports]
-    unlike = [name for name, some in values.items() if len(set(some)) > 1]
+    return {name: some for name, some in values.items() if len(set(some)) > 1}
+
+
+def remarks(reports: Sequence[dict[str, Any]]) -> list[str]:
+    """In what the reports differ, and which of their measures can be compared, a line each."""
+    unlike = differences(reports)
     lines = [
-        f"{name} differs: "
-        + ", ".join(f"{one['name']} {value}" for one, value in zip(reports, values[name], strict=True))
-        for name in unlike
+        f"{name} differs: " + ", ".join(f"{one['name']} {value}" for one, value in zip(reports, values, strict=True))
+        for name, values in unlike.items()
     ]
     for measure, needed in MATTERS.items():
         blame = [name for name in needed if name in unlike]

@@ -20,18 +20,21 @@ from videovq.evaluation.bootstrap import as_json, spelt
 from videovq.frames import psnr
 from videovq.models.densities.contract import Density
 from videovq.models.densities.quantized import QuantizedVAE
+from videovq.page import aligned, write_report
 from videovq.parsing import to_plain
-from videovq.pictures import labelled_rows, write_png
+from videovq.pictures import labelled_rows
 from videovq.progress import progress
 from videovq.storage import write_json
 
 BATCH = 16
+HEAD = ["run", "bound", "bits/dim", "95 % interval", "of which latents", "PSNR of reconstructions"]
 
 Bound = Callable[[UInt8[Tensor, "b h w c"]], Float[Tensor, "b"]]
 
 
 def evaluate(config: EvaluateDensityConfig) -> dict[str, Any]:
-    """Write ``metrics.json``, ``reconstructions.png`` and ``samples.png`` into ``config.out``, and print the table.
+    """Write ``metrics.json``, ``report.html``, ``reconstructions.png`` and ``samples.png`` into ``config.out``, and
+    print the table.
 
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
@@ -52,11 +55,22 @@ def evaluate(config: EvaluateDensityConfig) -> dict[str, Any]:
     networks = {run: one.network for run, one in trained.items()}
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    write_png(out / "reconstructions.png", reconstructions(networks, shown, config.scale))
-    write_png(out / "samples.png", samples(networks, config.shown, config.seed, config.scale))
     write_json(out / "metrics.json", metrics)
     print(table(rows))
-    print(f"{len(frames)} frames of {config.split}; written to {out}/")
+    write_report(
+        out,
+        "Likelihood autoencoders",
+        f"{len(frames)} frames of split {config.split} of {store}.",
+        {"Bits per dimension": (HEAD, [cells(row) for row in rows])},
+        {
+            "reconstructions": (
+                reconstructions(networks, shown, config.scale),
+                "Frames, and what each model makes of them",
+            ),
+            "samples": (samples(networks, config.shown, config.seed, config.scale), "Drawn from each model's prior"),
+        },
+        config,
+    )
     return metrics
 
 
@@ -132,15 +146,14 @@ def _bound(network: Density, samples: int) -> Bound:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """What was measured, a line a bound."""
-    lines = [f"{'run':<16} {'bound':<26} bits/dim  95 % interval   of which latents   PSNR of reconstructions"]
-    for row in rows:
-        low, high = row["interval"] or (None, None)
-        rate = "" if row["rate"] is None else f"{row['rate']:.3f}"
-        lines.append(
-            f"{row['run']:<16} {row['bound']:<26} {row['bits_per_dim']:>8.3f}  {spelt(low, high)}"
-            f"  {rate:>16}   {row['psnr']:.2f} dB"
-        )
-    return "\n".join(lines)
+    return aligned([HEAD, *map(cells, rows)])
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """A bound's cells of the table."""
+    interval = spelt(*(row["interval"] or (None, None)))
+    rate = "" if row["rate"] is None else f"{row['rate']:.3f}"
+    return [row["run"], row["bound"], f"{row['bits_per_dim']:.3f}", interval, rate, f"{row['psnr']:.2f} dB"]
 
 
 @torch.inference_mode()

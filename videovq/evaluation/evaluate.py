@@ -30,7 +30,7 @@ from videovq.pictures import write_png
 from videovq.rollout.engine import place
 from videovq.rollout.pair import Pair, load_pair, model_name, open_episodes
 from videovq.storage import write_json, write_text
-from videovq.types import Sampling
+from videovq.types import ActionSpec, Sampling
 
 PANELS = 2  # windows shown of the best, of the median and of the worst
 
@@ -103,7 +103,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     write_text(out / "report.html", text)
     write_json(out / "metrics.json", metrics)
     print(table(metrics))
-    print(f"written to {out}/")
+    print(f"written to {out / 'report.html'}")
     return metrics
 
 
@@ -111,25 +111,26 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
     """Everything as JSON values."""
     bits, rolled = found.likelihood, found.prediction
     places, (height, width) = math.prod(found.pair.predictor.network.grid), store.header.grid
-    alone = len(bits.episodes) == 1  # there is no other window, whose actions would be a control
+    controlled = has_control(len(bits.episodes), found.pair.predictor.action_spec)
     code_bits = float(bits.true.mean()) * places / (3 * height * width)
     methods = {
         method: {measure: summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
         for method, measured in rolled.values.items()
-        if not (alone and method == SHUFFLED)
+        if controlled or method != SHUFFLED
     }
     return {
         "name": model_name(config),
         "videovq": __version__,
         "settings": to_plain(config),
         "sampling": asdict(Sampling(config.temperature, config.top_k, config.top_p)),
+        "action_kind": found.pair.predictor.action_spec.kind,
         "windows": len(bits.episodes),
         "episodes": len(bits.episodes.unique()),
         "vqvae": found.pair.vqvae.fingerprint,
         "episodes_sha256": episodes_sha256(store, config.split),
         "bits_per_code": {
             "prediction": summary(bits.true, bits.episodes, config.seed),
-            **({} if alone else {SHUFFLED: summary(bits.shuffled, bits.episodes, config.seed)}),
+            **({SHUFFLED: summary(bits.shuffled, bits.episodes, config.seed)} if controlled else {}),
             "without context": summary(bits.alone, bits.episodes, config.seed),
         },
         "bits_per_frame": float(bits.true.mean()) * places,
@@ -138,6 +139,11 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         "methods": methods,
         "turns": {"steps": rolled.steps, "same way": rolled.obeyed, "as far": rolled.sized},
     }
+
+
+def has_control(windows: int, spec: ActionSpec) -> bool:
+    """Whether there are actions of another window, to be told instead of the true ones."""
+    return windows > 1 and spec.kind != "none"
 
 
 def episodes_sha256(store: EpisodeStore, split: str) -> str:

@@ -19,7 +19,7 @@ from videovq.frames import to_float
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import to_plain
-from videovq.pictures import labelled_rows
+from videovq.pictures import labelled_rows, scale_to
 from videovq.progress import progress
 from videovq.rollout.engine import Session, decode_codes, place
 from videovq.rollout.pair import load_pair, model_name, open_episodes
@@ -65,7 +65,7 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     write_text(out / "report.html", long_page(metrics, strips(vqvae.network, rolled)))
     write_json(out / "metrics.json", metrics)
     print(text_table(metrics))
-    print(f"written to {out}/")
+    print(f"written to {out / 'report.html'}")
     return metrics
 
 
@@ -129,4 +129,5 @@ def strips(vqvae: VQVAE, codes: Int64[Tensor, "b n y x"]) -> np.ndarray:
     """Some rollouts, time from left to right."""
     shown = np.unique(np.geomspace(1, codes.shape[1], 14).astype(int)) - 1
     frames = decode_codes(vqvae, codes[:SHOWN, shown].to(vqvae.device)).cpu().numpy()
-    return labelled_rows([f"+{t + 1}" for t in shown], [(f"{i + 1}", list(row)) for i, row in enumerate(frames)], 1)
+    rows = [(f"rollout {i + 1}", list(row)) for i, row in enumerate(frames)]
+    return labelled_rows([f"+{t + 1}" for t in shown], rows, scale_to(72, frames[0, 0]))

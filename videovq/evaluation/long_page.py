@@ -31,7 +31,7 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
             f"{settings['rollouts']} rollouts of {settings['frames']} frames from {settings['context']} frames of"
             f" {settings['split']} episodes, with recorded actions, temperature {settings['temperature']:g}."
         ),
-        figure(strip, "Some rollouts; the numbers are frames"),
+        figure(strip, "Some rollouts, after so many predicted frames"),
         heading("Over time"),
         table(["frames", "perplexity of codes", "codes that change", "brightness", "contrast", "distance"], rows),
         paragraph(

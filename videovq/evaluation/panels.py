@@ -15,12 +15,13 @@ from videovq.evaluation.clips import Protocol
 from videovq.evaluation.prediction import PREDICTION, Prediction
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
-from videovq.pictures import gif, labelled_rows
+from videovq.pictures import gif, labelled_rows, scale_to
 from videovq.rollout.engine import generate
 from videovq.types import ActionSpec, Episode, RolloutRequest, Sampling
 
 SHOWN = 12  # predicted frames in a strip at most
 FUTURES = 12  # actions held, one a row, at most
+WIDTH, MOVING = 84, 168  # pixels that a frame takes at least, roughly, in a strip and in a moving picture
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,17 @@ class Panel:
 
 
 def telling_windows(found: Prediction, number: int) -> list[tuple[str, int]]:
-    """The best, the worst and the median windows by mean PSNR, ``number`` of each, with the word for each."""
+    """The best, the median and the worst windows by mean PSNR with the word for each, no window twice: ``number`` of
+    each, or fewer where there are few.
+    """
     order = found.values[PREDICTION]["psnr"].mean(dim=1).argsort(descending=True).tolist()
-    middle = len(order) // 2
+    if len(order) == 1:
+        return [("the only one", order[0])]
+    number = max(1, min(number, len(order) // 3))
+    middle = (len(order) - number) // 2
     chosen = {"best": order[:number], "median": order[middle : middle + number], "worst": order[::-1][:number]}
+    if len(order) == 2:
+        del chosen["median"]
     return [(word, window) for word, some in chosen.items() for window in some]
 
 
@@ -72,15 +80,15 @@ def panel(
     drawn = generate(vqvae, predictor, request).frames
     assert drawn is not None
     rows = _rows(episode, drawn[0], context)
-    moving = []
+    moving, small, large = [], scale_to(WIDTH, rows[0][1][0]), scale_to(MOVING, rows[0][1][0])
     for t in range(place.length):
         when = f"{t - context + 1:+d}" if t >= context else "given"
-        moving.append(labelled_rows([f"{name} {when}" for name, _ in rows], [("", [row[t] for _, row in rows])], 1))
+        moving.append(labelled_rows([f"{name} {when}" for name, _ in rows], [("", [row[t] for _, row in rows])], large))
     times = [*range(max(0, context - 2), context), *range(context, context + min(SHOWN, protocol.frames))]
     strip = labelled_rows(
         [f"{t - context + 1:+d}" if t >= context else "context" for t in times],
         [(name, [row[t] for t in times]) for name, row in rows],
-        1,
+        small,
     )
     return Panel(f"{word}: {place.episode.id} from frame {place.start}", gif(moving, min(fps, 10)), strip)
 
@@ -112,7 +120,7 @@ def counterfactual(
         assert drawn is not None
         name = spec.names[choice] if spec.names else str(choice)
         rows.append((name, [episode.frames[-1].numpy(), *drawn[0].numpy()]))
-    return labelled_rows(["context", *(f"+{t + 1}" for t in range(frames))], rows, 1)
+    return labelled_rows(["context", *(f"+{t + 1}" for t in range(frames))], rows, scale_to(WIDTH, rows[0][1][0]))
 
 
 def _rows(episode: Episode, drawn: UInt8[Tensor, "n h w c"], context: int) -> list[tuple[str, list[np.ndarray]]]:

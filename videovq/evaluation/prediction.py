@@ -37,9 +37,9 @@ class Prediction:
         episodes: number of the episode of each window.
         values: method -> measure -> values. Methods: ``prediction``, the mean over samples; ``best of samples``, the
             sample that is best on the mean over the frames, by that measure, where there are several; ``shuffled
-            actions``, rolled out with those of another window; ``copy last``; ``copy, moved``: sideways, by what the
-            actions do on average; ``ceiling``: the true frames, encoded and decoded. Measures: psnr, ssim, accuracy
-            (part of the codes that are the true ones), and those that were given.
+            actions``, rolled out with those of another window, where there are actions; ``copy last``; ``copy, moved``:
+            sideways, by what the actions do on average; ``ceiling``: the true frames, encoded and decoded. Measures:
+            psnr, ssim, accuracy (part of the codes that are the true ones), and those that were given.
         obeyed, sized: of the first sample's steps in which the true picture clearly moved sideways: the part that moved
             the same way, and the part that also moved as far.
         steps: number of such steps.
@@ -107,8 +107,9 @@ def prediction(
                 if features is not None:
                     shown = torch.cat([clips.pixels[:, :context], frames], dim=1)
                     videos.append((features(clips.pixels), features(shown)))
-        drawn = _roll(predictor, given, clips.others, sampling, seeds)
-        keep(SHUFFLED, truth, _decode(vqvae, drawn), drawn == codes)
+        if clips.others.shape[2]:  # there are actions
+            drawn = _roll(predictor, given, clips.others, sampling, seeds)
+            keep(SHUFFLED, truth, _decode(vqvae, drawn), drawn == codes)
         keep(COPY, truth, last[:, None].expand_as(truth), given[:, -1:] == codes)
         if shifts is not None:
             keep(MOVED, truth, moved_along(last, clips.actions[:, context - 1 : -1], shifts), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,18 @@ from matplotlib.axes import Axes
 
 from videovq.evaluation.bootstrap import spelt
 from videovq.evaluation.panels import Panel
-from videovq.page import figure, folded, grid, heading, page, paragraph, table
+from videovq.page import figure, folded, grid, heading, page, paragraph, table, warning
 from videovq.pictures import drawn, new_figure
 
 LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "accuracy": "part of the codes that are right", "lpips": "LPIPS"}
+COMPARED = {
+    "bits_per_code": "bits per code",
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "accuracy": "accuracy",
+    "turns": "turns right",
+}
+"""Columns of a comparison, by what reports call the measure."""
 
 
 def horizon_curves(lines: Sequence[tuple[str, dict[str, Any]]], label: str) -> np.ndarray:
@@ -29,7 +37,7 @@ def horizon_curves(lines: Sequence[tuple[str, dict[str, Any]]], label: str) -> n
             axis.fill_between(steps, low, high, alpha=0.15, color=line.get_color(), lw=0)
     axis.set(xlabel="horizon (frames)", ylabel=label)
     axis.grid(alpha=0.3)
-    axis.legend(frameon=False, fontsize=8)
+    chart.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8)  # where it hides no line
     return drawn(chart)
 
 
@@ -65,10 +73,11 @@ def predictor_page(
 
 def _likelihood(metrics: dict[str, Any], chart: np.ndarray) -> list[str]:
     settings, bits = metrics["settings"], metrics["bits_per_code"]
+    told = "" if metrics["action_kind"] == "none" else " with the recorded actions"
     return [
         paragraph(
-            f"{settings['context']} frames given, {settings['frames']} predicted purely as codes with the recorded"
-            f" actions; {metrics['windows']} windows of {metrics['episodes']} {settings['split']} episodes,"
+            f"{settings['context']} frames given, {settings['frames']} predicted purely as codes{told};"
+            f" {metrics['windows']} windows of {metrics['episodes']} {settings['split']} episodes,"
             f" {settings['samples']} sample(s) each at temperature {settings['temperature']:g}, seed"
             f" {settings['seed']}. Brackets and bands: 95 % intervals, resampling whole episodes. Computed on arrays,"
             " never on compressed video."
@@ -97,7 +106,7 @@ def _quality(metrics: dict[str, Any], charts: dict[str, np.ndarray]) -> list[str
 
 
 def _obedience(metrics: dict[str, Any]) -> list[str]:
-    parts, turns = [heading("Does it listen to the actions?")], metrics["turns"]
+    parts, turns = [], metrics["turns"]
     if turns["steps"]:
         parts.append(
             paragraph(
@@ -111,7 +120,10 @@ def _obedience(metrics: dict[str, Any]) -> list[str]:
         rows.append([one["name"], str(one["frames"]), f"{true:.2f}", f"{shuffled:.2f}", f"{true - shuffled:+.2f}"])
     if rows:
         parts.append(table(["bits per code", "frames", "true actions", "shuffled", "difference"], rows))
-    return parts
+    question = (
+        "Does it move as the truth does?" if metrics["action_kind"] == "none" else "Does it listen to the actions?"
+    )
+    return [heading(question), *parts] if parts else []
 
 
 def outcome_lines(found: dict[str, Any] | None) -> list[tuple[str, str]]:
@@ -136,7 +148,7 @@ def _outcomes(metrics: dict[str, Any]) -> list[str]:
         " reward, and the bits that it takes to say whether the world ended. The constant is the mean reward, and the"
         " rate of ends, of this very split, which nobody knows beforehand; that rate is a constant's average precision."
     )
-    return [heading("Rewards and ends"), text, table(["", ""], outcome_lines(metrics["outcomes"]))]
+    return [heading("Rewards and ends"), text, table(["of", "found"], outcome_lines(metrics["outcomes"]))]
 
 
 def _pictures(panels: Sequence[Panel], counterfactual: np.ndarray | None) -> list[str]:
@@ -146,18 +158,21 @@ def _pictures(panels: Sequence[Panel], counterfactual: np.ndarray | None) -> lis
     if panels:
         parts += [
             heading("Windows to look at"),
-            paragraph("Best, median and worst by mean PSNR. Difference: grey is none."),
+            paragraph("By mean PSNR. Difference: grey is none."),
             grid([figure(one.gif, one.caption) for one in panels]),
             *(figure(one.strip, one.caption) for one in panels),
         ]
     return parts
 
 
-def comparison_page(reports: Sequence[dict[str, Any]], remarks: Sequence[str]) -> str:
-    """Several predictors in one report.
+def comparison_page(
+    reports: Sequence[dict[str, Any]], remarks: Sequence[str], unlike: Mapping[str, Sequence[str]]
+) -> str:
+    """Several predictors in one report; what cannot be compared stands in red.
 
     Args:
         remarks: in what the reports differ, and what of them can be compared.
+        unlike: measure, as the reports call it, that cannot be compared -> what the reports differ in.
     """
     rows = []
     for one in reports:
@@ -171,11 +186,14 @@ def comparison_page(reports: Sequence[dict[str, Any]], remarks: Sequence[str]) -
             ]
         )
     parts = [
-        table(["predictor", "bits per code", "PSNR (dB)", "SSIM", "accuracy", "turns right"], rows),
+        table(
+            ["predictor", *COMPARED.values()], rows, [i for i, name in enumerate(COMPARED, start=1) if name in unlike]
+        ),
         paragraph("Means over windows and horizons, with 95 % intervals."),
-        heading("What can be compared"),
-        *(paragraph(one) for one in remarks),
+        *([heading("What can be compared")] if remarks else []),
+        *(warning(one) if "cannot be compared" in one else paragraph(one) for one in remarks),
         heading("By horizon"),
+        *_incomparable("bits_per_code", unlike),
         figure(
             horizon_curves([(one["name"], one["bits_per_code"]["prediction"]) for one in reports], "bits per code"),
             "Bits per code by horizon",
@@ -185,10 +203,17 @@ def comparison_page(reports: Sequence[dict[str, Any]], remarks: Sequence[str]) -
         lines = [(one["name"], one["methods"]["prediction"][measure]) for one in reports]
         lines.append(("copy last", reports[0]["methods"]["copy last"][measure]))
         parts += [
+            *_incomparable(measure, unlike),
             figure(horizon_curves(lines, LABELS[measure]), f"{LABELS[measure]} by horizon"),
             by_horizon(lines, _digits(measure)),
         ]
     return page("Predictors compared", parts)
+
+
+def _incomparable(measure: str, unlike: Mapping[str, Sequence[str]]) -> list[str]:
+    if measure not in unlike:
+        return []
+    return [warning(f"{COMPARED[measure]} cannot be compared: not of the same {', '.join(unlike[measure])}")]
 
 
 def by_horizon(lines: Sequence[tuple[str, dict[str, Any]]], digits: int) -> str:
@@ -200,13 +225,13 @@ def by_horizon(lines: Sequence[tuple[str, dict[str, Any]]], digits: int) -> str:
         cells = [f"{mean:.{digits}f}" for mean in found["by_horizon"]]
         if found["low"] is not None:
             ends = zip(cells, found["low_by_horizon"], found["high_by_horizon"], strict=True)
-            cells = [f"{mean} ±{(high - low) / 2:.{digits}f}" for mean, low, high in ends]
+            cells = [f"{mean}\n±{(high - low) / 2:.{digits}f}" for mean, low, high in ends]
         rows.append([name, *(cells[h - 1] for h in shown)])
     return table(["horizon", *map(str, shown)], rows)
 
 
 def _bracketed(found: dict[str, Any]) -> str:
-    return f"{found['mean']:.3f} ({spelt(found['low'], found['high'])})"
+    return f"{found['mean']:.3f}\n({spelt(found['low'], found['high'])})"
 
 
 def _digits(measure: str) -> int:

@@ -17,8 +17,9 @@ from videovq.config import EvaluatePriorConfig
 from videovq.data.modules import number_of
 from videovq.data.store import CodeStore
 from videovq.models.sampling import gumbel
+from videovq.page import write_report
 from videovq.parsing import to_plain
-from videovq.pictures import labelled_rows, write_png
+from videovq.pictures import labelled_rows
 from videovq.progress import progress
 from videovq.rollout.engine import decode_codes
 from videovq.storage import write_json
@@ -28,7 +29,7 @@ BATCH = 32
 
 
 def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
-    """Write ``metrics.json`` and ``samples.png`` into ``config.out``, and print the bits.
+    """Write ``metrics.json``, ``report.html`` and ``samples.png`` into ``config.out``, and print the bits.
 
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
@@ -59,11 +60,21 @@ def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
     }
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    write_png(out / "samples.png", samples(trained, vqvae.network, config.samples, sampling, config.seed))
+    drawn = samples(trained, vqvae.network, config.samples, sampling, config.seed)
     write_json(out / "metrics.json", metrics)
     for name, value in metrics["bits_per_code"].items():
         print(f"{name:<24} {value:.3f} bits per code, {metrics['bits_per_dim'][name]:.4f} per pixel and channel")
-    print(f"written to {out}/")
+    rows = [
+        [name, f"{bits:.3f}", f"{metrics['bits_per_dim'][name]:.4f}"] for name, bits in metrics["bits_per_code"].items()
+    ]
+    write_report(
+        out,
+        f"{Path(config.prior).name}: prior of single frames",
+        f"{len(held)} frames of split {config.split} of {store}.",
+        {"Likelihood": (["model", "bits per code", "bits per dimension"], rows)},
+        {"samples": (drawn, f"Drawn frames, a row for each level, at temperature {config.temperature:g}")},
+        config,
+    )
     return metrics
 
 

@@ -17,8 +17,9 @@ from videovq.models.quantizers.contract import perplexity
 from videovq.models.sampling import gumbel
 from videovq.models.second_stage import SecondStage
 from videovq.models.vqvae import VQVAE
+from videovq.page import write_report
 from videovq.parsing import to_plain
-from videovq.pictures import labelled_rows, write_png
+from videovq.pictures import labelled_rows
 from videovq.progress import progress
 from videovq.rollout.engine import decode_codes
 from videovq.storage import write_json
@@ -28,7 +29,8 @@ BATCH = 32
 
 
 def evaluate(config: EvaluateSecondStageConfig) -> dict[str, Any]:
-    """Write ``metrics.json``, ``reconstructions.png`` and ``samples.png`` into ``config.out``, and print the bits.
+    """Write ``metrics.json``, ``report.html``, ``reconstructions.png`` and ``samples.png`` into ``config.out``, and
+    print the bits.
 
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
@@ -59,15 +61,34 @@ def evaluate(config: EvaluateSecondStageConfig) -> dict[str, Any]:
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     chosen = torch.linspace(0, len(codes) - 1, config.shown).long()
-    write_png(
-        out / "reconstructions.png", reconstructions(network, vqvae.network, codes[chosen], sampling, config.seed)
-    )
-    write_png(out / "samples.png", samples(network, vqvae.network, config.shown, sampling, config.seed))
+    rebuilt = reconstructions(network, vqvae.network, codes[chosen], sampling, config.seed)
+    drawn = samples(network, vqvae.network, config.shown, sampling, config.seed)
     write_json(out / "metrics.json", metrics)
     for name, value in metrics["bits_per_code"].items():
         print(f"{name:<24} {value:.3f} bits per code")
     used = ", ".join(f"{one:.0f}" for one in metrics["perplexity"])
-    print(f"perplexity of the latents {used}; {prior:.2f} bits each by their prior\nwritten to {out}/")
+    print(f"perplexity of the latents {used}; {prior:.2f} bits each by their prior")
+    write_report(
+        out,
+        f"{Path(config.second_stage).name}: second stage",
+        f"{len(codes)} frames of split {config.split} of {store}; {network.latents} latents a frame,"
+        f" {metrics['bits_per_frame_of_latents']:.0f} bits; {prior:.2f} bits each by their prior.",
+        {
+            "Likelihood": (
+                ["codes of a frame", "bits per code"],
+                [[k, f"{v:.3f}"] for k, v in metrics["bits_per_code"].items()],
+            ),
+            "Latents": (
+                ["latent", "perplexity"],
+                [[str(i + 1), f"{v:.0f}"] for i, v in enumerate(metrics["perplexity"])],
+            ),
+        },
+        {
+            "reconstructions": (rebuilt, "What the first stage makes of frames, and two draws of the second"),
+            "samples": (drawn, "Frames whose latents the prior drew"),
+        },
+        config,
+    )
     return metrics
 
 
@@ -102,5 +123,5 @@ def samples(network: SecondStage, vqvae: VQVAE, count: int, sampling: Sampling, 
         latents = network.draw_latents(count, generator)
         noise = gumbel((count, *network.grid, len(network.codebook)), generator)
         drawn = network.decode(latents, noise, sampling)
-        rows.append((f"{row + 1}", list(decode_codes(vqvae, drawn[:, None])[:, 0].numpy())))
+        rows.append((f"draw {row + 1}", list(decode_codes(vqvae, drawn[:, None])[:, 0].numpy())))
     return labelled_rows([str(i + 1) for i in range(count)], rows, 1)

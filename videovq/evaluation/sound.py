@@ -22,8 +22,9 @@ from videovq.evaluation.prior import markov_bits, unigram_bits
 from videovq.models.dilated import DilatedNetwork, draw
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.sound import STRIDE, SoundVQVAE, codes_of
+from videovq.page import write_report
 from videovq.parsing import to_plain
-from videovq.pictures import drawn, new_figure, write_png
+from videovq.pictures import drawn, new_figure
 from videovq.progress import progress
 from videovq.storage import write_json
 from videovq.types import Sampling
@@ -42,7 +43,8 @@ class Recording:
 
 
 def evaluate(config: EvaluateSoundConfig) -> dict[str, Any]:
-    """Write ``metrics.json``, ``spectrograms.png`` and wav files into ``config.out``, and print the figures.
+    """Write ``metrics.json``, ``report.html``, ``spectrograms.png`` and wav files into ``config.out``, and
+    print the figures.
 
     Raises:
         ValueError: runs and folder do not belong together, a file or a setting cannot be used.
@@ -89,9 +91,23 @@ def evaluate(config: EvaluateSoundConfig) -> dict[str, Any]:
     for name, waves in sounds.items():
         for i, wave in enumerate(waves):
             write_wav(out / f"{name}_{i}.wav", wave, trained.rate)
-    write_png(out / "spectrograms.png", spectrograms(sounds, trained.rate))
     write_json(out / "metrics.json", metrics)
-    show(metrics, out)
+    show(metrics)
+    write_report(
+        out,
+        f"{Path(config.sound).name}: sound",
+        f"{metrics['seconds']:.0f} s of split {config.split} of {config.source}; {metrics['codes_used']} codes used,"
+        f" perplexity {metrics['perplexity']:.0f}, {metrics['bits_per_second_of_codes']:.0f} bits a second."
+        " The sounds lie beside this page as wav files.",
+        tables(metrics),
+        {
+            "spectrograms": (
+                spectrograms(sounds, trained.rate),
+                "Loudness over time and frequency; black: 50 dB below the loudest",
+            )
+        },
+        config,
+    )
     return metrics
 
 
@@ -191,7 +207,20 @@ def spectrograms(sounds: dict[str, Float[Tensor, "_ t"]], rate: int) -> np.ndarr
     return drawn(figure)
 
 
-def show(metrics: dict[str, Any], out: Path) -> None:
+def tables(metrics: dict[str, Any]) -> dict[str, tuple[list[str], list[list[str]]]]:
+    """The figures, for a page."""
+    found = {}
+    for name, what in (("bits_per_sample", "bits per sample"), ("bits_per_code", "bits per code")):
+        if name in metrics:
+            found[what.capitalize()] = (["model", what], [[k, f"{v:.3f}"] for k, v in metrics[name].items()])
+    rows = [
+        [name, f"{one['log_spectral_distance_db']:.2f}", f"{one['spectral_convergence']:.3f}"]
+        for name, one in metrics["spectra"].items()
+    ]
+    return {**found, "Spectra": (["sound", "log-spectral distance (dB)", "spectral convergence"], rows)}
+
+
+def show(metrics: dict[str, Any]) -> None:
     """Print the figures."""
     for name, value in metrics["bits_per_sample"].items():
         print(f"{name:<28} {value:.3f} bits per sample")
@@ -200,4 +229,4 @@ def show(metrics: dict[str, Any], out: Path) -> None:
     for name, values in metrics["spectra"].items():
         distance, convergence = values["log_spectral_distance_db"], values["spectral_convergence"]
         print(f"{name:<28} {distance:.2f} dB log-spectral distance, {convergence:.3f} spectral convergence")
-    print(f"{metrics['codes_used']} codes used, perplexity {metrics['perplexity']:.0f}\nwritten to {out}/")
+    print(f"{metrics['codes_used']} codes used, perplexity {metrics['perplexity']:.0f}")

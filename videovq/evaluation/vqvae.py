@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,17 @@ from videovq.data.store import EpisodeStore
 from videovq.evaluation.charts import code_usage, psnr_by_level, rate_distortion, short
 from videovq.evaluation.reconstruction import Reconstruction, reconstruct, reconstruction
 from videovq.models.vqvae import VQVAE
+from videovq.page import write_report
 from videovq.parsing import to_plain
-from videovq.pictures import labelled_rows, write_png
+from videovq.pictures import labelled_rows
 from videovq.storage import write_json
 
 EXAMPLES = 8
 
 
 def evaluate(config: EvaluateVQVAEConfig) -> None:
-    """Write ``report.json``, ``reconstructions.png``, ``usage.png`` and ``levels.png``; and ``rate_distortion.png``
-    where there are reports to compare with.
+    """Write ``report.json``, ``report.html``, ``reconstructions.png``, ``usage.png`` and ``levels.png``; and
+    ``rate_distortion.png`` where there are reports to compare with.
 
     Raises:
         ValueError: the run, the store or a report to compare with cannot be used.
@@ -50,14 +52,43 @@ def evaluate(config: EvaluateVQVAEConfig) -> None:
     }
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    write_png(out / "reconstructions.png", examples(trained.network, store, config.split, found, config.scale))
-    write_png(out / "usage.png", code_usage(found))
-    write_png(out / "levels.png", psnr_by_level(found))
+    pictures = {
+        "reconstructions": (
+            examples(trained.network, store, config.split, found, config.scale),
+            "From the worst frame to the best",
+        ),
+        "usage": (code_usage(found), "How often each code is used"),
+        "levels": (psnr_by_level(found), "PSNR of the frames of every level"),
+    }
     if others:
-        write_png(out / "rate_distortion.png", rate_distortion([*others, report]))
+        pictures["rate_distortion"] = (rate_distortion([*others, report]), "PSNR against bits per pixel")
     write_json(out / "report.json", report)
     print(summary(report))
-    print(f"written to {out}/")
+    text = f"{report['frames']} frames of split {config.split} of {store}, encoded and decoded."
+    write_report(out, f"{report['name']}: VQ-VAE", text, tables([*others, report]), pictures, config)
+
+
+def tables(reports: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list[list[str]]]]:
+    """What is measured of every VQ-VAE, and of the last one's levels."""
+    rows = [
+        [
+            str(one["name"]),
+            f"{one['psnr']:.2f}",
+            f"{one['ssim']:.3f}",
+            f"{one['nmse']:.4f}",
+            f"{one['codes_used']} of {one['codebook_size']}",
+            f"{one['perplexity']:.0f}",
+            "x".join(map(str, one["grid"])),
+            f"{one['bits_per_pixel']:.3f}",
+        ]
+        for one in reports
+    ]
+    levels = [
+        [short(name) or "unnamed", str(one["frames"]), f"{one['psnr']:.2f}", f"{one['ssim']:.3f}"]
+        for name, one in reports[-1]["levels"].items()
+    ]
+    head = ["VQ-VAE", "PSNR (dB)", "SSIM", "NMSE", "codes used", "perplexity", "codes a frame", "bits per pixel"]
+    return {"Reconstruction": (head, rows), "By level": (["level", "frames", "PSNR (dB)", "SSIM"], levels)}
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -31,13 +31,15 @@ from videovq.evaluation.reconstruction import ssim
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.sampling import gumbel
+from videovq.page import aligned, write_report
 from videovq.parsing import to_plain
-from videovq.pictures import labelled_rows, write_png
+from videovq.pictures import labelled_rows
 from videovq.progress import progress
 from videovq.storage import write_json
 from videovq.types import Sampling
 
 BATCH = 25
+HEAD = ["model", "codes x K", "bits a frame", "by the priors", "PSNR", "SSIM", "perplexity"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class TwoLevels:
 
 
 def evaluate(config: EvaluateVQVAE2Config) -> dict[str, Any]:
-    """Write ``metrics.json``, ``reconstructions.png`` and ``samples.png`` into ``config.out``, and print the table.
+    """Write ``metrics.json``, ``report.html``, ``reconstructions.png`` and ``samples.png`` into ``config.out``, and
+    print the table.
 
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
@@ -114,11 +117,21 @@ def evaluate(config: EvaluateVQVAE2Config) -> dict[str, Any]:
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     shown = torch.linspace(0, len(frames) - 1, config.shown).long()
-    write_png(out / "reconstructions.png", reconstructions(models, frames[shown]))
-    write_png(out / "samples.png", samples(models, levels[shown], sampling, guided, config.seed))
+    rebuilt = reconstructions(models, frames[shown])
+    drawn = samples(models, levels[shown], sampling, guided, config.seed)
     write_json(out / "metrics.json", metrics)
     print(table(measured))
-    print(f"{len(frames)} frames of {config.split}; written to {out}/")
+    write_report(
+        out,
+        "Two levels of codes against one",
+        f"{len(frames)} frames of split {config.split} of {store}.",
+        {"Bits and quality": (HEAD, [cells(name, one) for name, one in measured.items()])},
+        {
+            "reconstructions": (rebuilt, "Frames, and what each model makes of them"),
+            "samples": (drawn, "Frames of the same levels, drawn by each model"),
+        },
+        config,
+    )
     return metrics
 
 
@@ -179,16 +192,21 @@ def measure(
 
 def table(measured: dict[str, dict[str, Any]]) -> str:
     """What was measured, a line a model."""
-    lines = [f"{'':<12} codes x K            bits a frame   by the priors   PSNR       SSIM   perplexity"]
-    for name, one in measured.items():
-        pairs = zip(one["codes"], one["codebook_sizes"], strict=True)
-        grids = " + ".join(f"{places}x{size}" for places, size in pairs)
-        used = ", ".join(f"{value:.0f}" for value in one["perplexity"])
-        lines.append(
-            f"{name:<12} {grids:<20} {one['bits']:>12.0f} {sum(one['bits_by_prior']):>15.0f}"
-            f"   {one['psnr']:.2f} dB   {one['ssim']:.3f}  {used}"
-        )
-    return "\n".join(lines)
+    rows = [HEAD, *(cells(name, one) for name, one in measured.items())]
+    return aligned(rows)
+
+
+def cells(name: str, one: dict[str, Any]) -> list[str]:
+    """A model's cells of the table."""
+    return [
+        name,
+        " + ".join(f"{places}x{size}" for places, size in zip(one["codes"], one["codebook_sizes"], strict=True)),
+        f"{one['bits']:.0f}",
+        f"{sum(one['bits_by_prior']):.0f}",
+        f"{one['psnr']:.2f} dB",
+        f"{one['ssim']:.3f}",
+        ", ".join(f"{value:.0f}" for value in one["perplexity"]),
+    ]
 
 
 @torch.inference_mode()

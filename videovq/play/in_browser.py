@@ -19,7 +19,7 @@ from videovq.export.onnx import NEEDED, Graph, start, traced_step, traced_watch,
 from videovq.play.dream import known_frames, png
 from videovq.play.hello import described, world
 from videovq.play.messages import MOST_FRAMES
-from videovq.rollout.pair import Pair
+from videovq.rollout.pair import Pair, model_name
 from videovq.storage import atomic
 
 HERE = Path(__file__).parent
@@ -96,6 +96,7 @@ def hello(config: PlayConfig, pair: Pair, alone: World, graphs: dict[str, Graph]
     return {
         "type": "hello",
         **world(pair),
+        "name": model_name(config),
         "rate": config.rate or pair.predictor.fps,
         "guidance": False,
         "sampling": {"temperature": config.temperature},

@@ -47,7 +47,7 @@ from videovq.play.messages import (
 )
 from videovq.play.recording import ENDINGS, recorded
 from videovq.play.thread import ModelThread
-from videovq.rollout.pair import Pair
+from videovq.rollout.pair import Pair, model_name
 
 PAGE = Path(__file__).parent / "page"
 IN_FLIGHT = 2  # frames that a player has been sent and has not acknowledged
@@ -312,6 +312,7 @@ class PlayServer:
             "type": "hello",
             "player": player.id,
             **self.world,
+            "name": model_name(c),
             "rate": self.rate,
             "guidance": self._guides(),
             "sampling": {"temperature": c.temperature, "top_k": c.top_k, "top_p": c.top_p},

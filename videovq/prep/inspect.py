@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
-from torch import Tensor
 
 from videovq import __version__
 from videovq.config import InspectConfig, PrepConfig
 from videovq.data.motion import brightness, horizontal_shift
 from videovq.data.store import SPLITS, EpisodeStore, read_shard_index
+from videovq.pictures import labelled_rows, scale_to
 from videovq.prep.alignment import Alignment, alignment
 from videovq.prep.inspect_page import action_table, inspect_page
 from videovq.prep.prepare import make_plan, prepare, readable
@@ -223,14 +222,15 @@ def examine(store: EpisodeStore) -> tuple[Findings, Alignment | None]:
     return found, alignment(motions, actions, cuts, spec, store.header.grid[1] // BELIEVED)
 
 
-def contact_sheet(store: EpisodeStore) -> UInt8[Tensor, "r n h w c"]:
-    """Evenly spaced frames of evenly spaced episodes."""
+def contact_sheet(store: EpisodeStore) -> np.ndarray:
+    """Evenly spaced frames of evenly spaced episodes, a row for each under its name, uint8 ``h w c``."""
     chosen: Sequence[Any] = store.episodes[:: max(1, len(store.episodes) // SHEET)][:SHEET]
     rows = []
     for info in chosen:
         places = np.linspace(0, info.length - 1, SHEET).astype(int)
-        rows.append(store.read(info).frames[places])
-    return torch.stack(rows)
+        rows.append((info.id, list(store.read(info).frames[places].numpy())))
+    titles = [f"{part:.0%}" for part in np.linspace(0, 1, SHEET)]
+    return labelled_rows(titles, rows, scale_to(72, rows[0][1][0]), "episode, part")
 
 
 def text(found: dict[str, Any]) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from einops import rearrange
-from jaxtyping import Shaped, UInt8
+from jaxtyping import Shaped
 from matplotlib.axes import Axes
 from torch import Tensor
 
@@ -37,7 +36,7 @@ def action_table(actions: Shaped[Tensor, "n a"], spec: ActionSpec) -> list[dict[
     return rows
 
 
-def inspect_page(found: dict[str, Any], sheet: UInt8[Tensor, "r n h w c"], spec: ActionSpec) -> str:
+def inspect_page(found: dict[str, Any], sheet: np.ndarray, spec: ActionSpec) -> str:
     """The whole report."""
     store, aligned = found["store"], found["alignment"]
     total, (height, width) = sum(found["durations"]), store["frame_size"]
@@ -50,7 +49,7 @@ def inspect_page(found: dict[str, Any], sheet: UInt8[Tensor, "r n h w c"], spec:
         *([paragraph(one) for one in found["warnings"]] or [paragraph("Nothing odd.")]),
         *(_fit(aligned) if aligned else []),
         heading("Frames"),
-        figure(rearrange(sheet, "r n h w c -> (r h) (n w) c").numpy(), "Some episodes, time from left to right"),
+        figure(sheet, "Some episodes, from their beginning (0%) to their end"),
         table(
             ["split", "episodes", "frames"],
             [[split, str(one["episodes"]), str(one["frames"])] for split, one in found["splits"].items()],

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from videovq.data.video import write_video
-from videovq.lettering import draw_text, text_width
-from videovq.pictures import CAPTION, GAP, WHITE, enlarged, gif
+from videovq.lettering import SIZE, draw_text, text_width
+from videovq.pictures import CAPTION, GAP, WHITE, enlarged, gif, letter_size
 from videovq.storage import atomic
 from videovq.types import Rollout
 
@@ -50,7 +50,9 @@ def animation(
 def strip(
     rollout: Rollout, truth: np.ndarray | None, names: Sequence[str], titles: Sequence[str], scale: int
 ) -> np.ndarray:
-    """Time from left to right; a row for the truth where it is known, then one for every sample."""
+    """Time from left to right, each predicted frame with its horizon and the action that leads to it; a row for the
+    truth where it is known, then one for every sample.
+    """
     context, samples = _arrays(rollout)
     rows = []
     if truth is not None:
@@ -59,17 +61,19 @@ def strip(
         rows.append((titles[i], [*((f, False) for f in context), *((f, True) for f in sample)]))
     height, width = (s * scale for s in context.shape[1:3])
     cell_h, cell_w = height + GAP, width + GAP
-    margin = max(70, *(int(text_width(title)) + 8 for title, _ in rows))
+    size = letter_size(width)
+    margin, head = max(70, *(int(text_width(title, size)) + 8 for title, _ in rows)), CAPTION + size - SIZE
     columns = len(context) + samples.shape[1]
-    sheet = Image.new("RGB", (margin + columns * cell_w, CAPTION + len(rows) * cell_h), WHITE)
+    sheet = Image.new("RGB", (margin + columns * cell_w, head + len(rows) * cell_h), WHITE)
     draw = ImageDraw.Draw(sheet)
     for t in range(columns):
-        text = names[t - len(context)] if t >= len(context) else f"context {t + 1}"
-        draw_text(draw, (margin + t * cell_w, 2), _fitting(text, width))
+        n = t - len(context)
+        text = f"context {t + 1}" if n < 0 else f"+{n + 1} {names[n]}"
+        draw_text(draw, (margin + t * cell_w, 1), _fitting(text, width, size), size)
     for r, (title, frames) in enumerate(rows):
-        draw_text(draw, (4, CAPTION + r * cell_h + height // 2 - 6), title)
+        draw_text(draw, (4, head + r * cell_h + (height - size) // 2), title, size)
         for t, (frame, predicted) in enumerate(frames):
-            sheet.paste(Image.fromarray(_panel(frame, predicted, scale)), (margin + t * cell_w, CAPTION + r * cell_h))
+            sheet.paste(Image.fromarray(_panel(frame, predicted, scale)), (margin + t * cell_w, head + r * cell_h))
     return np.asarray(sheet)
 
 
@@ -121,9 +125,9 @@ def _side_by_side(
     draw = ImageDraw.Draw(sheet)
     for i, (title, picture) in enumerate(panels):
         left, top = i % columns * (width + GAP), i // columns * (height + CAPTION)
-        draw_text(draw, (left + 2, top + 2), _fitting(title, width))
+        draw_text(draw, (left + 2, top + 1), _fitting(title, width))
         sheet.paste(Image.fromarray(picture), (left, top + CAPTION))
-    draw_text(draw, (2, sheet.height - CAPTION + 2), caption)
+    draw_text(draw, (2, sheet.height - CAPTION + 1), caption)
     if towards is not None:
         _arrow(draw, sheet.width - CAPTION // 2 - 2, sheet.height - CAPTION // 2, towards)
     return np.asarray(sheet)
@@ -140,7 +144,7 @@ def _arrow(draw: ImageDraw.ImageDraw, x: float, y: float, towards: tuple[int, in
     draw.polygon([tip, *wings], RED)
 
 
-def _fitting(text: str, width: int) -> str:
-    while len(text) > 3 and text_width(text) > width:
+def _fitting(text: str, width: int, size: int = SIZE) -> str:
+    while len(text) > 3 and text_width(text, size) > width:
         text = text[:-2] + "."
     return text

@@ -94,7 +94,7 @@ class Curves(Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.global_step % 20 == 0:
+        if trainer.global_step % 20 == 0 or trainer.global_step == 1:
             self._keep(trainer, "train/")
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
@@ -116,14 +116,14 @@ class Pictures(Callback):
     """Writes a picture after every validation.
 
     Args:
-        draw: makes it, uint8 ``h w c``.
+        draw: makes it of the module and the number of steps done, uint8 ``h w c``.
     """
 
-    def __init__(self, run: Path, name: str, draw: Callable[[L.LightningModule], np.ndarray]) -> None:
+    def __init__(self, run: Path, name: str, draw: Callable[[L.LightningModule, int], np.ndarray]) -> None:
         self.run, self.name, self.draw = run, name, draw
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        log_picture(trainer, self.run, self.name, self.draw(module))
+        log_picture(trainer, self.run, self.name, self.draw(module, trainer.global_step))
 
 
 def draw_curves(rows: list[dict[str, float]], panels: Sequence[tuple[str, str, bool]]) -> np.ndarray:
@@ -137,6 +137,7 @@ def draw_curves(rows: list[dict[str, float]], panels: Sequence[tuple[str, str, b
             steps, values = zip(*points, strict=True)
             if split == "train":
                 axis.plot(steps, values, lw=0.6, alpha=0.4, color=colour)
+                marker = "o" if len(values) == 1 else ""  # of one point there is no line
             shown = smoothed(values) if split == "train" else values
             axis.plot(steps, shown, label=split, color=colour, marker=marker, ms=3.5)
             axis.legend(frameon=False)

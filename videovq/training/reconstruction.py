@@ -34,7 +34,7 @@ class VQVAEModule(L.LightningModule):
 
     def log_step(self, output: VQVAEOutput) -> None:
         self.log("train/nmse", output.nmse)
-        if self.global_step % 20 == 19:
+        if self.global_step % 20 in (0, 19):  # the curves show the first step, and every 20th
             self.log("train/perplexity", perplexity(output.quantizer.usage))
 
     def on_validation_epoch_start(self) -> None:

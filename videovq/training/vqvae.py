@@ -7,17 +7,17 @@ from pathlib import Path
 import lightning as L
 import numpy as np
 import torch
-from einops import rearrange
+from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq.checkpoints import load_vqvae, pretrained_run
 from videovq.config import TrainVQVAEConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
-from videovq.frames import to_float, to_uint8
+from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.losses import ReconstructionLoss
 from videovq.models.vqvae import VQVAE
-from videovq.pictures import enlarged
+from videovq.pictures import labelled_rows, scale_to
 from videovq.training import run
 from videovq.training.adversarial import AdversarialVQVAEModule
 from videovq.training.callbacks import Curves, Pictures
@@ -50,7 +50,7 @@ def train(config: TrainVQVAEConfig) -> None:
     kind = AdversarialVQVAEModule if config.loss.adversarial else VQVAEModule
     module = kind(network, loss, config.optimizer, training.steps)
     shown = data.places["val"][torch.linspace(0, len(data.places["val"]) - 1, 8).long()]
-    pictures = Pictures(folder, "reconstructions", lambda m: reconstruction_grid(m, store.frames(shown)))
+    pictures = Pictures(folder, "reconstructions", lambda m, step: reconstruction_sheet(m, store.frames(shown), step))
     run.fit(module, data, config, [Curves(folder, PANELS), pictures], {"frame_size": list(store.header.grid)})
 
 
@@ -80,11 +80,11 @@ def start_from(name: str, config: TrainVQVAEConfig, network: VQVAE) -> None:
 
 
 @torch.no_grad()
-def reconstruction_grid(module: L.LightningModule, frames: Tensor) -> np.ndarray:
-    """Originals above their reconstructions, enlarged three times, uint8 ``h w c``."""
-    frames = frames.to(module.device)
+def reconstruction_sheet(module: L.LightningModule, frames: UInt8[Tensor, "b h w c"], step: int) -> np.ndarray:
+    """Originals above their reconstructions after so many steps, with the PSNR of each, uint8 ``h w c``."""
     network: VQVAE = module.network  # type: ignore[assignment]
     network.eval()
-    pair = torch.stack([frames, to_uint8(network(to_float(frames)).reconstruction)])
-    grid = rearrange(pair, "r b h w c -> (r h) (b w) c").cpu().numpy()
-    return enlarged(grid, 3)
+    again = to_uint8(network(to_float(frames.to(module.device))).reconstruction).cpu()
+    rows = [("original", list(frames.numpy())), ("reconstruction", list(again.numpy()))]
+    titles = [f"{ratio:.1f} dB" for ratio in psnr(again, frames).tolist()]
+    return labelled_rows(titles, rows, scale_to(252, rows[0][1][0]), f"step {step}")

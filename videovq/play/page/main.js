@@ -57,11 +57,14 @@ function told(message) {
 function welcome(hello) {
   model = hello;
   const [height, width] = model.size;
+  $("world").textContent = `: ${model.name}`;
+  document.title = `videovq play: ${model.name}`;
   Object.assign($("frame"), { width, height });
   controls = makeControls(model.actions, $("pad"), $("others"), (action) => { once = action; replay = null; });
   $("hint").textContent = `${controls.hint} Keys: P play or pause, R restart, full stop one step. Choose an earlier frame and act there to branch.`;
   codeView = new CodeView($("codes"), $("code-note"), model);
-  strip = new Strip($("strip"), (number) => view(number));
+  $("scale-most").textContent = Number(codeView.most.toFixed(1));
+  strip = new Strip($("strip"), $("moment"), (number) => view(number));
   rate = Math.max(1, Math.round(model.rate));
   Object.assign($("rate"), { max: Math.max(30, rate), value: rate });
   $("rate-value").textContent = `${rate} frames/s`;
@@ -142,7 +145,6 @@ async function arrived(packet) {
   if (stay) {
     bitmap.close();
     strip.update(frames, shown);
-    $("moment").max = frames.length - 1;
   } else paint(bitmap, packet);
   if (replay && replay.at === replay.actions.length) {
     say(packet.digest === replay.digest ? "Replayed: the same frames, code by code."
@@ -158,7 +160,6 @@ function paint(bitmap, packet) {
   bitmap.close();
   codeView.show(packet);
   strip.update(frames, shown);
-  Object.assign($("moment"), { max: frames.length - 1, value: shown });
   const expected = "reward" in packet ? `reward ${packet.reward.toFixed(2)}, end ${(100 * packet.end).toFixed(0)} %` : "";
   const parts = shown ? [`frame ${shown}`, controls.label(packet.action ?? []), expected, ...(shown === frames.length - 1
     ? [`${spent.toFixed(0)} ms`, `${(1000 / pace).toFixed(1)} frames/s`] : [`of ${frames.length - 1}`])] : ["last frame of the scene"];
@@ -241,7 +242,11 @@ $("run").addEventListener("click", () => { replay = null; run(!running); });
 $("step").addEventListener("click", () => { replay = null; once = controls.held() ?? controls.idle(); });
 $("moment").addEventListener("input", ({ target }) => view(Number(target.value)));
 $("rate").addEventListener("input", ({ target }) => { rate = Number(target.value); due = 0; $("rate-value").textContent = `${rate} frames/s`; });
-$("code-view").addEventListener("change", ({ target }) => { codeView.way = target.value; codeView.show(codeView.frame); });
+$("code-view").addEventListener("change", ({ target }) => {
+  codeView.way = target.value;
+  $("scale").hidden = target.value !== "bits";
+  codeView.show(codeView.frame);
+});
 $("save").addEventListener("click", () => connection.send({ type: "save" }));
 $("load").addEventListener("change", async ({ target }) => {
   const [file] = target.files;

@@ -1,8 +1,8 @@
 // What is drawn: the frame, its codes, and a strip of earlier frames.
 
-const THUMB = 48;
+const THUMB = 48, KNOB = 16;
 
-/** The grid of codes: each in its decoded colour, or by how uncertain the predictor was of it. */
+/** The grid of codes: each in its decoded colour, or by the entropy that the predictor gave it. */
 export class CodeView {
   constructor(canvas, note, model) {
     [this.rows, this.columns] = model.grid;
@@ -47,10 +47,11 @@ export class CodeView {
   }
 }
 
-/** Some of the frames so far, evenly spaced; a click chooses one. */
+/** Some of the frames so far, evenly spaced; a click chooses one, as does the slider under them. */
 export class Strip {
-  constructor(canvas, choose) {
+  constructor(canvas, slider, choose) {
     this.canvas = canvas;
+    this.slider = slider;
     this.frames = [];
     this.shown = 0;
     this.pictures = new Map();
@@ -59,7 +60,7 @@ export class Strip {
       const numbers = this.numbers();
       if (numbers.length) choose(numbers[Math.min(place, numbers.length - 1)]);
     });
-    new ResizeObserver(() => this.draw()).observe(canvas);
+    new ResizeObserver(() => { this.slide(); this.draw(); }).observe(canvas);
   }
 
   numbers() {
@@ -68,10 +69,18 @@ export class Strip {
     return Array.from({ length: places }, (_, i) => Math.round((i * last) / Math.max(1, places - 1)));
   }
 
+  /** Puts the slider's knob under the picture of the frame that is shown. */
+  slide() {
+    Object.assign(this.slider, { max: Math.max(0, this.frames.length - 1), value: this.shown });
+    this.slider.style.marginLeft = `${(THUMB - KNOB) / 2}px`;
+    this.slider.style.width = `${(Math.max(1, this.numbers().length) - 1) * THUMB + KNOB}px`;
+  }
+
   /** Draws at most four times a second. */
   update(frames, shown) {
     if (frames !== this.frames) this.pictures.clear();
     [this.frames, this.shown] = [frames, shown];
+    this.slide();
     this.timer ??= setTimeout(() => { this.timer = undefined; this.draw(); }, 250);
   }
 
