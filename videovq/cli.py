@@ -124,7 +124,7 @@ HELP = ("-h", "--help")
 
 def usage() -> str:
     return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *listed(COMMANDS),
-                      f"  {'version':<21} print the version", "",
+                      f"  {'version, -V':<21} print the version", "",
                       "videovq COMMAND --help lists the command's options."])  # fmt: skip
 
 
