@@ -242,7 +242,7 @@ class FakePPO:
     """The part of an agent of stable-baselines3 that recording uses."""
 
     @staticmethod
-    def load(path: Path, device: str) -> FakePPO:
+    def load(path: Path, device: str, custom_objects: dict[str, int]) -> FakePPO:
         assert device == "cpu"
         if path.read_text() != "weights":
             raise KeyError("policy.pth")
@@ -281,8 +281,8 @@ def test_an_agent_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_package_that_brings_environments_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "minigrid", None)  # type: ignore[arg-type]
-    settings = mirror(source=GymnasiumSource("MiniGrid-Empty-5x5-v0"))
-    with pytest.raises(ValueError, match="package minigrid .*pip install minigrid"):
+    settings = mirror(source=GymnasiumSource("MiniGrid-Empty-5x5-v0", {"size": 5}))
+    with pytest.raises(ValueError, match="^recording needs the package minigrid .*pip install minigrid"):
         record(settings)
     brings = ModuleType("minigrid")
     monkeypatch.setitem(sys.modules, "minigrid", brings)

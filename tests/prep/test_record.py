@@ -407,6 +407,17 @@ def test_policy_of_unknown_names_is_uniform() -> None:
     assert min(counts.values()) > 2700
 
 
+def test_policy_turns_with_actions_that_are_called_left_and_right() -> None:
+    counts = Counter(act(StickyRandomPolicy(("left", "right", "forward", "done", "move_left"), stick=1, seed=0), 4000))
+    assert min(counts[0], counts[1]) > 3 * max(counts[3], counts[4])
+
+
+def test_a_small_agent_that_moves_is_seen() -> None:
+    before, after = np.zeros((200, 200, 3), np.uint8), np.zeros((200, 200, 3), np.uint8)
+    before[0, 0] = after[0, 1] = 255
+    assert not StandstillSense()(Observation(before), Observation(after))
+
+
 def test_standstill_is_seen_in_the_pose_or_in_the_picture() -> None:
     def at(x: float | None, grey: int = 0) -> Observation:
         return Observation(np.full((4, 4, 3), grey, np.uint8), None if x is None else (x, 0, 0, 0, 0, 0))

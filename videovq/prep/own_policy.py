@@ -104,7 +104,7 @@ def agent(algorithm: str, path: Path, seed: int) -> Act:
     if not path.is_file():
         raise ValueError(f"policy: {path}: no such file")
     try:
-        loaded = kind.load(path, device="cpu")
+        loaded = kind.load(path, device="cpu", custom_objects={"buffer_size": 1})  # no room for what it will not learn
     except Exception as error:  # whatever torch, pickle and zipfile say of a file that is none, or another's
         raise ValueError(f"policy: {path} cannot be loaded as an agent of {algorithm} ({error})") from error
     loaded.set_random_seed(seed)

@@ -17,12 +17,7 @@ from videovq.prep.environments.spaces import Actions, Numbered, actions_of
 
 INSTALL = 'run: pip install "videovq[record]"'
 PICTURES = ("screen", "rgb", "pixels", "image")
-BROUGHT = {
-    "MiniGrid-": "minigrid",
-    "BabyAI-": "minigrid",
-    "MiniWorld-": "miniworld",
-    "ALE/": "ale-py",
-}  # ids -> package
+BROUGHT = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "MiniWorld-": "miniworld", "ALE/": "ale-py"}
 USUAL_FPS = 30  # what Gymnasium's own recorder assumes where an environment has no render_fps
 
 
@@ -118,16 +113,13 @@ class GymnasiumEnvironment(Environment):
         taken = sorted((ours.keys() | {"render_mode"}) & self._keywords.keys())
         if taken:
             raise ValueError(f"source.kwargs: {taken[0]} is for videovq record to choose; leave it out")
+        spec = self._spec()
         try:
-            return self._gym.make(self._spec(), **ours, **self._keywords)
+            return self._gym.make(spec, **ours, **self._keywords)
         except (self._gym.error.Error, ImportError) as error:
-            unknown_id = isinstance(error, self._gym.error.NameNotFound) and ":" not in self.level
-            remedy = (
-                f"; if a package or a file of yours brings it, name that first: PACKAGE:{self.level}"
-                if unknown_id
-                else ""
-            )
-            raise ValueError(f"source.env: {self.level!r} cannot be made: {error}{remedy}") from None
+            unregistered = isinstance(error, self._gym.error.NameNotFound) and ":" not in self.level
+            remedy = f"; if a module brings it, name that first: MODULE:{self.level}" if unregistered else ""
+            raise ValueError(f"source.env: {self.level!r} cannot be made: {str(error).rstrip('.')}{remedy}") from None
         except (TypeError, ValueError, KeyError, AssertionError) as error:
             unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
             if unknown and unknown[1] not in self._keywords:
@@ -138,13 +130,17 @@ class GymnasiumEnvironment(Environment):
 
     def _spec(self) -> Any:
         """What gymnasium.make takes: an id, or a class that is not registered."""
+        # Packages whose ids are known by how they begin need not be named: importing them registers the ids.
         package = next((one for start, one in BROUGHT.items() if self.level.startswith(start)), "")
         if package and self.level not in self._gym.registry:
-            require(package.replace("-", "_"), f"run: pip install {package}")  # registers the ids
+            require(package.replace("-", "_"), f"run: pip install {package}")
         module, _, name = self.level.partition(":")
         if not name:
             return self.level
-        import_module(module)
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ValueError(f"source.env: {self.level!r} cannot be made: {error}") from None
         kind = getattr(sys.modules[module], name, None)
         found = isinstance(kind, type) and issubclass(kind, self._gym.Env) and name not in self._gym.registry
         return self._gym.envs.registration.EnvSpec(name, entry_point=self.level) if found else self.level
