@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import SIZE, predictor_config, vqvae_config, world
+from tests.conftest import NAMES, SIZE, predictor_config, vqvae_config, world
 from videovq.checkpoints import load_predictor
 from videovq.cli import main
 from videovq.data.store import CodeStore, EpisodeStore
@@ -48,3 +48,32 @@ def test_plain_videos_become_a_world_without_actions(tmp_path: Path, capsys: pyt
     assert main(short) == 0, "as long as the context is enough"
     measure = ["evaluate", *pair, "--store", str(episodes), "--out", str(out / "report"), "--frames", "3"]
     assert main(measure) == 0
+
+
+def test_one_long_video_with_a_table_of_names(tmp_path: Path) -> None:
+    source, out = tmp_path / "drive", tmp_path / "out"
+    source.mkdir()
+    frames, actions = world(0, 200)
+    write_video(source / "monday.mp4", frames, 15, "lossless")
+    rows = "".join(f"0.5,{NAMES[action]}\n" for action in actions)
+    (source / "monday.csv").write_text(f"reward,action\n{rows}")
+    words = [
+        "prep",
+        "--source",
+        str(source),
+        "--out",
+        str(out),
+        "--frame_size",
+        str(SIZE),
+        "--cut_every",
+        "60",
+        "--workers",
+        "1",
+    ]
+    assert main([*words, "--declare.action_names", f"[{','.join(NAMES)}]"]) == 0
+    store = EpisodeStore(out)
+    kept = {info.id: (info.split, info.length) for info in store.episodes}
+    parts = {"monday/000": ("train", 60), "monday/001": ("train", 60), "monday/002": ("train", 16)}
+    assert kept == {**parts, "monday/val/000": ("val", 16), "monday/test/000": ("test", 16)}
+    assert store.read(store.find("monday/001")).actions[:, 0].tolist() == actions[60:120]
+    assert store.read(store.find("monday/test/000")).actions[:, 0].tolist() == actions[184:]

@@ -11,9 +11,9 @@ import fsspec
 import pytest
 import torch
 
-from tests.conftest import prep_config
+from tests.conftest import SIZE, prep_config, world, write_episode
 from videovq.cli import main
-from videovq.config import DeclareConfig, EncodeConfig
+from videovq.config import DeclareConfig, EncodeConfig, PrepConfig
 from videovq.data.folders import RemoteFolder, open_folder
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.prep.prepare import prepare
@@ -128,3 +128,14 @@ def test_a_store_within_the_source_there_is_left_out_and_levels_have_its_name(re
     config = type(config)(**{**vars(config), "source": url, "out": f"{url}/store"})
     for _ in range(2):
         assert {info.level for info in prepare(config).episodes} == {"maze"}
+
+
+def test_a_prep_that_failed_leaves_no_shard_there_either(tmp_path: Path) -> None:
+    frames, actions = world(0)
+    write_episode(tmp_path, "e", frames, actions[:-1])
+    url = f"memory://{uuid4().hex}/store"
+    config = PrepConfig(source=str(tmp_path), out=url, frame_size=SIZE, workers=1)
+    with pytest.raises(ValueError, match="no usable episode"):
+        prepare(config)
+    write_episode(tmp_path, "e", frames, actions)
+    assert [info.id for info in prepare(config).episodes] == ["e"]

@@ -416,11 +416,13 @@ def fitted(store: EpisodeStore) -> list[str]:
 def shared(plan: Plan) -> list[str]:
     """What was done where there are too few episodes for all splits."""
     ids = {id_ for shard in plan.shards for id_ in shard.parts}
+    if not ids:
+        return []
     splits = [split for split in SPLITS[1:] if any(shard.parts for shard in plan.shards if shard.split == split)]
     return [
         f"  too few recordings for every split: {' and '.join(splits)} are cut from the end of {len(ids)} of them,"
         f" {WINDOW} frames between the parts are left out"
-    ][: len(ids)]
+    ]
 
 
 def report(store: EpisodeStore) -> str:
