@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -28,13 +29,38 @@ def test_code_blocks_run_one_after_the_other(guide: Path, tmp_path: Path, monkey
         exec(compile(block, str(guide), "exec"), names)
 
 
-def test_the_notebook_runs(tmp_path: Path) -> None:
-    notebook = nbformat.read(ROOT / "docs" / "tutorial.ipynb", as_version=4)
-    assert all(not cell.get("outputs") for cell in notebook.cells), "outputs do not belong into the repository"
-    NotebookClient(notebook, timeout=int(PATIENCE), resources={"metadata": {"path": str(tmp_path)}}).execute()
-    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+def kinds(notebook: nbformat.NotebookNode) -> list[set[str]]:
+    """What kinds of output each cell of code has."""
+    return [
+        {kind for output in cell.outputs for kind in ("text", *output.get("data", {}))}
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+def test_the_notebook_runs_and_shows_what_is_stored_with_it(tmp_path: Path) -> None:
+    path = ROOT / "docs" / "tutorial.ipynb"
+    stored, again = (nbformat.read(path, as_version=4) for _ in range(2))
+    NotebookClient(again, timeout=int(PATIENCE), resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert kinds(stored) == kinds(again)
+    shown = [output for cell in again.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in shown)
     assert any("data:image/gif" in output.get("data", {}).get("text/html", "") for output in shown)
+
+
+def test_the_stored_notebook_is_small_and_knows_no_machine() -> None:
+    """To store it anew: jupyter nbconvert --execute --inplace --ClearMetadataPreprocessor.enabled=True, in a folder
+    of its own."""
+    path = ROOT / "docs" / "tutorial.ipynb"
+    assert path.stat().st_size < 1_000_000
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not any(cell.metadata for cell in cells), "such as when each was run"
+    outputs = json.dumps([cell.outputs for cell in cells])
+    assert not re.findall(r"/(?:home|root|tmp|work|Users)/|[A-Z]:\\\\", outputs)
+    assert not any(
+        output.output_type == "error" or output.get("name") == "stderr" for cell in cells for output in cell.outputs
+    )
 
 
 def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:

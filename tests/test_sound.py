@@ -139,6 +139,8 @@ def test_what_was_learnt(tones: Path, sound_run: Path, prior_run: Path, tmp_path
     for name in ("original_0", "reconstruction_0", "sample_0", "sample_1"):
         assert len(read_sound(out / f"{name}.wav", RATE)) == 1984
     assert (out / "spectrograms.png").is_file()
+    page = (out / "report.html").read_text()
+    assert "mu-law copy" in page and "Bits per code" in page and page.count("data:image/png;base64,") == 1
     with pytest.raises(ValueError, match="seconds: .* shortest recording"):
         evaluate(replace(settings, seconds=2.0))
 

@@ -98,7 +98,7 @@ def scale_to(width: int, picture: np.ndarray) -> int:
 
 def letter_size(width: int) -> int:
     """Pixels of the letters over a picture of this width, which stay legible where a sheet is shown smaller."""
-    return max(SIZE, width // 12)
+    return max(SIZE, width // 10)
 
 
 def labelled_rows(

@@ -76,8 +76,11 @@ def test_a_prior_is_measured_and_drawn(
     )
     assert bits["raster Markov"] == pytest.approx(markov_bits(train, held, 32))
     assert per_dim["prior"] == pytest.approx(bits["prior"] * 36 / (3 * 24 * 24))
-    assert f"{bits['prior']:.3f} bits per code" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"{bits['prior']:.3f} bits per code" in shown and f"written to {tmp_path / 'report.html'}" in shown
     assert iio.imread(tmp_path / "samples.png").std() > 5
+    page = (tmp_path / "report.html").read_text()
+    assert "raster Markov" in page and page.count("data:image/png;base64,") == 1
 
 
 def test_the_bits_are_those_of_every_frame_alone(prior_run: Path, code_store: CodeStore) -> None:
@@ -101,6 +104,8 @@ def test_a_second_stage_is_measured_and_drawn(vqvae_run: Path, code_store: CodeS
     assert set(metrics["bits_per_code"]) == {"with its latents", "with another frame's"}
     for name in ("reconstructions", "samples"):
         assert iio.imread(out / f"{name}.png").std() > 5, name
+    page = (out / "report.html").read_text()
+    assert "with another frame&#x27;s" in page and page.count("data:image/png;base64,") == 2
 
 
 def test_what_does_not_belong_together_is_refused(

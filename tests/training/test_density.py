@@ -77,6 +77,8 @@ def test_the_table_has_every_bound_on_the_same_frames(
         4 / 48, rel=1e-4
     )  # 4 bits, 4x4 pixels, 3 colours
     assert (out / "reconstructions.png").is_file() and (out / "samples.png").is_file()
+    page = (out / "report.html").read_text()
+    assert "its code, learned prior" in page and page.count("data:image/png;base64,") == 2
     assert "its code, learned prior" in capsys.readouterr().out
     again = evaluation.evaluate(config)
     assert again["bits_per_dim"] == rows, "the seed decides"

@@ -116,6 +116,8 @@ def test_the_comparison(
     assert sum(two["bits_by_prior"]) < two["bits"], "the priors have learnt something"
     assert two["bits_per_code_by_prior"][1] == pytest.approx(two["bits_by_prior"][1] / 144)
     assert (tmp_path / "report" / "samples.png").is_file() and (tmp_path / "report" / "reconstructions.png").is_file()
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "36x32 + 144x8" in page and page.count("data:image/png;base64,") == 2
     assert "two levels" in capsys.readouterr().out
     with pytest.raises(ValueError, match="another VQ-VAE"):
         evaluation.evaluate(replace(config, top_prior=f"{folder}/one"))

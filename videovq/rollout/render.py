@@ -61,15 +61,15 @@ def strip(
         rows.append((titles[i], [*((f, False) for f in context), *((f, True) for f in sample)]))
     height, width = (s * scale for s in context.shape[1:3])
     cell_h, cell_w = height + GAP, width + GAP
-    size = letter_size(width)
+    heads = [f"context {t + 1}" for t in range(len(context))] + [f"+{n + 1} {name}" for n, name in enumerate(names)]
+    sizes = range(letter_size(width), SIZE, -1)
+    size = next((size for size in sizes if all(text_width(head, size) <= width for head in heads)), SIZE)
     margin, head = max(70, *(int(text_width(title, size)) + 8 for title, _ in rows)), CAPTION + size - SIZE
     columns = len(context) + samples.shape[1]
     sheet = Image.new("RGB", (margin + columns * cell_w, head + len(rows) * cell_h), WHITE)
     draw = ImageDraw.Draw(sheet)
     for t in range(columns):
-        n = t - len(context)
-        text = f"context {t + 1}" if n < 0 else f"+{n + 1} {names[n]}"
-        draw_text(draw, (margin + t * cell_w, 1), _fitting(text, width, size), size)
+        draw_text(draw, (margin + t * cell_w, 1), _fitting(heads[t], width), size)
     for r, (title, frames) in enumerate(rows):
         draw_text(draw, (4, head + r * cell_h + (height - size) // 2), title, size)
         for t, (frame, predicted) in enumerate(frames):
@@ -144,7 +144,7 @@ def _arrow(draw: ImageDraw.ImageDraw, x: float, y: float, towards: tuple[int, in
     draw.polygon([tip, *wings], RED)
 
 
-def _fitting(text: str, width: int, size: int = SIZE) -> str:
-    while len(text) > 3 and text_width(text, size) > width:
+def _fitting(text: str, width: int) -> str:
+    while len(text) > 3 and text_width(text) > width:
         text = text[:-2] + "."
     return text
