@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from itertools import pairwise
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from videovq.config import CHOICES
 from videovq.naming import kinds_of, kinds_within
@@ -85,8 +85,8 @@ def type_word(hint: Any) -> str:
     """What a value looks like."""
     if get_origin(hint) is Literal:
         return "|".join(value or "''" for value in get_args(hint))
-    if get_origin(hint) is UnionType:
-        return type_word(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        return "|".join(map(type_word, get_args(hint)))
     return WORDS[get_origin(hint) or hint]
 
 
