@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import vqvae_config
-from videovq import checkpoints
+from videovq import shipped as shipped_models
 from videovq.checkpoints import WEIGHTS, export, load_predictor, load_vqvae, pretrained_run, vqvae_run
 from videovq.config import EncodeConfig, ModelChoice, RolloutConfig, VQVAEConfig
 from videovq.data.clip import read_clip
@@ -21,13 +21,13 @@ from videovq.rollout.write import rollout
 from videovq.training import vqvae
 from videovq.training.encode import encode
 
-SHIPPED = sorted(path.parent.parent.name for path in checkpoints.PRETRAINED.glob(f"*/vqvae/{WEIGHTS}"))
+SHIPPED = sorted(path.parent.parent.name for path in shipped_models.PRETRAINED.glob(f"*/vqvae/{WEIGHTS}"))
 
 
 @pytest.fixture
 def exported(vqvae_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test's own VQ-VAE among those that ship."""
-    monkeypatch.setattr(checkpoints, "PRETRAINED", tmp_path)
+    monkeypatch.setattr(shipped_models, "PRETRAINED", tmp_path)
     export(vqvae_run, None, tmp_path / "small")
     return tmp_path / "small" / "vqvae"
 
@@ -60,7 +60,7 @@ def test_a_predictor_ships_with_its_vqvae(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(checkpoints, "PRETRAINED", tmp_path / "shipped")
+    monkeypatch.setattr(shipped_models, "PRETRAINED", tmp_path / "shipped")
     export(vqvae_run, predictor_run, tmp_path / "shipped" / "both")
     export(vqvae_run, None, tmp_path / "shipped" / "alone")
     check_pair(load_vqvae(pretrained_run("both")), load_predictor(pretrained_run("both", "predictor")))
@@ -161,7 +161,7 @@ def test_a_world_ships_with_its_predictor(name: str) -> None:
     files = [path for part in ("vqvae", "predictor") for path in pretrained_run(name, part).iterdir()]
     assert sum(path.stat().st_size for path in files) < 25e6
     assert pair.predictor.network.grid == (21, 21)
-    assert "videovq train predictor" in (checkpoints.PRETRAINED / name / "README.md").read_text()
+    assert "videovq train predictor" in (shipped_models.PRETRAINED / name / "README.md").read_text()
 
 
 def test_a_rollout_straight_after_installation(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_rollout_straight_after_installation(tmp_path: Path) -> None:
     found = rollout(config)
     assert found.frames is not None
     example = read_clip(
-        checkpoints.PRETRAINED / "dmlab-small" / "example.mp4", (84, 84), load_pair(config).predictor.action_spec
+        shipped_models.PRETRAINED / "dmlab-small" / "example.mp4", (84, 84), load_pair(config).predictor.action_spec
     )
     ours, copied = (
         psnr(frames, example.frames[6:16]).mean()

@@ -37,7 +37,7 @@ from videovq.models.vqvae import VQVAE
 from videovq.models.vqvae2 import VQVAE2
 from videovq.naming import strangers
 from videovq.parsing import read_config, settings_in, to_plain
-from videovq.shipped import PRETRAINED, WEIGHTS, shipped
+from videovq.shipped import WEIGHTS, shipped, shipped_folder
 from videovq.storage import read_metadata, read_tensors, write_tensors, write_text
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
@@ -136,12 +136,12 @@ def pretrained_run(name: str, part: str = "vqvae") -> Path:
     """
     if name not in shipped(part):
         raise ValueError(f"pretrained: no {part} called {name!r}; choose from: {', '.join(shipped(part))}")
-    return PRETRAINED / name / part
+    return shipped_folder(name) / part
 
 
 def pretrained_example(name: str) -> Path | None:
     """The short recorded video that ships with a model, its actions beside it; None where there is none."""
-    path = PRETRAINED / name / "example.mp4"
+    path = shipped_folder(name) / "example.mp4"
     return path if path.is_file() else None
 
 

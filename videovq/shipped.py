@@ -8,6 +8,11 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 WEIGHTS = "model.safetensors"
 
 
+def shipped_folder(name: str) -> Path:
+    """Where the parts of a model that ships are."""
+    return PRETRAINED / name
+
+
 def shipped(part: str) -> list[str]:
     """The names of the models that ship with a part.
 
