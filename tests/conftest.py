@@ -67,6 +67,13 @@ def write_episode(folder: Path, name: str, frames: np.ndarray, actions: list[int
 
 
 Once = Callable[[str, Callable[[Path], object]], Path]
+
+
+def same_pictures(found: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether they are of one network: decoded in batches of other sizes, pixels may round to the next grey level."""
+    return found.shape == expected.shape and int(abs(found.astype(int) - expected.astype(int)).max()) <= 1
+
+
 TRAINED = {"vqvae_run", "code_store", "predictor_run"}
 
 
