@@ -78,9 +78,10 @@ TRAINED = {"vqvae_run", "code_store", "predictor_run"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a trained network is marked as slow."""
+    """What needs a trained network, trains one, or prepares recordings in processes of its own is marked as slow."""
     for item in items:
-        if isinstance(item, pytest.Function) and TRAINED & set(item.fixturenames):
+        trained = isinstance(item, pytest.Function) and TRAINED & set(item.fixturenames)
+        if trained or {"training", "prep"} & set(item.path.parts):
             item.add_marker("slow")
 
 

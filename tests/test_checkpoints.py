@@ -21,6 +21,8 @@ from videovq.rollout.write import rollout
 from videovq.training import vqvae
 from videovq.training.encode import encode
 
+pytestmark = pytest.mark.slow
+
 SHIPPED = sorted(path.parent.parent.name for path in shipped_models.PRETRAINED.glob(f"*/vqvae/{WEIGHTS}"))
 
 

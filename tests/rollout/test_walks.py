@@ -16,6 +16,8 @@ from videovq.rollout.pair import Pair, load_pair
 from videovq.rollout.walks import advance, begin, follow
 from videovq.types import ActionSpec, Sampling
 
+pytestmark = pytest.mark.slow
+
 
 def predictor(config: PredictorConfig) -> Predictor:
     torch.manual_seed(0)

@@ -21,6 +21,8 @@ from videovq.models.densities.build import build_density
 from videovq.models.densities.contract import Density
 from videovq.models.densities.vimco import VIMCO, vimco
 
+pytestmark = pytest.mark.slow
+
 TINY = {"hidden": 8, "residual_hidden": 4, "residual_blocks": 1, "code_dim": 4}
 SMALL_VIMCO = VIMCOConfig(**TINY, latents=2, codebook_size=3, samples=5)  # type: ignore[arg-type]
 SMALL_QUANTIZED = QuantizedVAEConfig(

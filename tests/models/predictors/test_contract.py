@@ -238,6 +238,7 @@ def test_training_against_noise_scores_the_true_codes(kind: type) -> None:
     assert not torch.allclose(noisy.logits[:, 3], clean.logits[:, 3])
 
 
+@pytest.mark.slow
 def test_a_world_where_actions_matter_is_learnt_from_the_actions(kind: type) -> None:
     """The grid rolls left or right by one patch, as the action says; permuted actions must cost likelihood."""
     torch.manual_seed(0)

@@ -42,6 +42,7 @@ def test_two_hot_weights_have_the_number_as_their_mean() -> None:
     assert reward_values(0.0, 0.0)[-1] > 0, "no rewards at all are rewards too"
 
 
+@pytest.mark.slow
 def test_it_learns_what_depends_on_an_action_and_a_code_and_a_rollout_says_the_same() -> None:
     predictor = make(SMALL_PATCH, reward_values(-1.0, 2.0)).train()
     optimizer = torch.optim.AdamW(predictor.parameters(), lr=1e-2)
