@@ -41,7 +41,7 @@ from videovq.prep.parallel import run_all, run_on_ray, single_thread
 from videovq.prep.possible import possible
 from videovq.prep.sources.contract import AFTER, BEFORE, OUTCOME_KEYS, PIXEL_KEYS, WITHOUT, Place, RawEpisode, Reader
 from videovq.prep.sources.formats import format_of, index_of, open_reader
-from videovq.prep.splits import WINDOW, assign_splits, empty_splits, share_episodes, wanted_parts
+from videovq.prep.splits import WINDOW, assign_splits, empty_splits, share_episodes, split_fractions
 from videovq.prep.staging import Source, open_source
 from videovq.prep.transform import discretise, measured, merge, merge_outcomes, rename
 from videovq.progress import progress
@@ -127,7 +127,7 @@ def prepare(config: PrepConfig) -> EpisodeStore:
         with claimed(out, "plan.json", plan.fingerprint(), "episodes or settings"):
             write_store(plan, out)
     store = EpisodeStore(config.out)
-    wanted = wanted_parts(config.validation_fraction, config.test_fraction)
+    wanted = split_fractions(config.validation_fraction, config.test_fraction)
     warnings = empty_splits(store, config.validation_fraction, config.test_fraction)
     print("\n".join([report(store), *shared(plan), *warnings, *possible(store, wanted)]))
     return store

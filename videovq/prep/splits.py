@@ -72,7 +72,7 @@ def choose_splits(
     for name in pools[0] if pools else []:
         u = position(name)
         splits[name] = "test" if u < wanted["test"] else "val" if u < wanted["test"] + wanted["val"] else "train"
-    for split in wanted_parts(validation, test):
+    for split in split_fractions(validation, test):
         if wanted.get(split) != 0 and not any(usable(name) for name in said if splits[name] == split):
             free = [name for one in ("train", "test", "val") for pool in pools for name in pool if splits[name] == one]
             others = {name: [z for z in said if z != name and splits[z] == splits[name]] for name in free}
@@ -98,7 +98,7 @@ def share_episodes(
     if config.split_by == "level":
         return {}  # a level that was seen is none to test with
     said, told = stated(places)
-    wanted = wanted_parts(config.validation_fraction, config.test_fraction)
+    wanted = split_fractions(config.validation_fraction, config.test_fraction)
 
     def missing(split: str, among: dict[str, str]) -> bool:
         return not any(one == split and frames(id_) for id_, one in among.items())
@@ -111,7 +111,7 @@ def share_episodes(
     return {id_: spans for id_ in free if (spans := cut_ends(frames(id_), parts))}
 
 
-def wanted_parts(validation: float, test: float) -> dict[str, float]:
+def split_fractions(validation: float, test: float) -> dict[str, float]:
     """The splits that are wanted, and which part of the episodes each gets."""
     parts = {"test": test, "val": validation, "train": 1 - validation - test}
     return {split: part for split, part in parts.items() if part > 1e-9}  # 1 - 0.3 - 0.7 is a little more than 0
@@ -143,7 +143,7 @@ def empty_splits(store: Store, validation: float, test: float) -> list[str]:
         "test": f"{more}, put some into a folder called test, or set test_fraction to 0",
     }
     there = {info.split for info in store.episodes}
-    wanted = wanted_parts(validation, test)
+    wanted = split_fractions(validation, test)
     return [
         f"WARNING: no episode in split {split}; {remedies[split]}"
         for split in SPLITS
