@@ -106,6 +106,15 @@ def is_finished(run: Path) -> bool:
     return (run / WEIGHTS).is_file()
 
 
+def steps_in_weights(run: Path, otherwise: int) -> int:
+    """How many steps the weights of a finished run were trained for.
+
+    Args:
+        otherwise: where they do not say so, as those of an earlier version.
+    """
+    return int(_facts(run).get("steps", otherwise))
+
+
 def save_weights(run: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write ``model.safetensors``; ``facts`` about the data travel in its header."""
     tensors = {name: value.contiguous().cpu() for name, value in weights.items()}

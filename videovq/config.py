@@ -590,7 +590,7 @@ class TrainingConfig(Settings):
     """What both trainings share."""
 
     steps: int = 4000
-    """Optimiser steps."""
+    """Optimiser steps; a run, also a finished one, continues with more of them."""
     batch_size: int = 64
     """Samples in a step, over all devices."""
     seed: int = 0
@@ -640,6 +640,24 @@ class PredictorTrainingConfig(TrainingConfig):
         super().check()
         at_least(self, 1, "accumulate")
         shared(self, self.devices * self.nodes * self.accumulate)
+
+
+MAY_CHANGE = (
+    "run",
+    "training.steps",
+    "training.accelerator",
+    "training.devices",
+    "training.nodes",
+    "training.strategy",
+    "training.validate_every",
+    "training.checkpoint_every",
+    "training.logger",
+    "training.recompute",
+    "training.compile",
+)
+"""Settings with other values of which a run continues: where it lies, how long it trains, what computes the same batches,
+and what it writes on the way. Anything else makes another result, and is refused in the folder of a run.
+"""
 
 
 @dataclass(frozen=True)
