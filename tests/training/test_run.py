@@ -266,7 +266,10 @@ def test_what_does_not_change_the_result_may_change(whole: Path, tmp_path: Path)
 def test_what_changes_the_result_is_refused_with_both_values(whole: Path, tmp_path: Path) -> None:
     config = config_of(whole)
     for changed, named in (
-        (replace(config, optimizer=replace(config.optimizer, learning_rate=0.2)), "optimizer.learning_rate: 0.1 -> 0.2"),
+        (
+            replace(config, optimizer=replace(config.optimizer, learning_rate=0.2)),
+            "optimizer.learning_rate: 0.1 -> 0.2",
+        ),
         (replace(config, store="stores/other"), "store: stores/episodes -> stores/other"),
         (replace(config, model=replace(config.model, hidden=64)), "model.hidden: 128 -> 64"),
         (config_of(whole, batch_size=8, devices=2), "training.batch_size: 4 -> 8"),
