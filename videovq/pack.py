@@ -51,7 +51,7 @@ def pack(config: PackConfig) -> None:
         raise ValueError(f"source: {source} is a run of {RUNS[kind].what}; give that of a predictor, or of a VQ-VAE")
     if kind == "predictor":
         predictor = load_predictor(source)
-        runs = {"vqvae": Path(config.vqvae) if config.vqvae else beside(source, predictor), "predictor": source}
+        runs = {"vqvae": Path(config.vqvae) if config.vqvae else vqvae_beside(source, predictor), "predictor": source}
         check_pair(load_vqvae(runs["vqvae"]), predictor)
     else:
         load_vqvae(source)
@@ -72,7 +72,7 @@ def pack(config: PackConfig) -> None:
     print(f"videovq {'play' if 'predictor' in runs else 'evaluate vqvae'} --pretrained {out}")
 
 
-def beside(run: Path, predictor: TrainedPredictor) -> Path:
+def vqvae_beside(run: Path, predictor: TrainedPredictor) -> Path:
     """The run of the VQ-VAE whose codes a predictor predicts, among those beside its own.
 
     Raises:
@@ -86,27 +86,31 @@ def beside(run: Path, predictor: TrainedPredictor) -> Path:
 
 
 def _write(folder: Path, runs: dict[str, Path], config: PackConfig) -> None:
-    for part, run in runs.items():
-        _write_part(folder / part, part, run, getattr(torch, config.dtype))
-    vqvae = load_vqvae(folder / "vqvae")
-    predictor = None
+    dtype: torch.dtype = getattr(torch, config.dtype)
+    _write_part(folder / "vqvae", TrainVQVAEConfig, runs["vqvae"], dtype, {})
+    vqvae, predictor = load_vqvae(folder / "vqvae"), None
     if "predictor" in runs:
         # Rounded, the VQ-VAE is another one, of which the predictor is.
-        at, facts = folder / "predictor" / WEIGHTS, {**read_facts(folder / "predictor"), "vqvae": vqvae.fingerprint}
-        write_tensors(at, read_tensors(at), {"videovq": json.dumps(facts)})
+        belongs = {"vqvae": vqvae.fingerprint}
+        _write_part(folder / "predictor", TrainPredictorConfig, runs["predictor"], dtype, belongs)
         predictor = load_predictor(folder / "predictor")
         if config.examples:
             _write_example(folder, config.examples, Pair(vqvae, predictor))
     write_text(folder / CARD, card(folder, config.out, vqvae, predictor))
 
 
-def _write_part(folder: Path, part: str, run: Path, dtype: torch.dtype) -> None:
-    """Settings and weights of a run, without where they were on the machine that made them."""
+def _write_part(folder: Path, kind: type[Any], run: Path, dtype: torch.dtype, facts: dict[str, Any]) -> None:
+    """Settings and weights of a run, without where they were on the machine that made them.
+
+    Args:
+        kind: of the settings.
+        facts: what is no longer as the run says.
+    """
     folder.mkdir()
-    settings = read_config(KINDS[part], run / "config.yaml")
+    settings = read_config(kind, run / "config.yaml")
     places = {name: Path(value).name for name in ("store", "run", "init") if (value := getattr(settings, name))}
     write_text(folder / "config.yaml", to_yaml(replace(settings, **places)))
-    facts = {**read_facts(run), "packed": str(dtype).removeprefix("torch.")}
+    facts = {**read_facts(run), **facts, "packed": str(dtype).removeprefix("torch.")}
     write_tensors(folder / WEIGHTS, _rounded(run, dtype), {"videovq": json.dumps(facts)})
 
 

@@ -26,7 +26,6 @@ FILES = {
 }
 """What a world may hold, and how large it may be, in bytes."""
 DENSEST = 200  # times that text may shrink in a .zip; weights hardly do
-PIECE = 1024 * KiB
 
 
 def world(name: str) -> Path | None:
@@ -85,10 +84,5 @@ def _unpack(packed: ZipFile, folder: Path) -> None:
         if entry.file_size > min(most, DENSEST * entry.compress_size):
             raise ValueError(f"{name} would become {entry.file_size:,} bytes, which is not believable; pack it again")
         (folder / name).parent.mkdir(exist_ok=True)
-        left = entry.file_size
         with packed.open(entry) as source, (folder / name).open("wb") as target:
-            while piece := source.read(min(PIECE, left + 1)):
-                left -= len(piece)
-                if left < 0:
-                    raise ValueError(f"{name} is longer than it says; pack it again")
-                target.write(piece)
+            shutil.copyfileobj(source, target)  # no more than the size it says

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import predictor_config, vqvae_config
-from videovq.checkpoints import WEIGHTS, load_predictor, load_vqvae, read_facts
+from videovq.checkpoints import WEIGHTS, load_vqvae, read_facts
 from videovq.config import EMAConfig, PackConfig, TrainPredictorConfig, TrainVQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.models.build import build_predictor
@@ -88,20 +88,16 @@ def test_how_it_learns_may_differ_and_statistics_of_the_data_stay(vqvae_run: Pat
 
 def test_codes_of_another_vqvae_and_other_actions_are_refused(predictor_run: Path, code_store: CodeStore) -> None:
     config = predictor_config(code_store, predictor_run)
-    network, trained = build(config, code_store), load_predictor(predictor_run)
-    header = code_store.header
-    assert header.fingerprint == trained.vqvae
-    try:
-        code_store.header = replace(header, fingerprint="another")
-        with pytest.raises(
-            ValueError, match="^init: .* the codes of another VQ-VAE than .*encode the episodes with its"
-        ):
-            predictor_starts(network, config.model, code_store, str(predictor_run))
-        code_store.header = replace(header, action_spec=ActionSpec("discrete", (3,), ("stay", "up", "down")))
-        with pytest.raises(ValueError, match=r"knows other actions \(discrete stay left right\) than .*stay up down"):
-            predictor_starts(network, config.model, code_store, str(predictor_run))
-    finally:
-        code_store.header = header
+    store = CodeStore(str(code_store))
+    network, header = build(config, store), store.header
+    store.header = replace(header, fingerprint="another")
+    with pytest.raises(
+        ValueError, match="^init: .* codes of another VQ-VAE than .*encode the episodes with its VQ-VAE"
+    ):
+        predictor_starts(network, config.model, store, str(predictor_run))
+    store.header = replace(header, action_spec=ActionSpec("discrete", (3,), ("stay", "up", "down")))
+    with pytest.raises(ValueError, match=r"knows other actions \(discrete stay left right\) than .*stay up down"):
+        predictor_starts(network, config.model, store, str(predictor_run))
 
 
 def test_what_is_no_start(predictor_run: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
