@@ -13,11 +13,12 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from torch import Tensor
 
-from videovq.checkpoints import is_finished, save_weights, steps_in_weights
+from videovq.checkpoints import is_finished, read_facts, save_weights, steps_in_weights
 from videovq.config import MAY_CHANGE, OptimizerConfig, TrainingConfig
 from videovq.memory import keep_freed_memory
 from videovq.parsing import read_config, to_plain, to_yaml
-from videovq.storage import locked, write_text
+from videovq.shipped import WEIGHTS
+from videovq.storage import locked, read_tensors, write_text
 from videovq.training.callbacks import ProgressBar, Schedule, StepSeed
 from videovq.training.checkpoint import Checkpoints, WholeCheckpoints, read_checkpoint
 from videovq.training.loggers import open_logger
@@ -120,6 +121,8 @@ def claimed(run: Path, config: Any, first: bool) -> Iterator[bool]:
             done = _check_claim(run, config)
             if is_finished(run):
                 print(f"{run}: goes on from step {done:,} to {steps:,}, at the learning rates of {steps:,} steps")
+                if steps_in_weights(run, -1) < 0:  # from now on config.yaml says nothing of these weights
+                    save_weights(run, read_tensors(run / WEIGHTS), {**read_facts(run), "steps": done})
             write_text(run / "config.yaml", to_yaml(config))
             yield True
 
