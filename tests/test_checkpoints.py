@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from tests.conftest import vqvae_config
 from videovq import shipped as shipped_models
-from videovq.checkpoints import WEIGHTS, export, load_predictor, load_vqvae, pretrained_run, vqvae_run
-from videovq.config import EncodeConfig, ModelChoice, RolloutConfig, VQVAEConfig
+from videovq.checkpoints import WEIGHTS, load_predictor, load_vqvae, pretrained_run, vqvae_run
+from videovq.config import EncodeConfig, ModelChoice, PackConfig, RolloutConfig
 from videovq.data.clip import read_clip
 from videovq.data.store import EpisodeStore
 from videovq.frames import psnr, to_float, to_uint8
+from videovq.pack import pack
 from videovq.rollout.pair import check_pair, load_pair
 from videovq.rollout.write import rollout
-from videovq.training import vqvae
 from videovq.training.encode import encode
 
 pytestmark = pytest.mark.slow
@@ -30,7 +29,7 @@ SHIPPED = sorted(path.parent.parent.name for path in shipped_models.PRETRAINED.g
 def exported(vqvae_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test's own VQ-VAE among those that ship."""
     monkeypatch.setattr(shipped_models, "PRETRAINED", tmp_path)
-    export(vqvae_run, None, tmp_path / "small")
+    pack(PackConfig(str(vqvae_run), out=str(tmp_path / "small"), dtype="float16"))
     return tmp_path / "small" / "vqvae"
 
 
@@ -63,8 +62,8 @@ def test_a_predictor_ships_with_its_vqvae(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shipped_models, "PRETRAINED", tmp_path / "shipped")
-    export(vqvae_run, predictor_run, tmp_path / "shipped" / "both")
-    export(vqvae_run, None, tmp_path / "shipped" / "alone")
+    for run, name in ((predictor_run, "both"), (vqvae_run, "alone")):
+        pack(PackConfig(str(run), out=str(tmp_path / "shipped" / name), dtype="float16"))
     check_pair(load_vqvae(pretrained_run("both")), load_predictor(pretrained_run("both", "predictor")))
     config = RolloutConfig(pretrained="both", context=str(episode_store), out=str(tmp_path / "r"), frames=3)
     shipped = rollout(config)
@@ -79,37 +78,6 @@ def test_a_predictor_ships_with_its_vqvae(
         rollout(replace(alone, predictor=str(predictor_run)))  # trained on the codes before rounding
     own = rollout(replace(config, pretrained="", predictor=str(predictor_run), vqvae=str(vqvae_run)))
     assert (shipped.codes == own.codes).float().mean() > 0.5, "rounding changes little"
-
-
-def test_an_export_of_runs_that_do_not_belong_together_is_refused(
-    exported: Path, predictor_run: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(ValueError, match="another VQ-VAE"):
-        export(exported, predictor_run, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_training_starts_from_pretrained_weights(exported: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
-    config = replace(vqvae_config(episode_store, tmp_path / "run", steps=1), pretrained="small")
-    optimizer = replace(config.optimizer, learning_rate=0.0)
-    vqvae.train(replace(config, optimizer=optimizer, training=replace(config.training, validate_every=1)))
-    found, shipped = load_file(tmp_path / "run" / WEIGHTS), load_file(exported / WEIGHTS)
-    assert torch.equal(found["encoder.0.weight"], shipped["encoder.0.weight"].float())
-    other = replace(config, model=VQVAEConfig(hidden=16, residual_hidden=8, code_dim=4), run=str(tmp_path / "other"))
-    with pytest.raises(ValueError, match=r"another architecture \(model.code_dim: 8 -> 4"):
-        vqvae.train(other)
-    assert not (tmp_path / "other").exists()
-
-
-def test_weights_beyond_float16_are_not_exported(vqvae_run: Path, tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "config.yaml").write_bytes((vqvae_run / "config.yaml").read_bytes())
-    tensors = load_file(vqvae_run / WEIGHTS)
-    tensors["encoder.0.bias"][0] = 1e6
-    save_file(tensors, tmp_path / "run" / WEIGHTS, {"videovq": '{"frame_size": [24, 24]}'})
-    with pytest.raises(ValueError, match="encoder.0.bias does not fit"):
-        export(tmp_path / "run", None, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("part", ["vqvae", "predictor"])

@@ -27,7 +27,6 @@ NEEDED = {
     "benchmarks/sampling.py": "VQVAE_RUN, CODE_STORE, PREDICTOR_RUN",
     "benchmarks/turns.py": "VQVAE_RUN, PREDICTOR_RUN, EPISODE_STORE",
     "docs/examples/exported.py": "EXPORTS, PICTURE, ACTION",
-    "train/export_model.py": "FOLDER, VQVAE_RUN",
 }
 
 

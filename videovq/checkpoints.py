@@ -37,10 +37,11 @@ from videovq.models.vqvae import VQVAE
 from videovq.models.vqvae2 import VQVAE2
 from videovq.naming import strangers
 from videovq.parsing import read_config, settings_in, to_plain
-from videovq.shipped import WEIGHTS, shipped, shipped_folder
-from videovq.storage import read_metadata, read_tensors, write_tensors, write_text
+from videovq.shipped import WEIGHTS, shipped
+from videovq.storage import read_metadata, read_tensors, write_tensors
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
+from videovq.worlds import CARD, EXAMPLE, world
 
 guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vector.AsyncVectorEnv does
 
@@ -106,6 +107,15 @@ def is_finished(run: Path) -> bool:
     return (run / WEIGHTS).is_file()
 
 
+def steps_in_weights(run: Path, otherwise: int) -> int:
+    """How many steps the weights of a finished run were trained for.
+
+    Args:
+        otherwise: where they do not say so, as those of an earlier version.
+    """
+    return int(read_facts(run).get("steps", otherwise))
+
+
 def save_weights(run: Path, weights: dict[str, Tensor], facts: dict[str, Any]) -> None:
     """Write ``model.safetensors``; ``facts`` about the data travel in its header."""
     tensors = {name: value.contiguous().cpu() for name, value in weights.items()}
@@ -125,24 +135,45 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
     return TrainedVQVAE(network, config, tuple(facts["frame_size"]), fingerprint(config, network))
 
 
-def pretrained_run(name: str, part: str = "vqvae") -> Path:
-    """The run folder of a model that ships with videovq.
+def pretrained_run(name: str, part: str = "vqvae", setting: str = "pretrained") -> Path:
+    """The run folder of a part of a world: of one that ships with videovq, by name, or of a packed one, by its path.
 
     Args:
         part: ``vqvae`` or ``predictor``.
+        setting: where the name was given.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: there is no such world, or it lacks the part.
     """
-    if name not in shipped(part):
-        raise ValueError(f"pretrained: no {part} called {name!r}; choose from: {', '.join(shipped(part))}")
-    return shipped_folder(name) / part
+    found = world(name)
+    if found and is_finished(found / part):
+        return found / part
+    if found and _is_run(found):
+        raise ValueError(f"{setting}: {name} is the folder of a run; give it as --vqvae or --predictor, or pack it")
+    raise ValueError(
+        f"{setting}: no {part} called {name!r}; choose from: {', '.join(shipped(part))}; or give the path of a world"
+        " that `videovq pack` made"
+    )
+
+
+def init_run(name: str, part: str) -> Path:
+    """The run folder that a training's ``init`` means: itself, or that of a part of a world.
+
+    Raises:
+        ValueError: there is neither.
+    """
+    found = world(name)
+    return found if found and _is_run(found) else pretrained_run(name, part, "init")
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file()
 
 
 def pretrained_example(name: str) -> Path | None:
-    """The short recorded video that ships with a model, its actions beside it; None where there is none."""
-    path = shipped_folder(name) / "example.mp4"
-    return path if path.is_file() else None
+    """The short recorded video that is in a world, its actions beside it; None where there is none."""
+    found = world(name)
+    return found / EXAMPLE if found and (found / EXAMPLE).is_file() else None
 
 
 def vqvae_run(run: str, pretrained: str) -> Path:
@@ -166,41 +197,30 @@ def predictor_run(run: str, pretrained: str) -> Path:
     return Path(run or "runs/predictor")
 
 
-def export(vqvae: str | Path, predictor: str | Path | None, folder: Path) -> None:
-    """Copy what rebuilds a VQ-VAE, and the predictor of its codes, into ``folder``, their weights as float16.
+def model_card(run: Path) -> str:
+    """The ``README.md`` of a world, of which this is a part; empty where there is none, and for the run of a training:
+    what lies beside that is of somebody else.
+    """
+    card = run.parent / CARD
+    if not card.is_file():
+        return ""
+    halves = any(value.dtype == torch.float16 for value in read_tensors(run / WEIGHTS).values())  # of earlier worlds
+    return card.read_text(encoding="utf-8") if halves or "packed" in read_facts(run) else ""
+
+
+def kind_of_run(folder: Path) -> str:
+    """Which of :data:`RUNS` a run is.
 
     Raises:
-        ValueError: a run is missing or unfinished, they do not belong together, or a weight does not fit into float16.
+        ValueError: it is no run.
     """
-    trained, source = load_vqvae(vqvae), Path(vqvae)
-    if predictor and load_predictor(predictor).vqvae != trained.fingerprint:
-        raise ValueError(f"{predictor}: was trained on codes of another VQ-VAE than {vqvae}")
-    halves = {source: _half(source)} | ({Path(predictor): _half(Path(predictor))} if predictor else {})
-    for run, tensors in halves.items():
-        part, facts = folder / ("vqvae" if run == source else "predictor"), _facts(run)
-        if run != source:
-            facts["vqvae"] = load_vqvae(folder / "vqvae").fingerprint  # rounded, it is another
-        part.mkdir(parents=True, exist_ok=True)
-        write_text(part / "config.yaml", (run / "config.yaml").read_text(encoding="utf-8"))
-        write_tensors(part / WEIGHTS, tensors, {"videovq": json.dumps(facts)})
-
-
-def model_card(run: Path) -> str:
-    """The ``README.md`` beside the runs of a model that was exported; empty where there is none, and for the run of a
-    training: what lies beside that is of somebody else.
-    """
-    card = run.parent / "README.md"
-    exported = any(value.dtype == torch.float16 for value in read_tensors(run / WEIGHTS).values())
-    return card.read_text(encoding="utf-8") if exported and card.is_file() else ""
-
-
-def _half(run: Path) -> dict[str, Tensor]:
-    tensors = read_tensors(run / WEIGHTS)
-    small = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
-    large = [name for name, value in small.items() if not value.isfinite().all()]
-    if large:
-        raise ValueError(f"{run}: {', '.join(large)} does not fit into float16")
-    return small
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such run")
+    settings = settings_in(str(folder / "config.yaml"))
+    kinds = [name for name, one in RUNS.items() if not strangers(one.config, settings)]
+    if not kinds:
+        raise ValueError(f"{folder}: is no run of a training of videovq")
+    return kinds[0]
 
 
 def load_predictor(run: str | Path) -> TrainedPredictor:
@@ -212,7 +232,7 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     folder = _finished(run, "predictor")
     config = read_config(TrainPredictorConfig, folder / "config.yaml")
     tensors = read_tensors(folder / WEIGHTS)
-    facts = _facts(folder)
+    facts = read_facts(folder)
     spec = ActionSpec.from_json(facts["action_spec"])
     values = tensors.get("outcome.values")  # of a predictor of rewards and ends
     network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"], values)
@@ -241,7 +261,7 @@ def load_prior(run: str | Path) -> TrainedPrior:
         ValueError: the run is missing or unfinished.
     """
     folder = _finished(run, "prior")
-    facts, config = _facts(folder), read_config(TrainPriorConfig, folder / "config.yaml")
+    facts, config = read_facts(folder), read_config(TrainPriorConfig, folder / "config.yaml")
     codebook = read_tensors(folder / WEIGHTS)["codebook"]
     network = FramePrior(config.model, tuple(facts["grid"]), codebook, len(facts["levels"]))
     _load(folder, network)
@@ -263,7 +283,7 @@ def load_second_stage(run: str | Path) -> TrainedSecondStage:
         ValueError: the run is missing or unfinished.
     """
     folder = _finished(run, "second-stage")
-    facts, config = _facts(folder), read_config(TrainSecondStageConfig, folder / "config.yaml")
+    facts, config = read_facts(folder), read_config(TrainSecondStageConfig, folder / "config.yaml")
     network = SecondStage(config.model, tuple(facts["grid"]), read_tensors(folder / WEIGHTS)["codebook"])
     _load(folder, network)
     return TrainedSecondStage(network, facts["vqvae"])
@@ -284,7 +304,8 @@ def load_density(run: str | Path) -> TrainedDensity:
         ValueError: the run is missing or unfinished.
     """
     folder = _finished(run, "density")
-    config, frame_size = read_config(TrainDensityConfig, folder / "config.yaml"), tuple(_facts(folder)["frame_size"])
+    config, facts = read_config(TrainDensityConfig, folder / "config.yaml"), read_facts(folder)
+    frame_size = tuple(facts["frame_size"])
     network = build_density(config.model, frame_size)
     _load(folder, network)
     return TrainedDensity(network, frame_size)
@@ -336,7 +357,7 @@ def load_bottom_prior(run: str | Path) -> TrainedBottomPrior:
         ValueError: the run is missing or unfinished.
     """
     folder = _finished(run, "bottom-prior")
-    facts, config = _facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")
+    facts, config = read_facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")
     tensors = read_tensors(folder / WEIGHTS)
     network = BottomPrior(config.model, tuple(facts["grid"]), tensors["top"], tensors["bottom"])
     _load(folder, network)
@@ -387,7 +408,7 @@ def load_sound_prior(run: str | Path) -> TrainedSoundPrior:
         ValueError: the run is missing or unfinished.
     """
     folder = _finished(run, "sound-prior")
-    facts, config = _facts(folder), read_config(TrainSoundPriorConfig, folder / "config.yaml")
+    facts, config = read_facts(folder), read_config(TrainSoundPriorConfig, folder / "config.yaml")
     network = DilatedNetwork(config.model, facts["codes"])
     _load(folder, network)
     return TrainedSoundPrior(network, facts["sound"])
@@ -415,7 +436,12 @@ def _finished(run: str | Path, command: str) -> Path:
     return folder
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What the weights of a run say of the data they were trained on, and of how.
+
+    Raises:
+        ValueError: they are missing or torn, or videovq did not write them.
+    """
     facts = read_metadata(folder / WEIGHTS).get("videovq")
     if facts is None:
         raise ValueError(f"{folder / WEIGHTS}: does not say what it was trained on; videovq did not write it")
@@ -431,4 +457,4 @@ def _load(folder: Path, network: nn.Module) -> dict[str, Any]:
             f"{folder}: config.yaml and {WEIGHTS} do not belong together, or one is torn ({why[:200]})"
         ) from error
     network.eval()
-    return _facts(folder)
+    return read_facts(folder)

@@ -20,12 +20,17 @@ from videovq.writable import give_caches_a_home, hindrance
 
 
 class Command(NamedTuple):
-    """``module.function(config)`` does the work; ``config`` names the dataclass in videovq.config."""
+    """``module.function(config)`` does the work; ``config`` names the dataclass in videovq.config.
+
+    Attributes:
+        bare: the setting whose value may come first, without its name.
+    """
 
     module: str
     function: str
     config: type
     help: str
+    bare: str = ""
 
 
 COMMANDS = {
@@ -108,13 +113,16 @@ COMMANDS = {
     "show codebook": Command(
         "videovq.evaluation.codebook", "show", config.ShowCodebookConfig, "every code decoded, its usage, a map"
     ),
+    "pack": Command(
+        "videovq.pack", "pack", config.PackConfig, "runs -> a world to share: a folder or a .zip", bare="source"
+    ),
     "demo": Command("videovq.demo", "demo", config.DemoConfig, "record ViZDoom and run every stage, small"),
 }
 
 
 CONFIGS = {name: command.config for name, command in COMMANDS.items()}
 OUTPUTS = ("out", "run", "in_browser")  # settings that say where a command writes
-OF_FILES = ("rollout", "compare")  # commands of which they name files, not folders
+OF_FILES = ("rollout", "compare", "pack")  # commands of which they name files, or a folder that is to be made
 UNABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # no room, no right to write
 
 
@@ -203,9 +211,11 @@ def main(arguments: list[str] | None = None) -> int:
         if group(name):
             print("\n".join(["", f"`videovq {name}` may go on with one more word:", "", *listed(group(name))]))
         return 0
-    others = Watch()
+    others, rest = Watch(), words[len(name.split()) :]
+    if command.bare and rest and not rest[0].startswith("-"):
+        rest[0] = f"--{command.bare}={rest[0]}"
     try:
-        settings: Any = parse(command.config, words[len(name.split()) :], f"videovq {name}", CONFIGS)
+        settings: Any = parse(command.config, rest, f"videovq {name}", CONFIGS)
         refuse_unwritable(name, settings)
         give_caches_a_home()
         others.choose(processes(settings))

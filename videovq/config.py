@@ -590,7 +590,7 @@ class TrainingConfig(Settings):
     """What both trainings share."""
 
     steps: int = 4000
-    """Optimiser steps."""
+    """Optimiser steps; a run, also a finished one, continues with more of them."""
     batch_size: int = 64
     """Samples in a step, over all devices."""
     seed: int = 0
@@ -642,6 +642,23 @@ class PredictorTrainingConfig(TrainingConfig):
         shared(self, self.devices * self.nodes * self.accumulate)
 
 
+MAY_CHANGE = (
+    "run",
+    "training.steps",
+    "training.accelerator",
+    "training.devices",
+    "training.nodes",
+    "training.strategy",
+    "training.validate_every",
+    "training.checkpoint_every",
+    "training.logger",
+    "training.recompute",
+    "training.compile",
+)
+"""Settings with other values of which a run continues: where it lies, how long it trains, what computes the same
+batches, and what it writes on the way. Anything else makes another result, and is refused in the folder of a run."""
+
+
 @dataclass(frozen=True)
 class LossConfig(Settings):
     """What a VQ-VAE minimises besides its quantizer's loss."""
@@ -678,8 +695,9 @@ class TrainVQVAEConfig(CommandSettings):
     """Folder of the EpisodeStore."""
     run: str = "runs/vqvae"
     """Run folder; an interrupted run continues there."""
-    pretrained: str = ""
-    """Start from the weights of this VQ-VAE that ships with videovq; ``model`` must be its architecture."""
+    init: str = ""
+    """Start from the weights of this VQ-VAE: a model that ships with videovq, by name, a run folder, or a packed world;
+    ``model`` must be its architecture. Empty: from weights drawn at random."""
     model: VQVAEConfig = field(default_factory=VQVAEConfig)
     """The network."""
     loss: LossConfig = field(default_factory=LossConfig)
@@ -693,6 +711,20 @@ class TrainVQVAEConfig(CommandSettings):
         named(self, "store", "run")
         if self.loss.adversarial and self.training.devices * self.training.nodes > 1:
             raise ValueError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
+
+
+LEARNING_ALONE = (
+    "commitment",
+    "decay",
+    "restart_below",
+    "restart_at",
+    "start_after",
+    "entropy",
+    "latent_loss",
+    "outcome_loss",
+)
+"""Settings of a model that say how it learns, not what it computes: where a training starts from the weights of another
+model, they may differ from its."""
 
 
 @dataclass(frozen=True)
@@ -726,6 +758,10 @@ class TrainPredictorConfig(CommandSettings):
     """Folder of the CodeStore."""
     run: str = "runs/predictor"
     """Run folder; an interrupted run continues there."""
+    init: str = ""
+    """Start from the weights of this predictor of the same VQ-VAE's codes and of the same actions: a model that ships
+    with videovq, by name, a run folder, or a packed world; ``model`` must be its architecture. Empty: from weights
+    drawn at random."""
     model: PredictorConfig = field(default_factory=PatchPredictorConfig)
     """The network."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
@@ -1288,6 +1324,32 @@ class ExportConfig(ModelChoice, CommandSettings):
         named(self, "out")
 
 
+# ---------------------------------------------------------------- pack
+
+
+@dataclass(frozen=True)
+class PackConfig(CommandSettings):
+    """Put a predictor and its VQ-VAE, or a VQ-VAE alone, into one folder or .zip that others can use by its path,
+    wherever the name of a model is taken.
+    """
+
+    source: str = "runs/predictor"
+    """Run folder of the predictor, or of a VQ-VAE alone; may be given without its name: `videovq pack RUN`."""
+    vqvae: str = ""
+    """Run folder of the VQ-VAE that wrote the predictor's codes; empty: it is among the runs beside the predictor's."""
+    out: str = "world"
+    """Folder of the world, new or empty; or a file, where it ends in ``.zip``."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """What weights are stored as: ``float32`` keeps every bit; the others take half the room and round, so that codes
+    that were encoded before are not the world's."""
+    examples: str = ""
+    """An EpisodeStore, or a video with its actions beside it, from which an example is put in; rollouts and play then
+    begin there. Empty: none."""
+
+    def check(self) -> None:
+        named(self, "source", "out")
+
+
 # ---------------------------------------------------------------- evaluate
 
 
@@ -1597,6 +1659,9 @@ class DemoConfig(CommandSettings):
         at_least(self, 3, "episodes")  # one for each split
         at_least(self, 36, "frames")  # its rollouts start at the 20th
 
+
+RENAMED: dict[type, dict[str, str]] = {TrainVQVAEConfig: {"pretrained": "init"}}
+"""Names that settings had in earlier versions, which files and commands may still use, and the names they have now."""
 
 CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig, DensityConfig)
 """Configs of which a user chooses a subclass, in YAML by ``class_path``."""

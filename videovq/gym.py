@@ -45,7 +45,7 @@ class World:
 
     Args:
         vqvae, predictor: run folders.
-        pretrained: name of a model that ships with videovq, in place of them.
+        pretrained: name of a model that ships with videovq, or path of a packed world, in place of them.
         context: an EpisodeStore, or a video with its actions beside it, in which episodes start; empty: the example
             that ships with ``pretrained``, or ``stores/episodes``.
         observations: ``pixels``: RGB frames, uint8 ``h w 3``; ``codes``: code grids, int64 ``y x``.
@@ -64,7 +64,7 @@ class World:
         *,
         vqvae: str | Path = "",
         predictor: str | Path = "",
-        pretrained: str = "",
+        pretrained: str | Path = "",
         context: str | Path = "",
         observations: Literal["pixels", "codes"] = "pixels",
         context_frames: int = 6,
@@ -76,10 +76,10 @@ class World:
     ) -> None:
         if observations not in ("pixels", "codes"):
             raise ValueError(f"observations: {observations!r}; choose pixels or codes")
-        choice = ModelChoice(str(predictor), str(vqvae) or ModelChoice.vqvae, pretrained)
+        choice = ModelChoice(str(predictor), str(vqvae) or ModelChoice.vqvae, str(pretrained))
         self.pair = load_pair(choice)
         place(self.pair.vqvae.network, self.pair.predictor.network, device, precision)
-        self.clips = contexts(str(context), pretrained, self.pair, context_frames, SCENES)
+        self.clips = contexts(str(context), str(pretrained), self.pair, context_frames, SCENES)
         self.observations = observations
         self.sampling = Sampling(temperature, top_k, top_p)
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from videovq.config import CHOICES
+from videovq.config import CHOICES, PredictorConfig
 from videovq.naming import kinds_of, kinds_within
 from videovq.shipped import shipped
 
@@ -75,8 +75,9 @@ def others(doc: str, names: list[str], chosen: str) -> str:
 
 def with_default(doc: str, value: Any, name: str, hints: dict[str, Any]) -> str:
     """A docstring, with the names that can be given where there are few, and with the default, where there is one."""
-    if name == "pretrained":
-        doc += f" There are {', '.join(shipped('predictor' if 'predictor' in hints else 'vqvae'))}."
+    if name in ("pretrained", "init"):
+        part = "predictor" if "predictor" in hints or PredictorConfig in hints.values() else "vqvae"
+        doc += f" There are {', '.join(shipped(part))}. The path of what ``videovq pack`` made serves as well."
     shown = str(value).lower() if isinstance(value, bool) else value
     return doc if value in ("", [], {}, None) else f"{doc} (default: {shown})"
 

@@ -95,7 +95,7 @@ class Model:
 
     Attributes:
         vqvae, predictor: the networks and what they were trained on.
-        example: a recorded video that ships with them, or None.
+        example: a recorded video that comes with them, or None.
     """
 
     def __init__(
@@ -136,10 +136,10 @@ class Model:
         ``NAME.csv``, ...), as ``prep`` reads them.
 
         Args:
-            path: of the video; empty: the example that ships with the model.
+            path: of the video; empty: the example that comes with the model.
 
         Raises:
-            ValueError: the video or the actions cannot be used, or no example ships with this model.
+            ValueError: the video or the actions cannot be used, or no example comes with this model.
         """
         source = Path(path) if path else self.example
         if source is None:
@@ -246,11 +246,11 @@ def _tensor(array: Tensor | np.ndarray) -> Tensor:
     return torch.as_tensor(array)
 
 
-def load(name: str = "", *, vqvae: str = "", predictor: str = "", device: str = "auto") -> Model:
-    """A trained model: one that ships, by name, or one of yours, by run folders.
+def load(name: str | Path = "", *, vqvae: str = "", predictor: str = "", device: str = "auto") -> Model:
+    """A trained model: one that ships, by name, one that was packed, by its path, or one of yours, by run folders.
 
     Args:
-        name: of a model that ships with videovq.
+        name: of a model that ships with videovq, or path of what ``videovq pack`` made, a folder or a .zip.
         vqvae: run folder of a VQ-VAE, where no name is given.
         predictor: run folder of a predictor of its codes.
         device: ``auto``, ``cpu``, ``gpu``, ``cuda``, ``cuda:1`` ... or ``mps``.
@@ -260,12 +260,13 @@ def load(name: str = "", *, vqvae: str = "", predictor: str = "", device: str = 
     """
     if bool(name) == bool(vqvae):
         raise ValueError("load: give the name of a model that ships, or `vqvae`, a run folder")
+    name = str(name)
     run: Path | None = Path(predictor) if predictor else None
     if name and not predictor:
         try:
             run = pretrained_run(name, "predictor")
         except ValueError:
-            run = None  # it ships as a VQ-VAE alone
+            run = None  # it is a VQ-VAE alone
     trained = load_vqvae(vqvae_run(vqvae, name))
     example = pretrained_example(name) if name else None
     return Model(trained, load_predictor(run) if run else None, device, example)

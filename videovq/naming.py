@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from difflib import SequenceMatcher
 from typing import Any, get_type_hints
 
-from videovq.config import CHOICES
+from videovq.config import CHOICES, RENAMED
 
 ALIKE = 0.6  # of two words that may be one, misspelt
 
@@ -58,7 +58,7 @@ def _strangers(config: type[Any], values: Mapping[str, Any]) -> Iterator[str]:
     for key, value in values.items():
         kinds = kinds_within(hints.get(key.partition(".")[0]))
         if key not in hints:
-            if key not in names(config):  # which may be written with dots, too
+            if key not in names(config) and key not in RENAMED.get(config, {}):  # names may be written with dots, too
                 yield key
         elif kinds and isinstance(value, Mapping):
             if hints[key] in CHOICES and value.keys() & {"class_path", "init_args"}:

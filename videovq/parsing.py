@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-from videovq.config import CHOICES
+from videovq.config import CHOICES, RENAMED
 from videovq.naming import kinds_of, names, no_setting, strangers, type_of
 
 if TYPE_CHECKING:
@@ -225,7 +225,8 @@ def spell_out(config: type, arguments: list[str]) -> list[str]:
     for i, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name.startswith("--"):
-            name = "--" + name[2:].replace("-", "_")
+            name = name[2:].replace("-", "_")
+            name = "--" + RENAMED.get(config, {}).get(name, name)
             bare = not equals and (i + 1 == len(arguments) or arguments[i + 1].startswith("--"))
             if bare and name[2:] in switches:
                 equals, value = "=", "true"
@@ -259,9 +260,21 @@ def with_files_read(config: type, arguments: list[str], commands: Mapping[str, t
                     )
                 if not unknown[0].endswith(".class_path"):  # where it does, the parser knows what to choose from
                     raise ValueError(f"{path}: {no_setting(config, unknown[0])}")
-            argument = "--config=" + yaml.safe_dump(values)
+            argument = "--config=" + yaml.safe_dump(renamed(config, values, path))
         read.append(argument)
     return read
+
+
+def renamed(config: type, values: dict[str, Any], path: str) -> dict[str, Any]:
+    """The content of a YAML file, in which settings with names of earlier versions have those of today.
+
+    Raises:
+        ValueError: one has both.
+    """
+    for before, now in RENAMED.get(config, {}).items():
+        if {before, now} <= values.keys():
+            raise ValueError(f"{path}: {before} is what {now} was called earlier; give one of the two")
+    return {RENAMED.get(config, {}).get(key, key): value for key, value in values.items()}
 
 
 def settings_in(path: str) -> dict[str, Any]:

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from tests.conftest import PATIENCE, prep_config
-from videovq.checkpoints import export, load_predictor, load_vqvae, model_card, pretrained_run
+from videovq.checkpoints import load_predictor, load_vqvae, model_card, pretrained_run
 from videovq.cli import main
+from videovq.config import PackConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.data.windows import windows
 from videovq.evaluation import panels
@@ -24,6 +25,7 @@ from videovq.evaluation.compare import MATTERS, remarks
 from videovq.evaluation.evaluate import episodes_sha256, has_control, summary, table
 from videovq.evaluation.prediction import Prediction
 from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
+from videovq.pack import pack
 from videovq.pictures import labelled_rows
 from videovq.prep.prepare import prepare
 from videovq.rollout.pair import Pair
@@ -225,15 +227,16 @@ def test_a_panel_shows_the_context_before_the_prediction(
     assert all((truth[i] == frames[context - len(titles) + i]).all() for i in range(len(titles) + 2))
 
 
-def test_only_an_exported_model_has_a_card(vqvae_run: Path, predictor_run: Path, tmp_path: Path) -> None:
+def test_only_a_world_has_a_card(vqvae_run: Path, predictor_run: Path, tmp_path: Path) -> None:
     for name, run in (("vqvae", vqvae_run), ("predictor", predictor_run)):
         shutil.copytree(run, tmp_path / "runs" / name)
     (tmp_path / "runs" / "README.md").write_text("my notes")
     assert model_card(tmp_path / "runs" / "predictor") == ""
-    export(tmp_path / "runs" / "vqvae", tmp_path / "runs" / "predictor", tmp_path / "mine")
-    assert model_card(tmp_path / "mine" / "predictor") == "", "there is none"
+    pack(PackConfig(str(tmp_path / "runs" / "predictor"), out=str(tmp_path / "mine")))
     (tmp_path / "mine" / "README.md").write_text("A model of mine")
     assert model_card(tmp_path / "mine" / "predictor") == "A model of mine"
+    (tmp_path / "mine" / "README.md").unlink()
+    assert model_card(tmp_path / "mine" / "predictor") == "", "there is none"
     assert "dmlab-small" in model_card(pretrained_run("dmlab-small", "predictor"))
 
 

@@ -123,6 +123,6 @@ def test_a_finished_run_is_left_alone_and_other_settings_are_refused(
     before = {p: p.stat().st_mtime_ns for p in vqvae_run.rglob("*")}
     vqvae.train(vqvae_config(episode_store, vqvae_run))
     assert "trained already" in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"training\.steps: 300 -> 301"):
-        vqvae.train(vqvae_config(episode_store, vqvae_run, steps=301))
+    with pytest.raises(ValueError, match=r"model\.code_dim: 8 -> 4"):
+        vqvae.train(vqvae_config(episode_store, vqvae_run, code_dim=4))
     assert before == {p: p.stat().st_mtime_ns for p in vqvae_run.rglob("*")}

@@ -152,7 +152,7 @@ def test_training_against_a_discriminator(episode_store: EpisodeStore, tmp_path:
     [
         ({"loss": LossConfig(adversarial_after=5)}, "loss.adversarial_after: has no effect"),
         ({"loss": LossConfig(lpips_network="alex")}, "loss.lpips_network: has no effect"),
-        ({"pretrained": "nobody"}, "pretrained: no vqvae called 'nobody'"),
+        ({"init": "nobody"}, "init: no vqvae called 'nobody'"),
         ({"model": VQVAEConfig(quantizer=FSQConfig(levels=[8, 2]))}, "levels"),
     ],
 )

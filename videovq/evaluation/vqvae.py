@@ -23,6 +23,7 @@ from videovq.page import write_report
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
 from videovq.storage import write_json
+from videovq.worlds import world_called
 
 EXAMPLES = 8
 
@@ -42,7 +43,7 @@ def evaluate(config: EvaluateVQVAEConfig) -> None:
     others = [read_report(Path(path)) for path in config.compare]
     found = reconstruction(trained.network, store, config.split)
     report = {
-        "name": config.pretrained or run.name,
+        "name": world_called(config.pretrained) if config.pretrained else run.name,
         "split": config.split,
         "store": str(store),
         "videovq": __version__,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from videovq.checkpoints import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae, predictor_run, vqvae_run
 from videovq.config import ModelChoice
 from videovq.data.store import EpisodeStore
+from videovq.worlds import world_called
 
 
 class Pair(NamedTuple):
@@ -30,9 +31,9 @@ def load_pair(choice: ModelChoice) -> Pair:
 
 
 def model_name(choice: ModelChoice) -> str:
-    """What reports call the predictor: the name it ships under, or that of its run folder."""
+    """What reports call the predictor: its world's name, or that of its run folder."""
     alone = choice.pretrained and not choice.predictor
-    return choice.pretrained if alone else predictor_run(choice.predictor, choice.pretrained).name
+    return world_called(choice.pretrained) if alone else predictor_run(choice.predictor, choice.pretrained).name
 
 
 def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:

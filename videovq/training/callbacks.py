@@ -44,6 +44,20 @@ class StepSeed(Callback):
         torch.manual_seed(((self.seed * 1_000_003 + trainer.global_step) * 256 + part) * 4096 + trainer.global_rank)
 
 
+class Schedule(Callback):
+    """Gives the first step of a start the learning rate of its schedule: a checkpoint brings that of the training that
+    wrote it, which may have been to end at another step. Nothing changes where it was to end at the same.
+    """
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        for one in trainer.lr_scheduler_configs:
+            schedule: Any = one.scheduler
+            for group, rate, scale in zip(
+                schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+            ):
+                group["lr"] = rate * scale(schedule.last_epoch)
+
+
 class Announcement(Callback):
     """Says something before the first step, such as what the training will take."""
 

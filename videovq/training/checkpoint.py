@@ -6,10 +6,30 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from videovq.storage import atomic
+
+
+class Checkpoints(Checkpoint):
+    """Writes a checkpoint after every so many steps, and after the last, from which a longer training goes on."""
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.saved = trainer.global_step
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        step = trainer.global_step
+        if step != self.saved and (step % self.every == 0 or step == trainer.max_steps):
+            trainer.save_checkpoint(self.path, weights_only=False)
+            self.saved = step
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -26,7 +46,10 @@ class WholeCheckpoints(TorchCheckpointIO):
             partial.write_bytes(buffer.getbuffer())
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
-        return read_checkpoint(Path(path))
+        checkpoint = read_checkpoint(Path(path))
+        # Nobody asks for it unless there are steps to come.
+        checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["is_last_batch"] = False
+        return checkpoint
 
 
 def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:

@@ -32,6 +32,10 @@ def optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> dict[s
 
     Muon: Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon), with the step size of Liu et al. 2025
     (arXiv 2502.16982, equation 4), so that one learning rate serves both methods.
+
+    The learning rate is a function of the step and of ``steps`` alone: it rises to its peak over ``warmup_steps``, then
+    falls along half a cosine to ``final_fraction`` of it at ``steps``. A training that goes on with other ``steps``
+    follows the schedule of the new length from its next step on (:class:`videovq.training.callbacks.Schedule`).
     """
     weights, rest = split(network)
     decaying: dict[str, Any] = {"params": weights, "weight_decay": config.weight_decay}

@@ -26,6 +26,7 @@ from videovq.training.machine import precision
 from videovq.training.memory import recompute_activations
 from videovq.training.optimizers import optimizer
 from videovq.training.similar import SimilarCodes
+from videovq.training.start import predictor_starts
 from videovq.types import CodeBatch, Outcomes
 
 PANELS = (("bits_per_code", "bits per code", False), ("bits_after_6", "bits per code after 6 frames", False))
@@ -142,6 +143,7 @@ def train(config: TrainPredictorConfig) -> None:
     data = CodeData(store, config.window, training.batch_size, training.steps, training.seed, parts, outcomes)
     torch.manual_seed(training.seed)
     network = build_predictor(config.model, header.action_spec, header.grid, store.codebook, values)
+    started = predictor_starts(network, config.model, store, config.init) if config.init else {}
     folder = Path(config.run)
     network.to(memory_format=torch.channels_last)
     if training.recompute:
@@ -157,5 +159,6 @@ def train(config: TrainPredictorConfig) -> None:
         "grid": list(header.grid),
         "fps": header.fps,
         "vqvae": header.fingerprint,
+        **started,
     }
     run.fit(module, data, config, callbacks, facts, parts)

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from torch import Tensor
 
-from videovq.checkpoints import is_finished, save_weights
-from videovq.config import OptimizerConfig, TrainingConfig
+from videovq.checkpoints import is_finished, read_facts, save_weights, steps_in_weights
+from videovq.config import MAY_CHANGE, OptimizerConfig, TrainingConfig
 from videovq.memory import keep_freed_memory
 from videovq.parsing import read_config, to_plain, to_yaml
-from videovq.storage import locked, write_text
-from videovq.training.callbacks import ProgressBar, StepSeed
-from videovq.training.checkpoint import WholeCheckpoints, read_checkpoint
+from videovq.shipped import WEIGHTS
+from videovq.storage import locked, read_tensors, write_text
+from videovq.training.callbacks import ProgressBar, Schedule, StepSeed
+from videovq.training.checkpoint import Checkpoints, WholeCheckpoints, read_checkpoint
 from videovq.training.loggers import open_logger
 from videovq.training.machine import make_trainer
 
@@ -46,6 +47,11 @@ def fit(
 ) -> None:
     """Train to the last step, from the run's newest checkpoint where there is one, and write ``model.safetensors``.
 
+    Settings in :data:`videovq.config.MAY_CHANGE` may be others than the run began with. With more ``training.steps`` it
+    goes on, also where it had ended, and the steps to come have the learning rates of the longer schedule (see
+    :func:`videovq.training.optimizers.optimizer`): where it had nearly come down, it jumps up to what it is at this
+    step of that. The weights there are stay until the longer training has ended.
+
     Args:
         module: its network is called ``network``.
         facts: about the data, for the header of the weights.
@@ -57,10 +63,8 @@ def fit(
     run, training, optimizer = Path(config.run), config.training, config.optimizer
     _quieten()
     keep_freed_memory()
-    checkpoint = ModelCheckpoint(
-        run / "checkpoints", "last", every_n_train_steps=training.checkpoint_every, enable_version_counter=False
-    )
-    shared = [StepSeed(training.seed), ProgressBar(module.what), checkpoint]  # type: ignore[arg-type]
+    checkpoints = Checkpoints(_checkpoint(run), training.checkpoint_every)
+    shared = [StepSeed(training.seed), Schedule(), ProgressBar(module.what), checkpoints]  # type: ignore[arg-type]
     if optimizer.weight_average:
         shared.append(EMAWeightAveraging(decay=optimizer.weight_average, use_buffers=False))
     trainer = make_trainer(
@@ -84,7 +88,7 @@ def fit(
         if unfinished:
             weights = trained(trainer, module, data, run, training)
             if trainer.is_global_zero:
-                save_weights(run, weights, facts)
+                save_weights(run, weights, {**facts, "steps": training.steps})
 
 
 @contextmanager
@@ -101,10 +105,11 @@ def claimed(run: Path, config: Any, first: bool) -> Iterator[bool]:
         Whether there is something left to train.
 
     Raises:
-        ValueError: the directory holds a training with another configuration, or another process trains there.
+        ValueError: the directory holds a training with another result, or a longer one, or another process trains
+            there.
     """
-    _check_claim(run, config)
-    if is_finished(run):
+    done, steps = _check_claim(run, config), config.training.steps
+    if is_finished(run) and steps_in_weights(run, done) == steps:
         if first:
             print(f"{run}: is trained already; remove it to train again")
         yield False
@@ -113,18 +118,40 @@ def claimed(run: Path, config: Any, first: bool) -> Iterator[bool]:
     else:
         run.mkdir(parents=True, exist_ok=True)
         with locked(run, str(run)):
-            _check_claim(run, config)
+            done = _check_claim(run, config)
+            if is_finished(run):
+                print(f"{run}: goes on from step {done:,} to {steps:,}, at the learning rates of {steps:,} steps")
+                if steps_in_weights(run, -1) < 0:  # from now on config.yaml says nothing of these weights
+                    save_weights(run, read_tensors(run / WEIGHTS), {**read_facts(run), "steps": done})
             write_text(run / "config.yaml", to_yaml(config))
             yield True
 
 
-def _check_claim(run: Path, config: Any) -> None:
+def _check_claim(run: Path, config: Any) -> int:
+    """The steps that a run has behind it, if it may continue with these settings."""
     if run.exists() and not run.is_dir():
         raise ValueError(f"run: {run} is a file; choose another run")
-    if is_finished(run) or _checkpoint(run).is_file():
-        changed = differences(read_config(type(config), run / "config.yaml"), config)
-        if changed:
-            raise ValueError(f"{run}: holds a training with other settings ({', '.join(changed)}); choose another run")
+    started, finished = _checkpoint(run).is_file(), is_finished(run)
+    if not started and not finished:
+        return 0
+    before, steps = read_config(type(config), run / "config.yaml"), config.training.steps
+    changed = [one for one in differences(before, config) if one.partition(":")[0] not in MAY_CHANGE]
+    if changed:
+        raise ValueError(
+            f"{run}: holds a training with other settings ({', '.join(changed)}); choose another run, or give it the"
+            " settings it began with"
+        )
+    done = steps_in_weights(run, before.training.steps) if finished else 0
+    if started and not done == steps == before.training.steps:
+        done = max(done, int(read_checkpoint(_checkpoint(run), mapped=True)["global_step"]))
+    if steps < done:
+        raise ValueError(
+            f"training.steps: {steps} is less than the {done} that {run} has behind it; give {done} or more, or choose"
+            " another run"
+        )
+    if finished and not started and steps > done:
+        raise ValueError(f"training.steps: {run} has no checkpoint to go on from; give {done}, or choose another run")
+    return done
 
 
 def _checkpoint(run: Path) -> Path:
@@ -162,7 +189,8 @@ def differences(before: Any, after: Any, name: str = "") -> list[str]:
     before, after = to_plain(before), to_plain(after)
     if isinstance(before, dict) and isinstance(after, dict):
         keys = sorted({*before, *after})
-        return [d for k in keys for d in differences(before.get(k), after.get(k), f"{name}.{k}" if name else k)]
+        names = {key: name if key == "init_args" else f"{name}.{key}" if name else key for key in keys}
+        return [d for key in keys for d in differences(before.get(key), after.get(key), names[key])]
     return [] if before == after else [f"{name}: {before} -> {after}"]
 
 
@@ -170,5 +198,6 @@ def _quieten() -> None:
     """Silence Lightning's banners and hints; its warnings about what goes wrong stay."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
-    for harmless in (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*"):
+    quiet = (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*")
+    for harmless in (*quiet, ".*callbacks used to create the checkpoint.*"):  # earlier versions had another one
         warnings.filterwarnings("ignore", message=harmless)

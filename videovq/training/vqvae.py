@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from videovq.checkpoints import load_vqvae, pretrained_run
 from videovq.config import TrainVQVAEConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
@@ -22,6 +22,7 @@ from videovq.training import run
 from videovq.training.adversarial import AdversarialVQVAEModule
 from videovq.training.callbacks import Curves, Pictures
 from videovq.training.reconstruction import VQVAEModule
+from videovq.training.start import vqvae_starts
 
 PANELS = (
     ("nmse", "reconstruction NMSE", True),
@@ -43,15 +44,16 @@ def train(config: TrainVQVAEConfig) -> None:
     variance = data.variance()
     torch.manual_seed(training.seed)
     network = VQVAE(config.model, variance).to(memory_format=torch.channels_last)
-    if config.pretrained:
-        start_from(config.pretrained, config, network)
+    facts: dict[str, Any] = {"frame_size": list(store.header.grid)}
+    if config.init:
+        facts |= vqvae_starts(network, config.model, config.init)
     loss = ReconstructionLoss(config.loss, variance, min(store.header.grid))
     folder = Path(config.run)
     kind = AdversarialVQVAEModule if config.loss.adversarial else VQVAEModule
     module = kind(network, loss, config.optimizer, training.steps)
     shown = data.places["val"][torch.linspace(0, len(data.places["val"]) - 1, 8).long()]
     pictures = Pictures(folder, "reconstructions", lambda m, step: reconstruction_sheet(m, store.frames(shown), step))
-    run.fit(module, data, config, [Curves(folder, PANELS), pictures], {"frame_size": list(store.header.grid)})
+    run.fit(module, data, config, [Curves(folder, PANELS), pictures], facts)
 
 
 def check(config: TrainVQVAEConfig, store: EpisodeStore) -> None:
@@ -62,21 +64,6 @@ def check(config: TrainVQVAEConfig, store: EpisodeStore) -> None:
             f"model.downsamplings: {config.model.downsamplings} needs a frame size divisible by {stride},"
             f" but {store} has {store.header.grid[0]}"
         )
-
-
-def start_from(name: str, config: TrainVQVAEConfig, network: VQVAE) -> None:
-    """Give the network the weights of a VQ-VAE that ships with videovq; the data's variance stays.
-
-    Raises:
-        ValueError: there is none of that name, or it has another architecture.
-    """
-    trained = load_vqvae(pretrained_run(name))
-    changed = run.differences(trained.config, config.model, "model")
-    if changed:
-        raise ValueError(f"pretrained: {name} has another architecture ({', '.join(changed)})")
-    kept = network.data_variance.clone()
-    network.load_state_dict(trained.network.state_dict())
-    network.data_variance.copy_(kept)
 
 
 @torch.no_grad()

@@ -1,0 +1,195 @@
+"""``videovq pack``: runs -> a world to share, as a folder or a .zip file."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+
+import torch
+from torch import Tensor
+
+from videovq.checkpoints import (
+    RUNS,
+    TrainedPredictor,
+    TrainedVQVAE,
+    is_finished,
+    kind_of_run,
+    load_predictor,
+    load_vqvae,
+    read_facts,
+)
+from videovq.config import PackConfig, TrainPredictorConfig, TrainVQVAEConfig
+from videovq.data.clip import Clip, read_clip
+from videovq.data.video import write_video
+from videovq.parsing import read_config, to_yaml
+from videovq.rollout.pair import Pair, check_pair, open_episodes
+from videovq.shipped import WEIGHTS
+from videovq.storage import atomic, read_tensors, write_json, write_tensors, write_text
+from videovq.worlds import CARD, EXAMPLE, FILES, world_called
+
+KINDS: dict[str, type[Any]] = {"vqvae": TrainVQVAEConfig, "predictor": TrainPredictorConfig}
+LONGEST = 60  # frames of an example
+SPLITS = ("test", "val", "train")
+
+
+def pack(config: PackConfig) -> None:
+    """Write a world: for every part its settings and weights, a card, and an example where one was asked for.
+
+    Raises:
+        ValueError: a run is missing, unfinished or of another kind, runs do not belong together, or there is something
+            where the world is to be.
+    """
+    out, source = Path(config.out), Path(config.source)
+    if out.is_file() or (out.is_dir() and (out.suffix == ".zip" or any(out.iterdir()))):
+        raise ValueError(f"out: {out} exists; choose another, or remove it")
+    kind = kind_of_run(source)
+    if kind not in KINDS:
+        raise ValueError(f"source: {source} is a run of {RUNS[kind].what}; give that of a predictor, or of a VQ-VAE")
+    if kind == "predictor":
+        predictor = load_predictor(source)
+        runs = {"vqvae": Path(config.vqvae) if config.vqvae else vqvae_beside(source, predictor), "predictor": source}
+        check_pair(load_vqvae(runs["vqvae"]), predictor)
+    else:
+        load_vqvae(source)
+        runs = {"vqvae": source}
+        for name in ("vqvae", "examples"):
+            if getattr(config, name):
+                raise ValueError(f"{name}: has no effect on a VQ-VAE alone; pack a predictor's run, or leave it out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(out) as partial:
+        if out.suffix == ".zip":
+            with tempfile.TemporaryDirectory() as folder:
+                _write(Path(folder), runs, config)
+                _zip(Path(folder), partial, out.stem)
+        else:
+            partial.mkdir()
+            _write(partial, runs, config)
+    print(f"{out}: {' and '.join(runs)}, {_size(out) / 1e6:.1f} MB; {CARD} in it is yours to complete")
+    print(f"videovq {'play' if 'predictor' in runs else 'evaluate vqvae'} --pretrained {out}")
+
+
+def vqvae_beside(run: Path, predictor: TrainedPredictor) -> Path:
+    """The run of the VQ-VAE whose codes a predictor predicts, among those beside its own.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    folder = run.absolute().parent
+    for other in sorted(path for path in folder.iterdir() if is_finished(path)):
+        if kind_of_run(other) == "vqvae" and load_vqvae(other).fingerprint == predictor.vqvae:
+            return other
+    raise ValueError(f"vqvae: the one that wrote the codes of {run} is not beside it; give its run as --vqvae")
+
+
+def _write(folder: Path, runs: dict[str, Path], config: PackConfig) -> None:
+    dtype: torch.dtype = getattr(torch, config.dtype)
+    _write_part(folder / "vqvae", TrainVQVAEConfig, runs["vqvae"], dtype, {})
+    vqvae, predictor = load_vqvae(folder / "vqvae"), None
+    if "predictor" in runs:
+        # Rounded, the VQ-VAE is another one, of which the predictor is.
+        belongs = {"vqvae": vqvae.fingerprint}
+        _write_part(folder / "predictor", TrainPredictorConfig, runs["predictor"], dtype, belongs)
+        predictor = load_predictor(folder / "predictor")
+        if config.examples:
+            _write_example(folder, config.examples, Pair(vqvae, predictor))
+    write_text(folder / CARD, card(folder, config.out, vqvae, predictor))
+
+
+def _write_part(folder: Path, kind: type[Any], run: Path, dtype: torch.dtype, facts: dict[str, Any]) -> None:
+    """Settings and weights of a run, without where they were on the machine that made them.
+
+    Args:
+        kind: of the settings.
+        facts: what is no longer as the run says.
+    """
+    folder.mkdir()
+    settings = read_config(kind, run / "config.yaml")
+    places = {name: Path(value).name for name in ("store", "run", "init") if (value := getattr(settings, name))}
+    write_text(folder / "config.yaml", to_yaml(replace(settings, **places)))
+    facts = {**read_facts(run), **facts, "packed": str(dtype).removeprefix("torch.")}
+    write_tensors(folder / WEIGHTS, _rounded(run, dtype), {"videovq": json.dumps(facts)})
+
+
+def _rounded(run: Path, dtype: torch.dtype) -> dict[str, Tensor]:
+    tensors = read_tensors(run / WEIGHTS)
+    rounded = {name: value.to(dtype) if value.is_floating_point() else value for name, value in tensors.items()}
+    large = [name for name, value in rounded.items() if not value.isfinite().all()]
+    if large:
+        raise ValueError(f"dtype: {', '.join(large)} of {run} does not fit into float16; use bfloat16 or float32")
+    return rounded
+
+
+def _write_example(folder: Path, source: str, pair: Pair) -> None:
+    """A short video that a rollout can begin in, its actions beside it."""
+    spec, size, fps = pair.predictor.action_spec, pair.vqvae.frame_size, pair.predictor.fps
+    clip = read_clip(Path(source), size, spec, LONGEST) if Path(source).is_file() else _of_store(source, pair)
+    if len(clip.actions) < len(clip.frames) - 1:
+        raise ValueError(f"examples: {source} comes without the actions between its frames; put them beside it")
+    write_video(folder / EXAMPLE, clip.frames, fps, "lossless")
+    actions: list[Any] = clip.actions[: len(clip.frames)].tolist()
+    if spec.kind == "discrete":
+        actions = [action for [action] in actions]
+    write_json((folder / EXAMPLE).with_suffix(".json"), {"actions": actions, "fps": fps, "action_spec": spec.to_json()})
+
+
+def _of_store(source: str, pair: Pair) -> Clip:
+    """The beginning of the episode that has most frames in a row, of those not seen in training if there are any."""
+    store = open_episodes(source, pair)
+    split = next(name for name in SPLITS if any(info.split == name for info in store.episodes))
+    long = {info: min([info.length, LONGEST, *(t + 1 for t in info.discontinuities)]) for info in store.split(split)}
+    info = max(long, key=lambda one: long[one])
+    episode = store.read(info, 0, long[info])
+    return Clip(episode.frames, episode.actions, info.id)
+
+
+def card(folder: Path, out: str, vqvae: TrainedVQVAE, predictor: TrainedPredictor | None) -> str:
+    """What the files of a world say of it, and what its maker should add.
+
+    Args:
+        out: what it will be called.
+    """
+    name, file = world_called(out), Path(out).name
+    height, width = vqvae.frame_size
+    size = vqvae.network.quantizer.codebook_size
+    lines = [f"# World `{name}`", "", f"A VQ-VAE ({height}x{width} frames, {size} codes)"]
+    if predictor:
+        spec = predictor.action_spec
+        kinds = {"none": "no actions", "discrete": f"actions {', '.join(spec.names) or spec.sizes}"}
+        lines[-1] += f" and a predictor of its codes; {kinds.get(spec.kind, f'{spec.kind} actions')},"
+        lines[-1] += f" {predictor.fps:g} frames a second"
+    lines[-1] += f'. Use it with `--pretrained PATH/{file}`, or `videovq.load("PATH/{file}")`.'
+    lines += ["", "| | network | weights | steps | seed | started from |", "|---|---|---|---|---|---|"]
+    for part, network in (("vqvae", vqvae.network), ("predictor", predictor.network if predictor else None)):
+        if network is None:
+            continue
+        settings, facts = read_config(KINDS[part], folder / part / "config.yaml"), read_facts(folder / part)
+        init = facts.get("init")
+        start = f"`{init['name']}` ({init['fingerprint'][:12]})" if init else "random weights"
+        training, millions = settings.training, sum(p.numel() for p in network.parameters()) / 1e6
+        lines.append(
+            f"| {part} | `{type(settings.model).__name__}`, {millions:.2f} million weights | {facts['packed']} |"
+            f" {training.steps:,} of {training.batch_size} | {training.seed} | {start} |"
+        )
+    lines += [
+        "",
+        "Every setting is in the `config.yaml` beside the weights. What it was trained on, how good it is and what it"
+        " cannot do is for its maker to say here: `videovq evaluate` and `evaluate vqvae` measure it.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _zip(folder: Path, path: Path, top: str) -> None:
+    with ZipFile(path, "w") as packed:
+        for name in FILES:
+            if (folder / name).is_file():
+                small = (folder / name).suffix in (".yaml", ".json", ".md")
+                packed.write(folder / name, f"{top}/{name}", ZIP_DEFLATED if small else ZIP_STORED)
+
+
+def _size(path: Path) -> int:
+    return sum(one.stat().st_size for one in (path, *path.rglob("*")) if one.is_file())

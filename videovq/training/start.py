@@ -1,0 +1,80 @@
+"""Where a training starts: from the weights of another run, of a model that ships, or of a packed world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from videovq.checkpoints import fingerprint, init_run, load_predictor, load_vqvae
+from videovq.config import LEARNING_ALONE, PredictorConfig, VQVAEConfig
+from videovq.data.store import CodeStore
+from videovq.models.predictors.predictor import Predictor
+from videovq.models.vqvae import VQVAE
+from videovq.training.run import differences
+from videovq.types import ActionSpec
+from videovq.worlds import world_called
+
+OF_DATA = ("data_variance", "mean", "std", "values")  # buffers that say what the frames, actions and rewards are like
+
+
+def vqvae_starts(network: VQVAE, config: VQVAEConfig, init: str) -> dict[str, Any]:
+    """Give a VQ-VAE the weights of another; what it knows of the data's statistics stays.
+
+    Args:
+        init: a name, a run folder, or the path of a packed world.
+
+    Returns:
+        What the run remembers of it: name and fingerprint.
+
+    Raises:
+        ValueError: there is no such VQ-VAE, or it has another architecture.
+    """
+    trained = load_vqvae(init_run(init, "vqvae"))
+    _take(init, trained.network, trained.config, network, config)
+    return {"init": {"name": world_called(init), "fingerprint": trained.fingerprint}}
+
+
+def predictor_starts(network: Predictor, config: PredictorConfig, store: CodeStore, init: str) -> dict[str, Any]:
+    """Give a predictor the weights of another; what it knows of the data's statistics stays.
+
+    Args:
+        store: the codes that it will be trained on.
+        init: a name, a run folder, or the path of a packed world.
+
+    Returns:
+        What the run remembers of it: name and fingerprint.
+
+    Raises:
+        ValueError: there is no such predictor, or it is of other codes, actions or architecture.
+    """
+    trained = load_predictor(init_run(init, "predictor"))
+    if trained.vqvae != store.header.fingerprint:
+        raise ValueError(
+            f"init: {init} predicts the codes of another VQ-VAE than that of {store}, where the same numbers mean"
+            " something else; encode the episodes with its VQ-VAE, or leave init out"
+        )
+    ours, theirs = _meaning(store.header.action_spec), _meaning(trained.action_spec)
+    if ours != theirs:
+        raise ValueError(f"init: {init} knows other actions ({theirs}) than {store} has ({ours}); leave init out")
+    _take(init, trained.network, trained.config.model, network, config)
+    return {"init": {"name": world_called(init), "fingerprint": fingerprint(trained.config.model, trained.network)}}
+
+
+def _take(init: str, given: nn.Module, theirs: Any, network: nn.Module, ours: Any) -> None:
+    changed = differences(theirs, ours, "model")
+    fixed = [one for one in changed if one.partition(":")[0].rpartition(".")[2] not in LEARNING_ALONE]
+    state, own = given.state_dict(), network.state_dict()
+    fits = {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}
+    if fixed or not fits:
+        first = next(iter(fixed or changed), "of its grids")
+        raise ValueError(f"init: {init} has another architecture ({first}); set it as it is there, or leave init out")
+    network.load_state_dict(
+        {name: own[name] if name.rpartition(".")[2] in OF_DATA else value for name, value in state.items()}
+    )
+
+
+def _meaning(spec: ActionSpec) -> str:
+    """What an action is, without how often and how large."""
+    parts = {"discrete": spec.names or spec.sizes, "multi_discrete": spec.sizes, "continuous": (spec.width,)}
+    return " ".join([spec.kind, *map(str, parts.get(spec.kind, ()))])
