@@ -25,6 +25,33 @@ def test_every_shipped_yaml_is_parsed(path: Path) -> None:
     parsing.read_config(command_of(path), path)
 
 
+@pytest.mark.parametrize("name", ["train vqvae", "train predictor"])
+def test_without_a_file_a_training_has_the_settings_that_were_found_best(name: str) -> None:
+    kind = COMMANDS[name].config
+    assert parsing.read_config(kind, ROOT / "configs" / f"{stem(name)}.yaml") == parsing.parse(kind, [])
+    assert (kind().optimizer.learning_rate, kind().training.steps) == (4e-3 if "predictor" in name else 2e-3, 3000)
+
+
+@pytest.mark.parametrize(
+    ("file", "commitment", "restart_below"),
+    [
+        ("train_vqvae_paper", 0.25, 0.02),
+        ("train_vqvae_notebook", 0.25, 0.02),
+        ("train_vqvae_sharp", 0.25, 0.02),
+        ("train_vqvae_dmlab", 1.0, 0.02),
+        ("train_density_vqvae", 0.25, 0.3),
+        ("train_second_stage", 0.25, 0.1),
+        ("train_sound", 0.25, 0.02),
+    ],
+)
+def test_what_was_measured_with_other_codebooks_keeps_them(file: str, commitment: float, restart_below: float) -> None:
+    path = ROOT / "configs" / f"{file}.yaml"
+    found: Any = parsing.read_config(command_of(path), path)
+    quantizer = found.model.quantizer
+    assert (quantizer.commitment, quantizer.restart_below) == (commitment, restart_below)
+    assert found.model.code_dim == {"train_vqvae_dmlab": 16, "train_density_vqvae": 16}.get(file, 64)
+
+
 def test_there_are_shipped_yamls_for_every_command_that_takes_one() -> None:
     stems = [path.stem for path in ROOT.glob("configs/*.yaml")]
     for name in ("record", "prep", "train vqvae", "encode", "train predictor", "train prior", "rollout"):
