@@ -103,6 +103,42 @@ def test_a_quantizer_chosen_within_the_model_has_its_own_defaults(tmp_path: Path
         parsing.parse(config.TrainVQVAEConfig, ["--model.quantizer", "FSQ"])
 
 
+@pytest.mark.parametrize(
+    "name", ["train_predictor_tiny", "train_predictor_tiny.yaml", "configs/train_predictor_tiny.yaml"]
+)
+def test_a_file_that_ships_is_found_by_its_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train_predictor_tiny").mkdir()
+    assert parsing.parse(config.TrainPredictorConfig, ["--config", name]).run == "runs/predictor_tiny"
+    Path(name).with_suffix(".yaml").parent.mkdir(exist_ok=True)
+    (tmp_path / "train_predictor_tiny").rmdir()
+    Path(name).write_text("run: mine")
+    assert parsing.parse(config.TrainPredictorConfig, [f"--config={name}"]).run == "mine", "a file here comes first"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "train_predictor_dmlb",
+            "train_predictor_dmlb: no such file, and none of that name ships; did you mean train_predictor_dmlab?"
+            " `videovq list configs` lists them",
+        ),
+        ("debug/train_predictr", "debug/train_predictr: no such file"),
+        ("qqq.yaml", "qqq.yaml: no such file, and none of that name ships; `videovq list configs` lists them"),
+        ("my/train_predictor.yaml", "my/train_predictor.yaml: no such file"),
+        (".", ".: is a folder; name a YAML file"),
+    ],
+)
+def test_a_name_that_is_neither_a_file_nor_ships_is_answered_with_the_nearest(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError) as refusal:
+        parsing.parse(config.TrainPredictorConfig, ["--config", name])
+    assert str(refusal.value) == said
+
+
 def test_options_win_over_the_file(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("training: {steps: 7, batch_size: 3}\n")
     found = parsing.parse(config.TrainVQVAEConfig, ["--config", str(tmp_path / "c.yaml"), "--training.steps", "9"])

@@ -40,7 +40,7 @@ def help_of(config: type[Any], prog: str, arguments: list[str]) -> str:
         if name.startswith("--")
     }
     lines = [f"usage: {prog} [--config FILE.yaml] [--option VALUE ...]", "", *wrapped(config.__doc__ or "", 0), ""]
-    lines += entry("--config FILE.yaml", "YAML file with any of the settings below.")
+    lines += entry("--config FILE.yaml", "YAML file with any of the settings below, or the name of one that ships: `videovq list configs`.")
     lines += entry("--print_config", "Print all settings as YAML, and stop.")
     default = config()
     return "\n".join([*lines, *settings(default, documented(config), "", chosen, prog)])
