@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -67,6 +68,19 @@ def test_a_command_ends_quietly_when_nobody_reads_what_it_prints(words: str, unb
     )
     os.close(writing)
     assert (done.returncode, done.stderr or "") == (141, "")
+
+
+def test_a_full_disk_below_what_is_printed_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stdout, "flush", full)
+        assert main(["list", "models"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: [Errno ") and error.count("\n") == 1
 
 
 def test_another_pipe_that_breaks_is_no_reason_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:

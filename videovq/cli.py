@@ -228,6 +228,11 @@ def main(arguments: list[str] | None = None) -> int:
         if not unread():
             raise
         return UNREAD
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+        print(f"error: {error}; run the same command again when that is mended, and it continues", file=sys.stderr)
+        return 2
     return code
 
 
@@ -283,11 +288,6 @@ def run(words: list[str]) -> int:
         getattr(import_module(command.module), command.function)(settings)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if error.errno not in UNABLE:
-            raise
-        print(f"error: {error}; run the same command again when that is mended, and it continues", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)
