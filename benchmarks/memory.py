@@ -16,7 +16,7 @@ from videovq.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 torch.manual_seed(0)
-network = VQVAE(VQVAEConfig()).to(memory_format=torch.channels_last)
+network = VQVAE(VQVAEConfig(code_dim=64)).to(memory_format=torch.channels_last)
 frames = (torch.rand(32, 3, 84, 84) - 0.5).to(memory_format=torch.channels_last)
 def step():
     with torch.autocast("cpu", torch.bfloat16):

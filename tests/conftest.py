@@ -176,7 +176,13 @@ def vqvae_config(store: EpisodeStore, run: Path, steps: int = 300, **model: obje
         store=str(store),
         run=str(run),
         model=VQVAEConfig(
-            **{"hidden": 16, "residual_hidden": 8, "code_dim": 8, "quantizer": EMAConfig(codebook_size=32), **model}
+            **{
+                "hidden": 16,
+                "residual_hidden": 8,
+                "code_dim": 8,
+                "quantizer": EMAConfig(codebook_size=32, commitment=0.25, restart_below=0.02),
+                **model,
+            }
         ),  # type: ignore[arg-type]
         optimizer=OptimizerConfig(learning_rate=3e-3, warmup_steps=2),
         training=TrainingConfig(

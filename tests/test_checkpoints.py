@@ -121,8 +121,20 @@ def test_what_ships_loads_offline_and_has_its_card(name: str) -> None:
     assert (again - frames).pow(2).mean() < 0.5 * frames.var(), "grey squares are still that"
 
 
+FINGERPRINTS = {
+    "dmlab": "4689a73233d3677eae5af91f24dcaa37cd65112082c166dfbf237ce9fa48b930",
+    "dmlab-small": "914e04c1d7fa3f24caecac8fd8fee59259d66e785fa86c264badb439950a31d2",
+    "vizdoom": "1fa040840aa368ca37f5d290210121e7f4cf75b987d0f5dc27e0c7d537463780",
+}
+
+
 def test_what_ships() -> None:
-    assert SHIPPED == ["dmlab", "dmlab-small", "vizdoom"]
+    assert list(FINGERPRINTS) == SHIPPED
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_what_ships_is_what_it_was_when_it_was_trained_whatever_the_defaults_are_now(name: str) -> None:
+    assert load_vqvae(pretrained_run(name)).fingerprint == FINGERPRINTS[name]
 
 
 @pytest.mark.parametrize("name", ["dmlab-small", "vizdoom"])

@@ -1,3 +1,5 @@
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +55,43 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(("words", "unbuffered"), [("train vqvae --help", ""), ("list", "1"), ("trian", "")])
+def test_a_command_ends_quietly_when_nobody_reads_what_it_prints(words: str, unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "videovq", *words.split()],
+        stdout=writing,
+        stderr=writing if words == "trian" else subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr or "") == (141, "")
+
+
+def test_a_full_disk_below_what_is_printed_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stdout, "flush", full)
+        assert main(["list", "models"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: [Errno ") and error.count("\n") == 1
+
+
+def test_another_pipe_that_breaks_is_no_reason_for_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("videovq.evaluation.compare.compare", breaks)
+    with pytest.raises(BrokenPipeError):
+        main(["compare", "--reports", "[a]"])
+
+
 def test_python_m_videovq_is_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "videovq", "version"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == __version__
@@ -71,6 +110,7 @@ def test_every_way_to_ask_for_the_version(word: str, capsys: pytest.CaptureFixtu
         ("trian vqvae", "no command 'trian vqvae'; did you mean `videovq train vqvae`?"),
         ("train vqave --run x", "no command 'train vqave'; did you mean `videovq train vqvae`?"),
         ("evaluate vqva", "no command 'evaluate vqva'; did you mean `videovq evaluate vqvae`?"),
+        ("lst", "no command 'lst'; did you mean `videovq list`?"),
         ("evalute", "no command 'evalute'; did you mean `videovq evaluate`?"),
         ("train vqvae --training.stps 3", "--training.stps: no such option; did you mean --training.steps?"),
         ("train vqvae --steps=3", "--steps: no such option; did you mean --training.steps?"),

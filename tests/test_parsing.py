@@ -25,6 +25,33 @@ def test_every_shipped_yaml_is_parsed(path: Path) -> None:
     parsing.read_config(command_of(path), path)
 
 
+@pytest.mark.parametrize("name", ["train vqvae", "train predictor"])
+def test_without_a_file_a_training_has_the_settings_that_were_found_best(name: str) -> None:
+    kind = COMMANDS[name].config
+    assert parsing.read_config(kind, ROOT / "configs" / f"{stem(name)}.yaml") == parsing.parse(kind, [])
+    assert (kind().optimizer.learning_rate, kind().training.steps) == (4e-3 if "predictor" in name else 2e-3, 3000)
+
+
+@pytest.mark.parametrize(
+    ("file", "commitment", "restart_below"),
+    [
+        ("train_vqvae_paper", 0.25, 0.02),
+        ("train_vqvae_notebook", 0.25, 0.02),
+        ("train_vqvae_sharp", 0.25, 0.02),
+        ("train_vqvae_dmlab", 1.0, 0.02),
+        ("train_density_vqvae", 0.25, 0.3),
+        ("train_second_stage", 0.25, 0.1),
+        ("train_sound", 0.25, 0.02),
+    ],
+)
+def test_what_was_measured_with_other_codebooks_keeps_them(file: str, commitment: float, restart_below: float) -> None:
+    path = ROOT / "configs" / f"{file}.yaml"
+    found: Any = parsing.read_config(command_of(path), path)
+    quantizer = found.model.quantizer
+    assert (quantizer.commitment, quantizer.restart_below) == (commitment, restart_below)
+    assert found.model.code_dim == {"train_vqvae_dmlab": 16, "train_density_vqvae": 16}.get(file, 64)
+
+
 def test_there_are_shipped_yamls_for_every_command_that_takes_one() -> None:
     stems = [path.stem for path in ROOT.glob("configs/*.yaml")]
     for name in ("record", "prep", "train vqvae", "encode", "train predictor", "train prior", "rollout"):
@@ -74,6 +101,42 @@ def test_a_quantizer_chosen_within_the_model_has_its_own_defaults(tmp_path: Path
         parsing.parse(config.TrainVQVAEConfig, ["--model.quantizer.levels", "[5,5,5]"])
     with pytest.raises(ValueError, match="model.quantizer: no 'FSQ'; choose from EMAConfig, .*, FSQConfig"):
         parsing.parse(config.TrainVQVAEConfig, ["--model.quantizer", "FSQ"])
+
+
+@pytest.mark.parametrize(
+    "name", ["train_predictor_tiny", "train_predictor_tiny.yaml", "configs/train_predictor_tiny.yaml"]
+)
+def test_a_file_that_ships_is_found_by_its_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train_predictor_tiny").mkdir()
+    assert parsing.parse(config.TrainPredictorConfig, ["--config", name]).run == "runs/predictor_tiny"
+    Path(name).with_suffix(".yaml").parent.mkdir(exist_ok=True)
+    (tmp_path / "train_predictor_tiny").rmdir()
+    Path(name).write_text("run: mine")
+    assert parsing.parse(config.TrainPredictorConfig, [f"--config={name}"]).run == "mine", "a file here comes first"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "train_predictor_dmlb",
+            "train_predictor_dmlb: no such file, and none of that name ships; did you mean train_predictor_dmlab?"
+            " `videovq list configs` lists them",
+        ),
+        ("debug/train_predictr", "debug/train_predictr: no such file"),
+        ("qqq.yaml", "qqq.yaml: no such file, and none of that name ships; `videovq list configs` lists them"),
+        ("my/train_predictor.yaml", "my/train_predictor.yaml: no such file"),
+        (".", ".: is a folder; name a YAML file"),
+    ],
+)
+def test_a_name_that_is_neither_a_file_nor_ships_is_answered_with_the_nearest(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError) as refusal:
+        parsing.parse(config.TrainPredictorConfig, ["--config", name])
+    assert str(refusal.value) == said
 
 
 def test_options_win_over_the_file(tmp_path: Path) -> None:

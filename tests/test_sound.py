@@ -40,7 +40,7 @@ SMALL = SoundConfig(
     hidden=16,
     code_dim=8,
     context=16,
-    quantizer=EMAConfig(codebook_size=16, start_after=20),
+    quantizer=EMAConfig(codebook_size=16, commitment=0.25, restart_below=0.02, start_after=20),
     decoder=DilatedConfig(width=24, skip=32, layers=6, cycle=6, hidden_part=0.5),
 )
 

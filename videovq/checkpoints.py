@@ -429,6 +429,8 @@ def _finished(run: str | Path, command: str) -> Path:
         why = "its training is not finished" if folder.is_dir() else "no such run"
         raise ValueError(f"{folder}: {why}; `videovq train {command}` with run {folder} makes it")
     settings = settings_in(str(folder / "config.yaml"))
+    if "training" not in settings:  # which every run has, behind its network: defaults must not stand in for that
+        raise ValueError(f"{folder / 'config.yaml'}: is torn; copy it from the run again")
     if strangers(RUNS[command].config, settings):
         for other in RUNS.values():
             if not strangers(other.config, settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -31,6 +32,15 @@ class Command(NamedTuple):
     config: type
     help: str
     bare: str = ""
+
+
+class Text(NamedTuple):
+    """A command without settings, which prints ``module.function(word)``; with an empty word, it does without one."""
+
+    module: str
+    function: str
+    words: tuple[str, ...]
+    help: str
 
 
 COMMANDS = {
@@ -119,6 +129,18 @@ COMMANDS = {
     "demo": Command("videovq.demo", "demo", config.DemoConfig, "record ViZDoom and run every stage, small"),
 }
 
+TEXTS = {
+    "list": Text(
+        "videovq.listing",
+        "listing",
+        ("", "models", "formats", "configs"),
+        "the models that ship, formats and configs, by name",
+    ),
+    "completion": Text(
+        "videovq.completion", "script", ("bash", "zsh", "fish"), "what completes videovq on Tab in a shell"
+    ),
+}
+
 
 CONFIGS = {name: command.config for name, command in COMMANDS.items()}
 OUTPUTS = ("out", "run", "in_browser")  # settings that say where a command writes
@@ -128,17 +150,19 @@ UNABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  #
 
 VERSION = ("version", "--version", "-V")
 HELP = ("-h", "--help")
+COMPLETE = "__complete"  # what the scripts of videovq.completion ask
+UNREAD = 141  # exit code of what SIGPIPE stops
 
 
 def usage() -> str:
-    return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *listed(COMMANDS),
-                      f"  {'version, -V':<21} print the version", "",
+    return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *listed(COMMANDS), "",
+                      *listed(TEXTS), f"  {'version, -V':<21} print the version", "",
                       "videovq COMMAND --help lists the command's options."])  # fmt: skip
 
 
 def listed(names: Iterable[str]) -> list[str]:
     """A line for each command."""
-    return [f"  {name:<21} {COMMANDS[name].help}" for name in names]
+    return [f"  {name:<21} {(COMMANDS | TEXTS)[name].help}" for name in names]
 
 
 def group(word: str) -> list[str]:
@@ -161,7 +185,7 @@ def no_command(words: list[str]) -> str:
     if of_group and not second:
         return "\n".join([f"`videovq {words[0]}` goes on with one more word:", "", *listed(of_group)])
     typed = f"{words[0]} {second}".strip()
-    meant = nearest(typed, COMMANDS) or nearest(words[0], {name.split()[0] for name in COMMANDS})
+    meant = nearest(typed, COMMANDS) or nearest(words[0], [name.split()[0] for name in COMMANDS | TEXTS])
     if meant:
         return f"no command {typed!r}; did you mean `videovq {meant}`?"
     return "\n".join([f"no command {typed!r}", "", *(listed(of_group) or [usage()])])
@@ -188,10 +212,60 @@ def refuse_unwritable(command: str, settings: Any) -> None:
                 raise ValueError(f"{name}: {value} cannot be written ({why}); choose another, or mend that")
 
 
+def unread() -> bool:
+    """Whether nobody reads any more what this process prints, as behind ``| head``; then it prints nothing more."""
+    streams = (sys.stdout, sys.stderr)
+    try:
+        for stream in streams:
+            print(file=stream, flush=True)
+    except BrokenPipeError:
+        for stream in streams:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return True
+    return False
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for a user's mistake, 130 when interrupted."""
+    """Run one command; returns the exit code: 0, 2 for a user's mistake, 130 interrupted, 141 where nobody reads."""
     escape_what_cannot_be_shown()
     words = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not unread():
+            raise
+        return UNREAD
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+        print(f"error: {error}; run the same command again when that is mended, and it continues", file=sys.stderr)
+        return 2
+    return code
+
+
+def print_text(name: str, given: list[str], asked: bool) -> int:
+    """What a command without settings does; returns the exit code."""
+    text = TEXTS[name]
+    choice = ", ".join(filter(None, text.words))
+    if asked:
+        print(f"videovq {name} WORD prints {text.help}. WORD is one of {choice}.")
+    elif len(given) > 1 or (given or [""])[0] not in text.words:
+        typed = f", not {' '.join(given)!r}" if given else ""
+        print(f"error: `videovq {name}` goes on with one of {choice}{typed}", file=sys.stderr)
+        return 2
+    else:
+        print(getattr(import_module(text.module), text.function)(*given))
+    return 0
+
+
+def run(words: list[str]) -> int:
+    """Run the command that words are; returns the exit code."""
+    if words[:1] == [COMPLETE]:
+        from videovq.completion import completions
+
+        print("\n".join(completions(words[1:], CONFIGS, {name: text.words for name, text in TEXTS.items()})))
+        return 0
     asked = words[:1] == ["help"] or any(word in HELP or re.fullmatch(r"--.+\.help(=.*)?", word) for word in words)
     words = [word for i, word in enumerate(words) if word not in HELP and (i or word != "help")]
     if not words:
@@ -200,6 +274,8 @@ def main(arguments: list[str] | None = None) -> int:
     if words[0] in VERSION:
         print(__version__)
         return 0
+    if words[0] in TEXTS:
+        return print_text(words[0], words[1:], asked)
     name = command_in(words)
     if not name:
         bare = asked and words == [words[0]] and group(words[0])
@@ -222,11 +298,6 @@ def main(arguments: list[str] | None = None) -> int:
         getattr(import_module(command.module), command.function)(settings)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if error.errno not in UNABLE:
-            raise
-        print(f"error: {error}; run the same command again when that is mended, and it continues", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; run the same command again to continue", file=sys.stderr)

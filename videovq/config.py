@@ -328,13 +328,13 @@ class LearnedCodebookConfig(QuantizerConfig):
 
     codebook_size: int = 512
     """K, the number of codes."""
-    commitment: float = 0.25
-    """beta, the weight of the commitment loss (van den Oord et al. 2017, equation 3)."""
+    commitment: float = 1.0
+    """beta, the weight of the commitment loss (van den Oord et al. 2017, equation 3: 0.25)."""
     decay: float = 0.99
     """gamma of the moving averages of code usage and, where they make the codebook, of its vectors."""
-    restart_below: float = 0.02
-    """A code used less than this fraction of an even share (moving average) restarts at an encoder output;
-    0: never."""
+    restart_below: float = 0.3
+    """A code used less than this fraction of an even share (moving average) restarts at an encoder output: the higher,
+    the more even is the usage of codes; 0: never."""
     restart_at: Literal["random", "far"] = "random"
     """Where it restarts: at an output drawn evenly, which splits the codes that are used most; or drawn by squared
     distance to its code, which gives codes to what is rare and makes usage less even."""
@@ -453,8 +453,8 @@ class VQVAEConfig(Settings):
     """Residual blocks in the encoder, and in the decoder."""
     downsamplings: int = 2
     """Stride-2 convolutions: 2 turns 84x84 pixels into 21x21 codes."""
-    code_dim: int = 64
-    """D, the width of a code's vector."""
+    code_dim: int = 16
+    """D, the width of a code's vector (64 in the paper)."""
     quantizer: QuantizerConfig = field(default_factory=EMAConfig)
     """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
 
@@ -627,8 +627,11 @@ class TrainingConfig(Settings):
 class PredictorTrainingConfig(TrainingConfig):
     """What a predictor's training has beside."""
 
-    batch_size: int = 4
+    steps: int = 3000
+    batch_size: int = 8
     """Windows in a step, over all devices."""
+    validate_every: int = 1000
+    checkpoint_every: int = 200
     accumulate: int = 1
     """Parts in which a step's batch is computed, one after the other: less memory for the same step."""
     recompute: bool = False
@@ -702,9 +705,11 @@ class TrainVQVAEConfig(CommandSettings):
     """The network."""
     loss: LossConfig = field(default_factory=LossConfig)
     """What it minimises."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=2e-3))
     """The optimiser."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: TrainingConfig = field(
+        default_factory=lambda: TrainingConfig(steps=3000, batch_size=32, validate_every=1000)
+    )
     """Length, batch, precision, logging."""
 
     def check(self) -> None:
@@ -764,7 +769,9 @@ class TrainPredictorConfig(CommandSettings):
     drawn at random."""
     model: PredictorConfig = field(default_factory=PatchPredictorConfig)
     """The network."""
-    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig("muon", learning_rate=4e-3, warmup_steps=200, weight_decay=0.01)
+    )
     """The optimiser."""
     training: PredictorTrainingConfig = field(default_factory=PredictorTrainingConfig)
     """Length, batch, precision, logging."""
@@ -815,7 +822,7 @@ class SecondStageConfig(Settings):
     """Codes of a frame."""
     code_dim: int = 64
     """D, width of their vectors."""
-    quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(restart_below=0.1))
+    quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(commitment=0.25, restart_below=0.1))
     """How each vector becomes a code; every latent has a codebook of its own."""
     decoder: PixelCNNConfig = field(default_factory=lambda: PixelCNNConfig(width=64, decoder_layers=6))
     """The PixelCNN that decodes."""
@@ -927,7 +934,7 @@ class SoundConfig(Settings):
     """D, the width of a code's vector."""
     context: int = 64
     """Channels of what the decoder is told of a code and its neighbours."""
-    quantizer: QuantizerConfig = field(default_factory=EMAConfig)
+    quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(commitment=0.25, restart_below=0.02))
     """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
     decoder: DilatedConfig = field(default_factory=lambda: DilatedConfig(hidden_part=0.5))
     """The decoder, which draws one sample after the other."""
@@ -1000,9 +1007,9 @@ class VQVAE2Config(Settings):
     """Stride-2 convolutions before the bottom level: 1 turns 84x84 pixels into 42x42 codes, and 21x21 above them."""
     code_dim: int = 16
     """D, the width of a code's vector."""
-    top: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=256, restart_below=0.3))
+    top: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=256))
     """Quantizer of the coarse level."""
-    bottom: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=16, restart_below=0.3))
+    bottom: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=16))
     """Quantizer of the fine level."""
 
     def check(self) -> None:
@@ -1116,7 +1123,7 @@ class VIMCOConfig(DensityConfig):
 class QuantizedVAEConfig(DensityConfig):
     """VQ-VAE: every latent is a code."""
 
-    quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(restart_below=0.3))
+    quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(commitment=0.25))
     """How each vector becomes a code; all latents share the codebook."""
     prior: PixelCNNConfig = field(default_factory=lambda: PixelCNNConfig(width=48, embedding=32, decoder_layers=4))
     """The PixelCNN that learns p(codes) beside."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import inspect
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import cache
 from itertools import pairwise
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -40,7 +42,10 @@ def help_of(config: type[Any], prog: str, arguments: list[str]) -> str:
         if name.startswith("--")
     }
     lines = [f"usage: {prog} [--config FILE.yaml] [--option VALUE ...]", "", *wrapped(config.__doc__ or "", 0), ""]
-    lines += entry("--config FILE.yaml", "YAML file with any of the settings below.")
+    lines += entry(
+        "--config FILE.yaml",
+        "YAML file with any of the settings below, or the name of one that ships: `videovq list configs`.",
+    )
     lines += entry("--print_config", "Print all settings as YAML, and stop.")
     default = config()
     return "\n".join([*lines, *settings(default, documented(config), "", chosen, prog)])
@@ -91,13 +96,18 @@ def type_word(hint: Any) -> str:
     return WORDS[get_origin(hint) or hint]
 
 
+@cache
+def classes_in(module: str) -> dict[str, ast.ClassDef]:
+    """The source of every class of a module, parsed once: Tab waits for it."""
+    parsed = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node for node in parsed.body if isinstance(node, ast.ClassDef)}
+
+
 def documented(config: type[Any]) -> dict[str, str]:
     """The docstring of every field of a dataclass: the text that follows it, there or in a class above."""
     found: dict[str, str] = {}
     for kind in reversed(config.__mro__[:-1]):
-        [body] = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-        assert isinstance(body, ast.ClassDef)
-        for line, after in pairwise(body.body):
+        for line, after in pairwise(classes_in(kind.__module__)[kind.__name__].body):
             if (
                 isinstance(line, ast.AnnAssign)
                 and isinstance(after, ast.Expr)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from videovq.config import CHOICES, RENAMED
-from videovq.naming import kinds_of, names, no_setting, strangers, type_of
+from videovq.naming import kinds_of, names, nearest, no_setting, strangers, type_of
+from videovq.shipped import shipped_configs
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
@@ -32,7 +33,7 @@ def make_parser(config: type, prog: str) -> ArgumentParser:
     )
     jsonargparse.set_loader(MODE, as_written, exceptions=(yaml.YAMLError,))
     parser = jsonargparse.ArgumentParser(prog=prog, exit_on_error=False, description=config.__doc__, parser_mode=MODE)
-    parser.add_argument("--config", action="config", help="YAML file with any of the options below.")
+    parser.add_argument("--config", action="config", help="YAML file, or name of one that ships.")
     parser.add_class_arguments(config)
     return parser
 
@@ -237,7 +238,7 @@ def spell_out(config: type, arguments: list[str]) -> list[str]:
 
 
 def with_files_read(config: type, arguments: list[str], commands: Mapping[str, type[Any]]) -> list[str]:
-    """Arguments in which every ``--config FILE`` holds what is in the file.
+    """Arguments in which every ``--config FILE`` holds what is in the file, or in the one of that name that ships.
 
     Raises:
         ValueError: a file is missing, or is no YAML file of settings of this config, each with a value.
@@ -248,7 +249,7 @@ def with_files_read(config: type, arguments: list[str], commands: Mapping[str, t
     for argument in rest:
         name, equals, path = argument.partition("=")
         if name == "--config":
-            path = path if equals else next(rest, "")
+            path = file_named(path if equals else next(rest, ""))
             values = settings_in(path)
             unknown = strangers(config, values)
             if unknown:
@@ -275,6 +276,25 @@ def renamed(config: type, values: dict[str, Any], path: str) -> dict[str, Any]:
         if {before, now} <= values.keys():
             raise ValueError(f"{path}: {before} is what {now} was called earlier; give one of the two")
     return {RENAMED.get(config, {}).get(key, key): value for key, value in values.items()}
+
+
+def file_named(name: str) -> str:
+    """The path of a YAML file: the one given or, where no such file exists, that of a file that ships by its name, as
+    ``train_vqvae``, ``train_vqvae.yaml`` or ``configs/train_vqvae.yaml``.
+
+    Raises:
+        ValueError: a bare name, and neither exists.
+    """
+    ships = shipped_configs()
+    plain = name.removeprefix("configs/").removesuffix(".yaml")
+    path = Path(at_home(name, "config"))
+    if plain in ships and not path.is_file():
+        return str(ships[plain])
+    if plain and "/" not in plain and not path.exists():
+        meant = nearest(plain, ships)
+        hint = f"did you mean {meant}? " if meant else ""
+        raise ValueError(f"{name}: no such file, and none of that name ships; {hint}`videovq list configs` lists them")
+    return name
 
 
 def settings_in(path: str) -> dict[str, Any]:

@@ -1,10 +1,13 @@
-"""The models that ship with videovq, by name."""
+"""The models and the YAML files of settings that ship with videovq, by name."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-PRETRAINED = Path(__file__).parent / "pretrained"
+PACKAGE = Path(__file__).parent
+PRETRAINED = PACKAGE / "pretrained"
+CONFIGS = (PACKAGE if (PACKAGE / "configs").is_dir() else PACKAGE.parent) / "configs"
+"""Within the package where a wheel was installed; in a checkout beside it."""
 WEIGHTS = "model.safetensors"
 
 
@@ -20,3 +23,8 @@ def shipped(part: str) -> list[str]:
         part: ``vqvae`` or ``predictor``.
     """
     return sorted(path.parent.parent.name for path in PRETRAINED.glob(f"*/{part}/{WEIGHTS}"))
+
+
+def shipped_configs() -> dict[str, Path]:
+    """The YAML files that ship, by the names that ``--config`` takes: ``train_vqvae``, ``debug/train_vqvae``."""
+    return {path.relative_to(CONFIGS).with_suffix("").as_posix(): path for path in sorted(CONFIGS.rglob("*.yaml"))}

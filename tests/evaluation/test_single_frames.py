@@ -93,7 +93,9 @@ def test_the_bits_are_those_of_every_frame_alone(prior_run: Path, code_store: Co
 
 
 def test_a_second_stage_is_measured_and_drawn(vqvae_run: Path, code_store: CodeStore, tmp_path: Path) -> None:
-    model = SecondStageConfig(code_dim=8, quantizer=EMAConfig(codebook_size=16), decoder=SMALL)
+    model = SecondStageConfig(
+        code_dim=8, quantizer=EMAConfig(codebook_size=16, commitment=0.25, restart_below=0.02), decoder=SMALL
+    )
     second_stage.train(TrainSecondStageConfig(str(code_store), str(tmp_path / "run"), model, QUICK, SHORT))
     out = tmp_path / "out"
     words = ["--second_stage", tmp_path / "run", "--vqvae", vqvae_run, "--store", code_store, "--out", out]

@@ -39,7 +39,9 @@ def test_a_code_is_local() -> None:
 def test_learns_a_picture(kind: type) -> None:
     torch.manual_seed(0)
     frames = torch.rand(8, 3, 6, 6).repeat_interleave(4, 2).repeat_interleave(4, 3) - 0.5
-    config = VQVAEConfig(hidden=32, residual_hidden=16, code_dim=8, quantizer=kind(codebook_size=64))
+    config = VQVAEConfig(
+        hidden=32, residual_hidden=16, code_dim=8, quantizer=kind(codebook_size=64, commitment=0.25, restart_below=0.02)
+    )
     network = VQVAE(config, float(frames.var())).train()
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     first = network(frames).nmse.item()

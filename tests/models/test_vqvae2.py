@@ -10,8 +10,8 @@ CONFIG = VQVAE2Config(
     residual_hidden=8,
     residual_blocks=1,
     code_dim=4,
-    top=EMAConfig(codebook_size=16),
-    bottom=EMAConfig(codebook_size=8),
+    top=EMAConfig(codebook_size=16, commitment=0.25, restart_below=0.02),
+    bottom=EMAConfig(codebook_size=8, commitment=0.25, restart_below=0.02),
 )
 FRAMES = torch.rand(4, 3, 16, 24, generator=torch.Generator().manual_seed(0)) - 0.5
 

@@ -30,7 +30,7 @@ TINY = {"hidden": 8, "residual_hidden": 4, "residual_blocks": 1, "code_dim": 4}
 VAE = GaussianVAEConfig(**TINY)  # type: ignore[arg-type]
 QUANTIZED = QuantizedVAEConfig(
     **TINY,  # type: ignore[arg-type]
-    quantizer=EMAConfig(codebook_size=16),
+    quantizer=EMAConfig(codebook_size=16, commitment=0.25, restart_below=0.02),
     prior=PixelCNNConfig(width=8, embedding=4, decoder_layers=2),
 )
 MANY = VIMCOConfig(**TINY, codebook_size=4, samples=3)  # type: ignore[arg-type]

@@ -63,13 +63,13 @@ def check_same(whole: Path, resumed: Path, metric: str) -> None:
 
 STEPS = 40
 INTERVALS = {"validate_every": 15, "checkpoint_every": 10}
-EMA = EMAConfig(codebook_size=32, restart_below=0.2)
+EMA = EMAConfig(codebook_size=32, commitment=0.25, restart_below=0.2)
 
 
 @pytest.mark.parametrize(
     ("quantizer", "loss"),
     [
-        (CodebookLossConfig(codebook_size=32, restart_below=0.2), LossConfig()),
+        (CodebookLossConfig(codebook_size=32, commitment=0.25, restart_below=0.2), LossConfig()),
         (RotationConfig(codebook_size=32), LossConfig()),
         (EMA, LossConfig(adversarial=0.5, adversarial_after=5, discriminator_width=8)),
     ],

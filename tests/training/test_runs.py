@@ -173,7 +173,11 @@ def test_episodes_of_a_single_colour(kind: type, tmp_path: Path) -> None:
         split = {"split": "test"} if i == 0 else {}
         write_episode(tmp_path / "videos", f"episode_{i}", frames, [0] * 40, **split)
     store = prepare(prep_config(tmp_path / "videos", tmp_path / "store", validation_fraction=0.5))
-    vqvae.train(vqvae_config(store, tmp_path / "run", steps=120, quantizer=kind(codebook_size=32)))
+    vqvae.train(
+        vqvae_config(
+            store, tmp_path / "run", steps=120, quantizer=kind(codebook_size=32, commitment=0.25, restart_below=0.02)
+        )
+    )
     found = reconstruction(load_vqvae(tmp_path / "run").network, store, "test")
     assert found.psnr.mean() > 25
     assert torch.isfinite(load_file(tmp_path / "run" / "model.safetensors")["quantizer.codebook"]).all()

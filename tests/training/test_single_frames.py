@@ -68,7 +68,9 @@ def prior_config(store: CodeStore, run: Path, steps: int = 200) -> TrainPriorCon
 
 
 def second_stage_config(store: CodeStore, run: Path, steps: int = 200) -> TrainSecondStageConfig:
-    model = SecondStageConfig(latents=2, code_dim=8, quantizer=EMAConfig(codebook_size=16), decoder=SMALL)
+    model = SecondStageConfig(
+        latents=2, code_dim=8, quantizer=EMAConfig(codebook_size=16, commitment=0.25, restart_below=0.02), decoder=SMALL
+    )
     return TrainSecondStageConfig(str(store), str(run), model, QUICK, training(steps))
 
 

@@ -51,8 +51,8 @@ def folder(episode_store: EpisodeStore, code_store: CodeStore, tmp_path_factory:
         hidden=16,
         residual_hidden=8,
         code_dim=4,
-        top=EMAConfig(codebook_size=32),
-        bottom=EMAConfig(codebook_size=8),
+        top=EMAConfig(codebook_size=32, commitment=0.25, restart_below=0.02),
+        bottom=EMAConfig(codebook_size=8, commitment=0.25, restart_below=0.02),
     )
     settings = TrainVQVAE2Config(store=str(episode_store), run=str(path / "vqvae2"), model=model, **shared(80))
     vqvae2.train(settings)

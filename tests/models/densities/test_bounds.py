@@ -28,7 +28,7 @@ SMALL_VIMCO = VIMCOConfig(**TINY, latents=2, codebook_size=3, samples=5)  # type
 SMALL_QUANTIZED = QuantizedVAEConfig(
     **TINY,  # type: ignore[arg-type]
     latents=2,
-    quantizer=EMAConfig(codebook_size=3),
+    quantizer=EMAConfig(codebook_size=3, commitment=0.25, restart_below=0.02),
     prior=PixelCNNConfig(width=8, embedding=4, decoder_layers=2),
 )
 SMALL_GAUSSIAN = GaussianVAEConfig(**TINY, latents=2)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ PAPER = ["ema", "codebook_loss"]
 
 def quantizer(kind: str, **changes: object) -> VectorQuantizer:
     torch.manual_seed(0)
-    settings = {"codebook_size": 16, "restart_below": 0.0, **changes}
+    settings = {"codebook_size": 16, "commitment": 0.25, "restart_below": 0.0, **changes}
     built = build_quantizer(KINDS[kind](**settings), 4)  # type: ignore[arg-type]
     assert isinstance(built, VectorQuantizer)
     return built
@@ -227,7 +227,7 @@ def test_data_of_a_single_colour(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_learns_from_a_codebook_far_from_its_vectors(kind: str, seed: int) -> None:
     torch.manual_seed(seed)
-    settings = KINDS[kind](codebook_size=32)
+    settings = KINDS[kind](codebook_size=32, commitment=0.25, restart_below=0.02)
     network = VQVAE(VQVAEConfig(hidden=16, residual_hidden=8, code_dim=8, quantizer=settings), 1 / 12).train()
     assert isinstance(network.quantizer, VectorQuantizer)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The formats that ``videovq prep`` reads, by name."""
+"""The reader of a format, by the format's name or by looking."""
 
 from __future__ import annotations
 
@@ -8,21 +8,7 @@ from pathlib import Path
 from videovq.config import DeclareConfig
 from videovq.data.listing import files_below, refuse_pointers
 from videovq.prep.sources.contract import Reader
-
-READERS = {  # in the order in which they are asked whether they know a folder: the most particular first
-    "lerobot": "lerobot:LeRobotReader",
-    "minari": "minari:MinariReader",
-    "rlu": "rlu:RLUReader",
-    "csgo": "csgo:CSGOReader",
-    "hdf5": "hdf5:HDF5Reader",
-    "vpt": "vpt:VPTReader",
-    "teco_dmlab": "teco:TecoDMLabReader",
-    "teco_minecraft": "teco:TecoMinecraftReader",
-    "arrays": "arrays:ArraysReader",
-    "videos": "videos:VideosReader",
-    "cifar10": "cifar10:CIFAR10Reader",
-    "images": "images:ImagesReader",
-}
+from videovq.prep.sources.readers import READERS
 
 
 def open_reader(name: str, declared: DeclareConfig, folder: Path, without: Path | None = None) -> Reader:
