@@ -1,4 +1,5 @@
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -70,15 +71,16 @@ def test_a_command_ends_quietly_when_nobody_reads_what_it_prints(words: str, unb
     assert (done.returncode, done.stderr or "") == (141, "")
 
 
+class Full(io.StringIO):
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_a_full_disk_below_what_is_printed_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full() -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(sys.stdout, "flush", full)
-        assert main(["list", "models"]) == 2
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main(["list", "models"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: [Errno ") and error.count("\n") == 1
 
