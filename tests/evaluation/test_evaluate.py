@@ -22,7 +22,7 @@ from videovq.evaluation import panels
 from videovq.evaluation.clips import Protocol
 from videovq.evaluation.compare import MATTERS, remarks
 from videovq.evaluation.evaluate import episodes_sha256, has_control, summary, table
-from videovq.evaluation.prediction import Prediction
+from videovq.evaluation.prediction import BEST, Prediction
 from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
 from videovq.pictures import labelled_rows
 from videovq.prep.prepare import prepare
@@ -60,6 +60,8 @@ def test_metrics(report: Path, predictor_run: Path, code_store: CodeStore) -> No
     assert metrics["bits_per_code"]["prediction"]["mean"] == pytest.approx(bits, abs=1e-3)
     assert metrics["bits_per_frame"] == pytest.approx(36 * bits, abs=0.05)
     ceiling = metrics["methods"]["ceiling"]["psnr"]["mean"]
+    energy = {method: found["gradient_energy"] for method, found in metrics["methods"].items() if method != BEST}
+    assert 0 < energy["prediction"]["mean"] and 0.5 < energy["ceiling"]["mean"] < 1.5
     assert 36 * bits / (3 * 24**2) < metrics["bits_per_dim_bound"] < 36 * bits / (3 * 24**2) + 12 - ceiling / 6.02
 
 

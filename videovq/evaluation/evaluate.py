@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from videovq import __version__
 from videovq.checkpoints import model_card, predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
-from videovq.evaluation.bootstrap import as_json, spelt
+from videovq.evaluation.bootstrap import spelt, summary
 from videovq.evaluation.clips import Protocol, clips
 from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
 from videovq.evaluation.motion import shift_by_action
@@ -23,7 +21,7 @@ from videovq.evaluation.outcomes import expectations, judged
 from videovq.evaluation.panels import counterfactual, panel, telling_windows
 from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
 from videovq.evaluation.pixel_bits import bits_per_value
-from videovq.evaluation.prediction import MEASURES, SHUFFLED, Measure, Prediction, prediction
+from videovq.evaluation.prediction import MEASURES, SHUFFLED, TRUTH, Measure, Prediction, prediction
 from videovq.evaluation.predictor_page import curves, outcome_lines, predictor_page
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
@@ -118,6 +116,10 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         for method, measured in rolled.values.items()
         if controlled or method != SHUFFLED
     }
+    for method, energies in rolled.gradients.items():
+        if method in methods:
+            found_energy = summary(energies, rolled.episodes, config.seed, rolled.gradients[TRUTH])
+            methods[method]["gradient_energy"] = found_energy
     return {
         "name": model_name(config),
         "videovq": __version__,
@@ -157,20 +159,6 @@ def episodes_sha256(store: EpisodeStore, split: str) -> str:
     return digest.hexdigest()
 
 
-def summary(values: Tensor, episodes: Tensor, seed: int) -> dict[str, Any]:
-    """Mean and 95 % interval, over all frames and by horizon; its ends are None where there is one episode only."""
-    low, high = as_json(values, episodes, seed)
-    all_low, all_high = as_json(values.mean(dim=1), episodes, seed)
-    return {
-        "mean": float(values.mean()),
-        "low": all_low,
-        "high": all_high,
-        "by_horizon": values.mean(dim=0).tolist(),
-        "low_by_horizon": low,
-        "high_by_horizon": high,
-    }
-
-
 def table(metrics: dict[str, Any]) -> str:
     """What one wants to know first, for a terminal."""
     settings, bits = metrics["settings"], metrics["bits_per_code"]
@@ -193,13 +181,18 @@ def table(metrics: dict[str, Any]) -> str:
         fvd = metrics["fvd"]
         lines.append(f"FVD                {fvd['value']:.1f}: {fvd['videos']} videos, weights {fvd['weights'][:12]}")
     for measure in metrics["methods"]["prediction"]:
-        lines.append(f"\n{measure + ' by horizon':<18}" + "".join(f"{h:>7}" for h in range(1, settings["frames"] + 1)))
+        name = measure.replace("_", " ") + " by horizon"
+        lines.append(f"\n{name:<18}" + "".join(f"{h:>7}" for h in range(1, settings["frames"] + 1)))
         for method, measured in metrics["methods"].items():
             if measure in measured:
-                values = "".join(f"{v:>7.{2 if measure == 'psnr' else 3}f}" for v in measured[measure]["by_horizon"])
-                lines.append(f"{method:<18}{values}")
+                lines.append(f"{method:<18}{cells(measured[measure], 2 if measure == 'psnr' else 3)}")
     if metrics["bits_by_action"]:
         lines.append(f"\n{'bits by action':<24} {'frames':>7} {'true':>7} {'shuffled':>9}")
         for one in metrics["bits_by_action"]:
             lines.append(f"{one['name']:<24} {one['frames']:>7} {one['true']:>7.2f} {one['shuffled']:>9.2f}")
     return "\n".join(lines)
+
+
+def cells(found: dict[str, Any], digits: int) -> str:
+    """The means of all horizons as cells of a line."""
+    return "".join(f"{'-':>7}" if mean is None else f"{mean:>7.{digits}f}" for mean in found["by_horizon"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,18 @@ from videovq.evaluation.panels import Panel
 from videovq.page import figure, folded, grid, heading, page, paragraph, table, warning
 from videovq.pictures import drawn, new_figure
 
-LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "accuracy": "part of the codes that are right", "lpips": "LPIPS"}
+LABELS = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "accuracy": "part of the codes that are right",
+    "lpips": "LPIPS",
+    "gradient_energy": "gradient energy over that of the true frames",
+}
+NOTES = {
+    "gradient_energy": "Mean squared gradient of the frames over that of the true ones: below 1, edges and textures are"
+    " lost; above 1, invented. The mean over samples, of all windows together."
+}
+"""What needs saying of a measure under its figure."""
 COMPARED = {
     "bits_per_code": "bits per code",
     "psnr": "PSNR (dB)",
@@ -31,14 +43,20 @@ def horizon_curves(lines: Sequence[tuple[str, dict[str, Any]]], label: str) -> n
     axis: Axes = chart.subplots()
     for name, found in lines:
         steps = range(1, len(found["by_horizon"]) + 1)
-        (line,) = axis.plot(steps, found["by_horizon"], marker="o" if len(steps) <= 30 else "", ms=3.5, label=name)
+        means = _gaps(found["by_horizon"])
+        (line,) = axis.plot(steps, means, marker="o" if len(steps) <= 30 else "", ms=3.5, label=name)
         if found["low"] is not None:
-            low, high = found["low_by_horizon"], found["high_by_horizon"]
+            low, high = _gaps(found["low_by_horizon"]), _gaps(found["high_by_horizon"])
             axis.fill_between(steps, low, high, alpha=0.15, color=line.get_color(), lw=0)
     axis.set(xlabel="horizon (frames)", ylabel=label)
     axis.grid(alpha=0.3)
     chart.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8)  # where it hides no line
     return drawn(chart)
+
+
+def _gaps(values: Sequence[float | None]) -> list[float]:
+    """For a plot: nan where there is nothing."""
+    return [math.nan if value is None else value for value in values]
 
 
 def curves(metrics: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -102,6 +120,7 @@ def _quality(metrics: dict[str, Any], charts: dict[str, np.ndarray]) -> list[str
         lines = [(name, found[measure]) for name, found in metrics["methods"].items() if measure in found]
         label = LABELS.get(measure, measure)
         parts += [figure(charts[measure], f"{label} by horizon"), by_horizon(lines, _digits(measure))]
+        parts += [paragraph(NOTES[measure])] if measure in NOTES else []
     return parts
 
 
@@ -217,15 +236,15 @@ def _incomparable(measure: str, unlike: Mapping[str, Sequence[str]]) -> list[str
 
 
 def by_horizon(lines: Sequence[tuple[str, dict[str, Any]]], digits: int) -> str:
-    """Means and intervals at up to ten horizons."""
+    """Means and intervals at up to ten horizons; a cell is empty where nothing was measured."""
     length = len(lines[0][1]["by_horizon"])
     shown = sorted({round(h) for h in np.geomspace(1, length, 10)}) if length > 10 else range(1, length + 1)
     rows = []
     for name, found in lines:
-        cells = [f"{mean:.{digits}f}" for mean in found["by_horizon"]]
+        cells = ["" if mean is None else f"{mean:.{digits}f}" for mean in found["by_horizon"]]
         if found["low"] is not None:
             ends = zip(cells, found["low_by_horizon"], found["high_by_horizon"], strict=True)
-            cells = [f"{mean}\n±{(high - low) / 2:.{digits}f}" for mean, low, high in ends]
+            cells = [c if low is None else f"{c}\n±{(high - low) / 2:.{digits}f}" for c, low, high in ends]
         rows.append([name, *(cells[h - 1] for h in shown)])
     return table(["horizon", *map(str, shown)], rows)
 
