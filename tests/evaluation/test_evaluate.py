@@ -61,7 +61,7 @@ def test_metrics(report: Path, predictor_run: Path, code_store: CodeStore) -> No
     assert metrics["bits_per_frame"] == pytest.approx(36 * bits, abs=0.05)
     ceiling = metrics["methods"]["ceiling"]["psnr"]["mean"]
     energy = {method: found["gradient_energy"] for method, found in metrics["methods"].items() if method != BEST}
-    assert 0 < energy["prediction"]["mean"] and 0.5 < energy["ceiling"]["mean"] < 1.5
+    assert energy["prediction"]["mean"] > 0 and 0.5 < energy["ceiling"]["mean"] < 1.5
     assert 36 * bits / (3 * 24**2) < metrics["bits_per_dim_bound"] < 36 * bits / (3 * 24**2) + 12 - ceiling / 6.02
 
 

@@ -27,7 +27,10 @@ def draws(episodes: Int64[Tensor, "w"], seed: int) -> tuple[Int64[Tensor, "w"], 
 
 
 def resampled(
-    values: Float[Tensor, "w *n"], episodes: Int64[Tensor, "w"], seed: int = 0, over: Float[Tensor, "w *n"] | None = None
+    values: Float[Tensor, "w *n"],
+    episodes: Int64[Tensor, "w"],
+    seed: int = 0,
+    over: Float[Tensor, "w *n"] | None = None,
 ) -> Float[Tensor, "r *n"] | None:
     """The mean over windows, in draws of as many episodes; None where all are of one episode, which says nothing of how
     another would differ.
@@ -54,7 +57,10 @@ def resampled(
 
 
 def interval(
-    values: Float[Tensor, "w *n"], episodes: Int64[Tensor, "w"], seed: int = 0, over: Float[Tensor, "w *n"] | None = None
+    values: Float[Tensor, "w *n"],
+    episodes: Int64[Tensor, "w"],
+    seed: int = 0,
+    over: Float[Tensor, "w *n"] | None = None,
 ) -> tuple[Float[Tensor, "*n"], Float[Tensor, "*n"]] | None:
     """The 95 % percentile interval of the mean over windows (Efron and Tibshirani 1993, chapter 13); the arguments are
     those of :func:`resampled`, and None means the same.
@@ -70,7 +76,10 @@ def ends_of(means: Float[Tensor, "r *n"]) -> tuple[Float[Tensor, "*n"], Float[Te
 
 
 def as_json(
-    values: Float[Tensor, "w *n"], episodes: Int64[Tensor, "w"], seed: int = 0, over: Float[Tensor, "w *n"] | None = None
+    values: Float[Tensor, "w *n"],
+    episodes: Int64[Tensor, "w"],
+    seed: int = 0,
+    over: Float[Tensor, "w *n"] | None = None,
 ) -> tuple[Any, Any]:
     """The ends of the interval as JSON values, null where there is none."""
     found = interval(values, episodes, seed, over)
@@ -110,3 +119,8 @@ def summary(
 def spelt(low: float | None, high: float | None, digits: int = 3) -> str:
     """An interval for people."""
     return "one episode: no interval" if low is None else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def cells(found: dict[str, Any], digits: int) -> str:
+    """The means of all horizons of a :func:`summary`, as cells of a line for a terminal."""
+    return "".join(f"{'-':>7}" if mean is None else f"{mean:>7.{digits}f}" for mean in found["by_horizon"])

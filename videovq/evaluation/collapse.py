@@ -17,7 +17,7 @@ HALF = 0.5  # of the data's perplexity: less is a collapse
 
 
 def running_perplexity(codes: Int64[Tensor, "n y x"], codebook_size: int) -> Float[Tensor, "m"]:
-    """Perplexity of the codes of every ``SPAN`` consecutive frames; the first are those that end with frame ``SPAN``."""
+    """Perplexity of the codes of every ``SPAN`` consecutive frames, of the first that there are to the last."""
     spans = codes.flatten(1).unfold(0, SPAN, 1).flatten(1)
     return torch.tensor([perplexity(count(one, codebook_size)) for one in spans])
 

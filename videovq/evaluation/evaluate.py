@@ -13,7 +13,7 @@ from videovq.checkpoints import model_card, predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
-from videovq.evaluation.bootstrap import spelt, summary
+from videovq.evaluation.bootstrap import cells, spelt, summary
 from videovq.evaluation.clips import Protocol, clips
 from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
 from videovq.evaluation.motion import shift_by_action
@@ -23,6 +23,8 @@ from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_
 from videovq.evaluation.pixel_bits import bits_per_value
 from videovq.evaluation.prediction import MEASURES, SHUFFLED, TRUTH, Measure, Prediction, prediction
 from videovq.evaluation.predictor_page import curves, outcome_lines, predictor_page
+from videovq.evaluation.watched import watch
+from videovq.evaluation.watched_page import watched_lines
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
 from videovq.rollout.engine import place
@@ -60,7 +62,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     place(vqvae.network, predictor.network, config.device, "32-true")
     networks = vqvae.network, predictor.network
     length = config.context + config.frames
-    number = len(windows(store.split(config.split), length, config.stride, "context + frames"))
+    chosen = windows(store.split(config.split), length, config.stride, "context + frames")
+    number = len(chosen)
     if distance and number < FEWEST:
         raise ValueError(f"fvd: {number} windows are too few for a distance; it needs {FEWEST}: lower the stride")
     shifts = None
@@ -69,15 +72,25 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
             shifts = shift_by_action(store, "train")
         else:
             print(f"{store}: has no episode in split train, which `copy, moved` is measured on: it is left out")
+    watched = watch(config, store, chosen)
     batches = clips(vqvae.network, store, protocol, config.batch_size, "bits")
     bits = likelihood(predictor.network, batches, config.context)
     batches = clips(vqvae.network, store, protocol, config.batch_size, "rollouts")
-    watch = distance.features if distance else None
+    features = distance.features if distance else None
     rolled = prediction(
-        *networks, batches, config.context, config.samples, sampling, config.seed, shifts, measures, watch
+        *networks,
+        batches,
+        config.context,
+        config.samples,
+        sampling,
+        config.seed,
+        shifts,
+        measures,
+        features,
+        watched.observers,
     )
     found = Evaluation(pair, bits, by_action(bits, predictor.action_spec), rolled)
-    metrics = report(found, config, store)
+    metrics = {**report(found, config, store), **watched.report(rolled, predictor.action_spec, config.seed)}
     if predictor.network.outcome is not None:
         expected = expectations(*networks, store, config.split, config.context)
         metrics["outcomes"] = judged(expected, config.seed) if expected else None
@@ -186,13 +199,9 @@ def table(metrics: dict[str, Any]) -> str:
         for method, measured in metrics["methods"].items():
             if measure in measured:
                 lines.append(f"{method:<18}{cells(measured[measure], 2 if measure == 'psnr' else 3)}")
+    lines += watched_lines(metrics)
     if metrics["bits_by_action"]:
         lines.append(f"\n{'bits by action':<24} {'frames':>7} {'true':>7} {'shuffled':>9}")
         for one in metrics["bits_by_action"]:
             lines.append(f"{one['name']:<24} {one['frames']:>7} {one['true']:>7.2f} {one['shuffled']:>9.2f}")
     return "\n".join(lines)
-
-
-def cells(found: dict[str, Any], digits: int) -> str:
-    """The means of all horizons as cells of a line."""
-    return "".join(f"{'-':>7}" if mean is None else f"{mean:>7.{digits}f}" for mean in found["by_horizon"])

@@ -13,48 +13,64 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
+from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, pad
 
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import segments
-from videovq.evaluation.bootstrap import resampled, ends_of, plain
+from videovq.evaluation.bootstrap import ends_of, plain, resampled
 from videovq.evaluation.clips import Clips
 from videovq.evaluation.prediction import CEILING, PREDICTION, TRUTH
 from videovq.progress import progress
 from videovq.storage import read_tensors, write_tensors
 
 SIDE = 42  # rows and columns that a frame is averaged to, at most: what a decoder blurs counts less
-PAIRS = 12_000  # of successive frames that it learns from, at most
-EPOCHS, BATCH, RATE = 10, 64, 2e-3
+REACH = (2, 6)  # rows and columns that a part of the picture may have moved, of these
+PARTS = 4  # rows and columns of the parts of the picture that are looked at
+PAIRS = 20_000  # of successive frames that it learns from, at most
+EPOCHS, LEAST, BATCH, RATE = 20, 150, 128, 2e-3  # at least so many steps, where there are few pairs
 SEED = 0  # of the pairs, their order, and the first weights
-WIDTH = 32
+WIDTH = 128
 
 
 class InverseDynamics(nn.Module):
-    """Two successive frames -> logits of the discrete action between them."""
+    """Motion between two successive frames -> logits of the discrete action between them."""
 
     def __init__(self, actions: int) -> None:
         super().__init__()
+        size = (math.prod(2 * reach + 1 for reach in REACH) + 4) * PARTS**2
         self.layers = nn.Sequential(
-            nn.Conv2d(6, WIDTH, 5, stride=2, padding=2),
-            nn.ReLU(),
-            nn.Conv2d(WIDTH, 2 * WIDTH, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(2 * WIDTH, 4 * WIDTH, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(3),
-            nn.Flatten(),
-            nn.Linear(4 * WIDTH * 9, 4 * WIDTH),
-            nn.ReLU(),
-            nn.Linear(4 * WIDTH, actions),
+            nn.BatchNorm1d(size), nn.Dropout(0.2), nn.Linear(size, WIDTH), nn.ReLU(), nn.Linear(WIDTH, actions)
         )
 
-    def forward(self, before: Float[Tensor, "b 3 h w"], after: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k"]:
-        return self.layers(torch.cat([before, after - before], dim=1))
+    def forward(self, motion: Float[Tensor, "b m"]) -> Float[Tensor, "b k"]:
+        return self.layers(motion)
 
 
-def shrunk(frames: UInt8[Tensor, "n h w c"]) -> Float[Tensor, "n c y x"]:
-    """Frames as the network sees them: -1..1, averaged over squares where they are large."""
+def motion(before: UInt8[Tensor, "b h w c"], after: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b m"]:
+    """What the network sees of two frames: for every part of the picture, how well each shift explains the change (the
+    mean absolute difference that is left, over its mean for all shifts), that mean, and the mean change of each colour.
+    """
+    first, second = _shrunk(before), _shrunk(after)
+    rows, columns = REACH
+    height, width = second.shape[2:]
+    room = pad(first, (columns, columns, rows, rows), mode="replicate")
+    left = torch.cat(
+        [
+            adaptive_avg_pool2d(
+                (second - room[..., y : y + height, x : x + width]).abs().mean(dim=1, keepdim=True), PARTS
+            )
+            for y in range(2 * rows + 1)
+            for x in range(2 * columns + 1)
+        ],
+        dim=1,
+    )
+    usual = left.mean(dim=1, keepdim=True)
+    change = adaptive_avg_pool2d(second - first, PARTS)
+    return torch.cat([left / (usual + 0.01), usual, change], dim=1).flatten(1)
+
+
+def _shrunk(frames: UInt8[Tensor, "n h w c"]) -> Float[Tensor, "n c y x"]:
+    """-1..1, averaged over squares where frames are large."""
     pixels = frames.permute(0, 3, 1, 2).float() / 127.5 - 1
     height, width = (math.ceil(side / math.ceil(max(frames.shape[1:3]) / SIDE)) for side in frames.shape[1:3])
     return adaptive_avg_pool2d(pixels, (height, width))
@@ -80,28 +96,25 @@ def fingerprint(store: EpisodeStore, split: str) -> str:
         (info.id, info.source, info.sha256, info.start, info.length, info.discontinuities)
         for info in store.split(split)
     ]
-    settings = [SIDE, PAIRS, EPOCHS, BATCH, RATE, SEED, WIDTH]
+    settings = [SIDE, REACH, PARTS, PAIRS, EPOCHS, LEAST, BATCH, RATE, SEED, WIDTH]
     told = json.dumps([episodes, store.header.grid, store.header.action_spec.to_json(), settings])
     return hashlib.sha256(told.encode()).hexdigest()
 
 
 def learnt(store: EpisodeStore, split: str, cache: Path) -> InverseDynamics:
-    """The network, trained on a split of discrete actions in a minute or two, or read from where it was kept.
+    """The network, trained on a split of discrete actions in about a minute, or read from where it was kept.
 
     Args:
         cache: folder of ``inverse-dynamics-FINGERPRINT.safetensors``; it is made when there is something to keep.
     """
-    network = InverseDynamics(store.header.action_spec.sizes[0])
     kept = cache / f"inverse-dynamics-{fingerprint(store, split)[:16]}.safetensors"
-    if kept.is_file():
-        network.load_state_dict(read_tensors(kept))
-        return network.eval()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        for layer in network.layers:
-            if isinstance(layer, (nn.Conv2d, nn.Linear)):
-                layer.reset_parameters()
-    _train(network, store, split)
+        network = InverseDynamics(store.header.action_spec.sizes[0])
+        if kept.is_file():
+            network.load_state_dict(read_tensors(kept))
+            return network.eval()
+        _train(network, store, split)
     cache.mkdir(parents=True, exist_ok=True)
     write_tensors(kept, network.state_dict())
     return network.eval()
@@ -109,22 +122,23 @@ def learnt(store: EpisodeStore, split: str, cache: Path) -> InverseDynamics:
 
 def _train(network: InverseDynamics, store: EpisodeStore, split: str) -> None:
     episodes, chosen = store.split(split), pairs(store, split)
-    before, after, actions = [], [], []
-    for number, t in chosen:
-        part = store.read(episodes[number], t, t + 2)
-        two = shrunk(part.frames).half()
-        before.append(two[0])
-        after.append(two[1])
-        actions.append(part.actions[0, 0])
-    seen, then, taken = torch.stack(before), torch.stack(after), torch.stack(actions)
-    steps = EPOCHS * math.ceil(len(chosen) / BATCH)
+    seen, taken = [], []
+    with progress(len(chosen), "motion between frames", "pair") as bar:
+        for at in range(0, len(chosen), BATCH):
+            parts = [store.read(episodes[number], t, t + 2) for number, t in chosen[at : at + BATCH]]
+            frames = torch.stack([part.frames for part in parts])
+            seen.append(motion(frames[:, 0], frames[:, 1]).half())
+            taken.append(torch.stack([part.actions[0, 0] for part in parts]))
+            bar.update(len(parts))
+    inputs, actions = torch.cat(seen), torch.cat(taken)
+    in_epoch = math.ceil(len(chosen) / BATCH)
+    epochs = max(EPOCHS, math.ceil(LEAST / in_epoch))
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
-    generator = torch.Generator().manual_seed(SEED)
-    with torch.enable_grad(), progress(steps, "inverse dynamics", "step") as bar:
-        for _ in range(EPOCHS):
-            for some in torch.randperm(len(chosen), generator=generator).split(BATCH):
-                loss = cross_entropy(network(seen[some].float(), then[some].float()), taken[some])
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * in_epoch)
+    with progress(epochs * in_epoch, "inverse dynamics", "step") as bar:
+        for _ in range(epochs):
+            for some in torch.randperm(len(inputs)).tensor_split(in_epoch):  # no batch of a single pair
+                loss = cross_entropy(network(inputs[some].float()), actions[some])
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -154,8 +168,7 @@ class Following:
 
     @torch.no_grad()
     def _keep(self, method: str, frames: UInt8[Tensor, "b n h w c"]) -> None:
-        small = shrunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        logits = self.network(small[:, :-1].flatten(0, 1), small[:, 1:].flatten(0, 1))
+        logits = self.network(motion(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)))
         self._seen.setdefault(method, []).append(logits.argmax(dim=1).view(len(frames), -1))
 
     def found(self, names: list[str], episodes: Int64[Tensor, "w"], seed: int) -> dict[str, Any]:
@@ -166,11 +179,7 @@ class Following:
             names: of all actions.
         """
         taken = torch.cat(self._taken)
-        found: dict[str, Any] = {}
-        for method, parts in self._seen.items():
-            seen = torch.cat(parts)
-            found[method] = scores(seen, taken, names, episodes, seed)
-        return found
+        return {method: scores(torch.cat(parts), taken, names, episodes, seed) for method, parts in self._seen.items()}
 
 
 def scores(

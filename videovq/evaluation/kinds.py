@@ -1,4 +1,4 @@
-"""What kind of motion lies between two frames: turning on the spot, walking, both, neither. From recorded poses, or else
+"""What kind of motion lies between frames: turning on the spot, walking, both, neither. From recorded poses, or else
 from the names of the actions.
 """
 
@@ -61,8 +61,8 @@ def motion_of_poses(
 
 
 def motion_of_actions(spec: ActionSpec) -> tuple[Bool[Tensor, "k"], Bool[Tensor, "k"]] | None:
-    """Whether each discrete action turns, and whether it walks, by the words of its name, as of DeepMind Lab and ViZDoom;
-    None where a name says neither, nor that it stands.
+    """Whether each discrete action turns, and whether it walks, by the words of its name, which DeepMind Lab's and
+    ViZDoom's have; None where a name says neither, nor that it stands.
     """
     words = [set(name.lower().replace("+", "_").split("_")) for name in spec.names]
     if not words or any(not some & (TURNS | WALKS | STANDS) for some in words):
@@ -74,8 +74,8 @@ def motion_of_actions(spec: ActionSpec) -> tuple[Bool[Tensor, "k"], Bool[Tensor,
 def kinds_of_motion(
     turned: Bool[Tensor, "w n"], walked: Bool[Tensor, "w n"], known: Bool[Tensor, "w n"]
 ) -> Int64[Tensor, "w n"]:
-    """The kind (a place in ``KINDS``) of everything that was done from the last context frame to each horizon; -1 where a
-    step of it is not known.
+    """The kind (a place in ``KINDS``) of everything that was done from the last context frame to each horizon; -1 where
+    a step of it is not known.
 
     Args:
         turned, walked, known: of the step that leads to each horizon.
@@ -88,8 +88,8 @@ def kinds_of_motion(
 def kinds_of_windows(
     poses: Float[Tensor, "w t 6"], actions: Shaped[Tensor, "w t a"], spec: ActionSpec, context: int, usual: float
 ) -> tuple[Int64[Tensor, "w n"], str] | None:
-    """The kind of motion of every horizon of every window, and what it was told by: ``poses``, or ``actions`` where none
-    are recorded. None: neither tells.
+    """The kind of motion of every horizon of every window, and what it was told by: ``poses``, or ``actions`` where
+    none are recorded. None: neither tells.
 
     Args:
         context: frames that are given.
@@ -108,8 +108,8 @@ def kinds_of_windows(
 def by_kind(
     values: Float[Tensor, "w n"], kinds: Int64[Tensor, "w n"], episodes: Int64[Tensor, "w"], seed: int
 ) -> dict[str, dict[str, Any]]:
-    """Kind of motion -> a summary by horizon of a measure of the windows of that kind, and ``windows``, how many they are
-    at each horizon; kinds that do not occur are left out.
+    """Kind of motion -> a summary by horizon of a measure of the windows of that kind, and ``windows``, how many they
+    are at each horizon; kinds that do not occur are left out.
     """
     found = {}
     for number, name in enumerate(KINDS):
@@ -121,8 +121,8 @@ def by_kind(
 
 
 def turned_since(poses: Float[Tensor, "w t 6"], kinds: Int64[Tensor, "w n"], context: int) -> Float[Tensor, "w n"]:
-    """Degrees turned from the last context frame to each horizon, growing to the left; nan where that is not all that was
-    done, or one looks up or down.
+    """Degrees turned from the last context frame to each horizon, growing to the left; nan where that is not all that
+    was done, or one looks up or down.
     """
     since = poses[:, context - 1 :]
     degrees = wrapped(since[:, 1:, YAW] - since[:, :-1, YAW]).cumsum(dim=1)

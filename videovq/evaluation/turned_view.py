@@ -36,8 +36,8 @@ def rays(turned: Float[Tensor, "*b"], height: int, width: int, field_of_view: fl
     """Pixels of a pinhole camera that turned by some angles about its upright axis.
 
     The pixel at (x, y) = (u tan(f / 2), v tan(f / 2) h / w) of the turned view, with u, v in -1..1 and f the horizontal
-    field of view, looks along the ray (x, y, 1). Turned back by the angle a it is (x cos a - sin a, y, x sin a + cos a):
-    where it meets the plane at distance 1, it was seen before the turn.
+    field of view, looks along the ray (x, y, 1). Turned back by the angle a that is (x cos a - sin a, y,
+    x sin a + cos a): where it meets the plane at distance 1, it was seen before the turn.
 
     Args:
         turned: degrees, growing to the left.
@@ -78,12 +78,12 @@ def visible_psnr(
 
 
 class TurnedViews:
-    """Watches rollouts of windows in which one turned on the spot: PSNR of what was in view in the last context frame, at
-    the first ``LONGEST`` horizons.
+    """Watches rollouts of windows in which one turned on the spot: PSNR of what was in view in the last context frame,
+    at the first ``LONGEST`` horizons.
 
     Args:
-        turned: degrees from the last context frame to each horizon of each window, growing to the left; nan where that is
-            not all that was done.
+        turned: degrees from the last context frame to each horizon of each window, growing to the left; nan where that
+            is not all that was done.
         context: frames that are given.
         field_of_view: horizontal, in degrees.
     """
@@ -95,7 +95,7 @@ class TurnedViews:
     def __call__(self, method: str, clips: Clips, frames: UInt8[Tensor, "b n h w c"]) -> None:
         turned = self.turned[clips.first : clips.first + len(frames)]
         truth = clips.pixels[:, self.context : self.context + turned.shape[1]]
-        visible = rays(turned, *truth.shape[2:4], self.field_of_view).visible
+        visible = rays(turned, truth.shape[2], truth.shape[3], self.field_of_view).visible
         self._keep(method, frames[:, 1 : 1 + turned.shape[1]], truth, visible)
         if method == CEILING:
             shown = turned_view(frames[:, 0], turned, self.field_of_view)

@@ -3,10 +3,10 @@
 The JSON holds ``actions`` (one a frame; action t leads to frame t + 1) and, where known, ``action_spec`` or
 ``action_legend`` (number -> name), ``fps``, ``level``, ``split``, ``discontinuities`` and ``ends`` (frame numbers), and
 lists of one value a frame: ``rewards``, ``terminated``, ``truncated``, and ``poses`` of six numbers each (x, y, z,
-pitch, yaw, roll; ``poses`` of another form mean something else, and are passed over). The other kinds hold actions, and
-perhaps such columns: ``.jsonl`` one a line (a value, or an object with the field ``actions_key``), ``.npz`` and ``.npy``
-an array, ``.csv`` and ``.parquet`` one row a frame. Where no video has actions beside it, they are episodes without
-actions.
+pitch, yaw, roll; ``poses`` of another form mean something else, and are passed over). The other kinds hold actions,
+and perhaps such columns: ``.jsonl`` one a line (a value, or an object with the field ``actions_key``), ``.npz`` and
+``.npy`` an array, ``.csv`` and ``.parquet`` one row a frame. Where no video has actions beside it, they are episodes
+without actions.
 """
 
 from __future__ import annotations
