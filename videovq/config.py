@@ -1509,9 +1509,9 @@ class EvaluateLongConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Steps of it that make a full turn; 0: as many of look_left or turn_left as recorded poses say, and no such test
     where there is no such action, or no poses are recorded."""
     mirror_steps: list[int] = field(default_factory=lambda: [5, 10, 20])
-    """Lengths of the mirror test: so many times an action, then as often its inverse; `[]`: no such test."""
+    """Lengths of the mirror test: so many times an action, then as often its inverse; ``[]``: no such test."""
     inverses: dict[str, str] = field(default_factory=dict)
-    """Names of discrete actions that take each other back, one direction is enough: `{look_left: look_right}`; empty:
+    """Names of discrete actions that take each other back, one direction is enough, such as ``{left: right}``; empty:
     look_left and look_right, turn_left and turn_right, where there are such."""
     out: str = "reports/long"
     """Folder of the report."""

@@ -27,12 +27,12 @@ class Rays:
         visible: whether they lie within it.
     """
 
-    columns: Float[Tensor, "*b h w"]
-    rows: Float[Tensor, "*b h w"]
-    visible: Bool[Tensor, "*b h w"]
+    columns: Float[Tensor, "b n h w"]
+    rows: Float[Tensor, "b n h w"]
+    visible: Bool[Tensor, "b n h w"]
 
 
-def rays(turned: Float[Tensor, "*b"], height: int, width: int, field_of_view: float) -> Rays:
+def rays(turned: Float[Tensor, "b n"], height: int, width: int, field_of_view: float) -> Rays:
     """Pixels of a pinhole camera that turned by some angles about its upright axis.
 
     The pixel at (x, y) = (u tan(f / 2), v tan(f / 2) h / w) of the turned view, with u, v in -1..1 and f the horizontal
