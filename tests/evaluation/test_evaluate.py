@@ -61,6 +61,8 @@ def test_metrics(report: Path, predictor_run: Path, code_store: CodeStore) -> No
     assert metrics["bits_per_frame"] == pytest.approx(36 * bits, abs=0.05)
     ceiling = metrics["methods"]["ceiling"]["psnr"]["mean"]
     energy = {method: found["gradient_energy"] for method, found in metrics["methods"].items() if method != BEST}
+    decoded = metrics["methods"]["ceiling"]["gradient_energy_decoded"]
+    assert decoded["by_horizon"] == pytest.approx([1] * 4)
     assert energy["prediction"]["mean"] > 0 and 0.5 < energy["ceiling"]["mean"] < 1.5
     assert set(metrics["following"]["methods"]["prediction"]["actions"]) <= {"stay", "left", "right"}
     assert set(metrics["left_out"]) == {"PSNR by kind of motion", "PSNR of what was in view before a turn"}

@@ -21,7 +21,7 @@ from videovq.evaluation.outcomes import expectations, judged
 from videovq.evaluation.panels import counterfactual, panel, telling_windows
 from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
 from videovq.evaluation.pixel_bits import bits_per_value
-from videovq.evaluation.prediction import MEASURES, SHUFFLED, TRUTH, Measure, Prediction, prediction
+from videovq.evaluation.prediction import CEILING, MEASURES, SHUFFLED, TRUTH, Measure, Prediction, prediction
 from videovq.evaluation.predictor_page import curves, outcome_lines, predictor_page
 from videovq.evaluation.watched import watch
 from videovq.evaluation.watched_page import watched_lines
@@ -131,8 +131,8 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
     }
     for method, energies in rolled.gradients.items():
         if method in methods:
-            found_energy = summary(energies, rolled.episodes, config.seed, rolled.gradients[TRUTH])
-            methods[method]["gradient_energy"] = found_energy
+            for name, over in (("gradient_energy", TRUTH), ("gradient_energy_decoded", CEILING)):
+                methods[method][name] = summary(energies, rolled.episodes, config.seed, rolled.gradients[over])
     return {
         "name": model_name(config),
         "videovq": __version__,

@@ -20,10 +20,13 @@ LABELS = {
     "accuracy": "part of the codes that are right",
     "lpips": "LPIPS",
     "gradient_energy": "gradient energy over that of the true frames",
+    "gradient_energy_decoded": "gradient energy over that of the true frames, encoded and decoded",
 }
 NOTES = {
     "gradient_energy": "Mean squared gradient of the frames over that of the true ones: below 1, edges and textures are"
-    " lost; above 1, invented. The mean over samples, of all windows together."
+    " lost; above 1, invented. The mean over samples, of all windows together.",
+    "gradient_energy_decoded": "The same over what the codes of the true frames show: what the prediction loses beside"
+    " what the VQ-VAE does.",
 }
 """What needs saying of a measure under its figure."""
 COMPARED = {
