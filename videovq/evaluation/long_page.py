@@ -144,12 +144,13 @@ def _chart(metrics: dict[str, Any]) -> np.ndarray:
     chart = new_figure(9, 3)
     real, parts = metrics["real"], metrics["segments"]
     lasts = [one["last"] for one in parts]
-    axes: list[Axes] = list(chart.subplots(1, 3))
-    columns = (
+    columns = [
         ("perplexity of codes", [one["perplexity"] for one in parts], real["perplexity"]),
         ("gradient energy over real", [_sharpness(one, real) for one in parts], 1.0),
-        ("distance", [math.nan if one["distance"] is None else one["distance"] for one in parts], real["distance"]),
-    )
+        ("distance", [one["distance"] for one in parts], real["distance"]),
+    ]
+    columns = [one for one in columns if None not in one[1]]  # of few frames there is no distance
+    axes: list[Axes] = list(chart.subplots(1, len(columns)))
     for axis, (label, values, yardstick) in zip(axes, columns, strict=True):
         axis.plot(lasts, values, "o-", ms=3.5)
         if yardstick is not None:
