@@ -1533,6 +1533,12 @@ class EvaluateConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Network whose LPIPS is reported too; needs its ImageNet weights on this machine."""
     fvd: str = ""
     """TorchScript file of an I3D network, to report the Frechet video distance; needs 256 windows."""
+    field_of_view: float = 90.0
+    """Horizontal field of view of the frames in degrees, to tell what was in view before a turn, where poses are
+    recorded; DeepMind Lab's and ViZDoom's is 90."""
+    following: bool = True
+    """False: do without the network that says whether rollouts follow their actions; it learns from the training
+    episodes in a minute or two, and is kept in the folder of the report."""
     device: str = "auto"
     """``auto`` (a GPU of CUDA where there is one, else the processor), ``cpu``, ``gpu`` (CUDA or MPS, whatever there
     is), ``cuda``, ``cuda:1`` ..., ``mps``."""
@@ -1544,6 +1550,7 @@ class EvaluateConfig(SamplingChoice, ModelChoice, CommandSettings):
         ModelChoice.check(self)
         named(self, "store", "out")
         at_least(self, 1, "context", "frames", "stride", "samples", "batch_size")
+        within(self, 1, 179, "field_of_view")
         device(self)
         if not self.temperature:
             without_effect(self, "while temperature is 0", "samples")
@@ -1568,7 +1575,13 @@ class EvaluateLongConfig(SamplingChoice, ModelChoice, CommandSettings):
     turn_action: str = "look_left"
     """Action that turns on the spot, for the test of a full turn."""
     turn_steps: int = 0
-    """Steps of it that make a full turn; 0: no such test."""
+    """Steps of it that make a full turn; 0: as many of look_left or turn_left as recorded poses say, and no such test
+    where there is no such action, or no poses are recorded."""
+    mirror_steps: list[int] = field(default_factory=lambda: [5, 10, 20])
+    """Lengths of the mirror test: so many times an action, then as often its inverse; ``[]``: no such test."""
+    inverses: dict[str, str] = field(default_factory=dict)
+    """Names of discrete actions that take each other back, one direction is enough, such as ``{left: right}``; empty:
+    look_left and look_right, turn_left and turn_right, where there are such."""
     out: str = "reports/long"
     """Folder of the report."""
 
@@ -1576,8 +1589,10 @@ class EvaluateLongConfig(SamplingChoice, ModelChoice, CommandSettings):
         SamplingChoice.check(self)
         ModelChoice.check(self)
         named(self, "store", "turn_action", "out")
-        at_least(self, 1, "context", "frames", "rollouts", "segment")
+        at_least(self, 1, "context", "frames", "rollouts", "segment", "mirror_steps")
         at_least(self, 0, "turn_steps")
+        if not self.mirror_steps:
+            without_effect(self, "while mirror_steps is empty", "inverses")
         if not self.turn_steps:
             without_effect(self, "while turn_steps is 0", "turn_action")
 

@@ -23,7 +23,7 @@ from videovq.evaluation import panels
 from videovq.evaluation.clips import Protocol
 from videovq.evaluation.compare import MATTERS, remarks
 from videovq.evaluation.evaluate import episodes_sha256, has_control, summary, table
-from videovq.evaluation.prediction import Prediction
+from videovq.evaluation.prediction import BEST, Prediction
 from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
 from videovq.pack import pack
 from videovq.pictures import labelled_rows
@@ -62,6 +62,13 @@ def test_metrics(report: Path, predictor_run: Path, code_store: CodeStore) -> No
     assert metrics["bits_per_code"]["prediction"]["mean"] == pytest.approx(bits, abs=1e-3)
     assert metrics["bits_per_frame"] == pytest.approx(36 * bits, abs=0.05)
     ceiling = metrics["methods"]["ceiling"]["psnr"]["mean"]
+    energy = {method: found["gradient_energy"] for method, found in metrics["methods"].items() if method != BEST}
+    decoded = metrics["methods"]["ceiling"]["gradient_energy_decoded"]
+    assert decoded["by_horizon"] == pytest.approx([1] * 4)
+    assert energy["prediction"]["mean"] > 0 and 0.5 < energy["ceiling"]["mean"] < 1.5
+    assert set(metrics["following"]["methods"]["prediction"]["actions"]) <= {"stay", "left", "right"}
+    assert set(metrics["left_out"]) == {"PSNR by kind of motion", "PSNR of what was in view before a turn"}
+    assert "motion" not in metrics and "visible_area" not in metrics
     assert 36 * bits / (3 * 24**2) < metrics["bits_per_dim_bound"] < 36 * bits / (3 * 24**2) + 12 - ceiling / 6.02
 
 
@@ -143,6 +150,15 @@ def test_compare(report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     page = out.read_text() + capsys.readouterr().out
     assert "predictor" in page and "another one" in page and "copy last" in page
     assert "differs" not in page and "accuracy: can be compared" in page
+    assert "gradient energy" in page and "actions recognised (macro F1)" in page
+    older = {name: value for name, value in metrics.items() if name not in ("following", "left_out")}
+    older["methods"] = {
+        method: {name: one for name, one in found.items() if name != "gradient_energy"}
+        for method, found in metrics["methods"].items()
+    }
+    (other / "metrics.json").write_text(json.dumps(older))
+    assert main(["compare", "--reports", f"[{report},{other}]", "--out", str(out)]) == 0, "of an older videovq"
+    assert "inverse dynamics differs" not in capsys.readouterr().out
     metrics["vqvae"] = "f" * 64
     (other / "metrics.json").write_text(json.dumps(metrics))
     assert main(["compare", "--reports", f"[{report},{other}]", "--out", str(out)]) == 0
@@ -314,5 +330,7 @@ def test_what_cannot_be_compared_stands_in_red(report: Path, tmp_path: Path) -> 
     page = (tmp_path / "both.html").read_text()
     assert '<p class="wrong">PSNR, SSIM and turns: cannot be compared: not of the same temperature</p>' in page
     assert '<p class="lead">bits per code: can be compared</p>' in page
-    assert re.findall(r'<th class="wrong">(.*?)</th>', page) == ["PSNR (dB)", "SSIM", "accuracy", "turns right"]
+    assert re.findall(r'<th class="wrong">(.*?)</th>', page) == [
+        "PSNR (dB)", "SSIM", "accuracy", "turns right", "gradient energy", "actions recognised (macro F1)",
+    ]  # fmt: skip
     assert '<p class="wrong">SSIM cannot be compared: not of the same temperature</p>' in page

@@ -16,13 +16,14 @@ from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetric
 
 from videovq.data.motion import horizontal_shift
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.bootstrap import interval
+from videovq.evaluation.bootstrap import interval, summary
 from videovq.evaluation.clips import Clips, Protocol, clips
 from videovq.evaluation.likelihood import by_action, likelihood
 from videovq.evaluation.motion import moved_along, obedience, shift_by_action
 from videovq.evaluation.perceptual import VideoDistance, frechet
-from videovq.evaluation.prediction import BEST, CEILING, COPY, MEASURES, MOVED, PREDICTION, SHUFFLED, prediction
+from videovq.evaluation.prediction import BEST, CEILING, COPY, MEASURES, MOVED, PREDICTION, SHUFFLED, TRUTH, prediction
 from videovq.evaluation.reconstruction import ssim
+from videovq.evaluation.sharpness import gradient_energy
 from videovq.evaluation.turns import turn
 from videovq.frames import psnr, to_uint8
 from videovq.models.predictors.predictor import Predictor
@@ -162,6 +163,49 @@ def test_phase_correlation_finds_how_far_a_picture_moved(columns: int) -> None:
     wide = torch.rand(3, 84, 160, generator=torch.Generator().manual_seed(0))
     wide = nn.functional.avg_pool2d(wide, 3, 1, 1)
     assert horizontal_shift(wide[..., 40:124], wide[..., 40 - columns : 124 - columns]).tolist() == [columns] * 3
+
+
+def test_gradient_energy_of_known_pictures() -> None:
+    ramp = (torch.arange(20)[:, None] * 3 + torch.arange(30) * 5).to(torch.uint8)[..., None].expand(20, 30, 3)
+    assert gradient_energy(ramp).item() == 3**2 + 5**2
+    assert gradient_energy(ramp[None] // 255).tolist() == [0.0]
+    stripes = torch.tensor([0, 0, 200, 200], dtype=torch.uint8).repeat(6)[None, :, None].expand(24, 24, 3)
+    blurred = stripes.float().roll(1, 1).add(stripes.float()).div(2).to(torch.uint8)  # each step becomes two halves
+    inner = slice(1, None)
+    ratio = gradient_energy(blurred[:, inner]) / gradient_energy(stripes[:, inner])
+    assert ratio.item() == pytest.approx(0.5, rel=0.1), "two steps of half the height have half the energy"
+
+
+def test_a_prediction_that_loses_its_textures_is_exposed(episode_store: EpisodeStore) -> None:
+    class Grey(Colours):
+        """Decodes at half the contrast."""
+
+        def decode(self, codes: torch.Tensor) -> torch.Tensor:
+            return super().decode(codes) / 2
+
+    def energies(vqvae: VQVAE) -> dict[str, torch.Tensor]:
+        late = batches(episode_store)
+        return prediction(vqvae, Knowing(), late, 3, 1, Sampling(1.0), 0, [0.0, 4.0, -4.0], MEASURES).gradients
+
+    sharp, grey = energies(Colours()), energies(Grey())
+    assert set(sharp) == {PREDICTION, SHUFFLED, COPY, MOVED, CEILING, TRUTH}
+    torch.testing.assert_close(sharp[CEILING], sharp[TRUTH])
+    quarter = grey[PREDICTION].sum(0) / sharp[PREDICTION].sum(0)
+    torch.testing.assert_close(quarter, torch.full((4,), 0.25), rtol=0.02, atol=0)
+
+
+def test_a_ratio_of_sums_has_the_interval_of_its_episodes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    episodes = torch.arange(6).repeat_interleave(5)
+    over = torch.rand(30, 3, generator=generator) + 0.5
+    over[5:, 2] = 0  # one episode alone knows of it
+    found = summary(0.5 * over, episodes, 0, over)
+    assert found["by_horizon"] == pytest.approx([0.5] * 3) and found["mean"] == pytest.approx(0.5)
+    assert found["low_by_horizon"][:2] == pytest.approx([0.5] * 2) and found["low_by_horizon"][2] is None
+    nothing = summary(torch.zeros(30, 2), episodes, 0, torch.zeros(30, 2))
+    assert nothing["mean"] is None and nothing["by_horizon"] == [None, None] == nothing["low_by_horizon"]
+    plain = summary(over, episodes, 0)
+    assert plain["mean"] == pytest.approx(float(over.mean())) and plain["low"] < plain["mean"] < plain["high"]
 
 
 def test_motion_of_actions(episode_store: EpisodeStore) -> None:

@@ -153,6 +153,27 @@ def test_turned_videos_are_stored_upright(tmp_path: Path) -> None:
     assert np.array_equal(store.read(store.find("f")).frames.numpy(), frames)
 
 
+def test_poses_stay_with_their_frames(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frames, actions = world(0)
+    source = tmp_path / "source"
+    source.mkdir()
+    poses = [[t, 2.0 * t, 0, 0, 90 - t, 0] for t in range(40)]
+    write_episode(source, "e", frames, actions, poses=poses, discontinuities=[4])
+    write_episode(source, "none", frames, actions)
+    write_episode(source, "skeleton", frames, actions, poses=[[0.5] * 34] * 40)
+    store = prepare(prep_config(source, tmp_path / "cut", cut=True, frame_step=2, merge_actions="majority"))
+    assert store.poses(store.find("e/001"), 1, 3)[:, 4].tolist() == [90 - 8, 90 - 10]
+    assert len(store.poses(store.find("e/001"))) == store.find("e/001").length
+    for name in ("none/000", "skeleton/000"):
+        assert store.poses(store.find(name)).isnan().all(), "what nobody recorded is not known"
+    assert "poses of 2 episodes" in capsys.readouterr().out
+
+
+def test_a_store_without_poses_is_what_it_was(episode_store: EpisodeStore) -> None:
+    assert set(episode_store.shard(0)) == {"frames", "actions"}
+    assert episode_store.poses(episode_store.episodes[0], 2, 5).shape == (3, 6)
+
+
 def test_rewards_and_ends_stay_with_their_actions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frames, actions = world(0)
     source = tmp_path / "source"

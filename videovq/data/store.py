@@ -2,8 +2,8 @@
 
 A store is ``store.json`` and shards ``shard-00000.safetensors`` (the tensors of its episodes, end to end) +
 ``shard-00000.json`` (the episodes in it). Shards are written first, each complete or absent, and ``store.json`` last:
-a directory without it is a store in the making. A shard has ``rewards`` where one of its episodes has them; NaN: not
-known.
+a directory without it is a store in the making. A shard has ``rewards`` where one of its episodes has them, and
+``poses`` (x, y, z, pitch, yaw, roll of every frame) likewise; NaN: not known.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Int64, Shaped, UInt8
+from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from videovq.data.codes import from_stored
@@ -31,6 +31,7 @@ from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo, Outcome
 FORMAT_VERSION = 2  # 1 knew neither rewards nor ends; it is read as a store without them
 READABLE = (1, FORMAT_VERSION)
 SPLITS = ("train", "val", "test")
+POSE = 6  # numbers in a pose
 
 
 def read_json(path: Path) -> Any:
@@ -243,8 +244,18 @@ class Store:
         ends[[t - start for t in info.ends if start <= t < start + count]] = True
         return Outcomes(stored.nan_to_num(), ends, known.float())
 
+    def poses(self, info: EpisodeInfo, start: int = 0, stop: int | None = None) -> Float[Tensor, "t 6"]:
+        """Where frames ``start`` to ``stop - 1`` of an episode were seen from: x, y, z in units of the world; pitch,
+        yaw (growing to the left) and roll in degrees; NaN where that was not recorded.
+        """
+        span = self._span(info, start, stop)
+        known = self.shard(info.shard).get("poses")
+        return torch.full((span.stop - span.start, POSE), torch.nan) if known is None else known[span]
+
     def shard(self, index: int) -> dict[str, Tensor]:
-        """The memory-mapped tensors of a shard: ``frames`` or ``codes``, ``actions``, and ``rewards`` where known."""
+        """The memory-mapped tensors of a shard: ``frames`` or ``codes``, ``actions``, and ``rewards`` and ``poses``
+        where known.
+        """
         if index not in self._shards:
             if len(self._shards) >= self.place.open_files:
                 del self._shards[next(iter(self._shards))]

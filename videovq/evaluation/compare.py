@@ -21,7 +21,7 @@ MATTERS = {
 """What must be the same where a measure is to be compared."""
 REPORTED_AS = {
     "bits per code": ("bits_per_code",),
-    "PSNR, SSIM and turns": ("psnr", "ssim", "turns"),
+    "PSNR, SSIM and turns": ("psnr", "ssim", "turns", "gradient_energy", "visible_area", "following"),
     "accuracy": ("accuracy",),
 }
 ALSO_NAMED = ("samples", "seed")  # of which a mean hangs by chance only
@@ -48,6 +48,8 @@ def compare(config: CompareConfig) -> None:
         for name in REPORTED_AS[measure]
         if (blame := [one for one in needed if one in blamed])
     }
+    if "inverse dynamics" in blamed:
+        unlike.setdefault("following", []).append("inverse dynamics")
     out = Path(config.out)
     if out.is_dir():
         raise ValueError(f"out: {out} is a folder; name the page, such as {out / 'comparison.html'}")
@@ -65,6 +67,8 @@ def differences(reports: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
     values["store"] = [one.get("episodes_sha256", "")[:12] for one in reports]
     if not all(values["store"]):  # of an older videovq, which wrote down the folder only
         values["store"] = [one["settings"]["store"] for one in reports]
+    if all("following" in one for one in reports):  # judged by a network that learnt from a store
+        values["inverse dynamics"] = [one["following"]["network"][:12] for one in reports]
     return {name: some for name, some in values.items() if len(set(some)) > 1}
 
 

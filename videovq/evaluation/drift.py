@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from videovq.evaluation.bootstrap import as_json
 from videovq.evaluation.perceptual import FEWEST, frechet
+from videovq.evaluation.sharpness import gradient_energy
 from videovq.frames import psnr
 from videovq.models.quantizers.contract import count, perplexity
 from videovq.models.vqvae import VQVAE
@@ -29,6 +32,7 @@ class Segment:
         perplexity: of the codes.
         changed: part of the codes that differ from the frame before.
         brightness, contrast: mean and standard deviation of the pixels, 0..255.
+        gradient_energy: mean squared gradient of the pixels, see :func:`videovq.evaluation.sharpness.gradient_energy`.
         distance: Frechet distance of the frames' features from the real ones'; None where there are too few frames.
     """
 
@@ -38,6 +42,7 @@ class Segment:
     changed: float
     brightness: float
     contrast: float
+    gradient_energy: float
     distance: float | None
 
 
@@ -60,7 +65,8 @@ def measure(vqvae: VQVAE, codes: Iterable[Int64[Tensor, "_ y x"]], first: int, k
     """
     each = list(codes)
     flat, looked_at = torch.cat(each), torch.cat([one[:: max(1, len(one) // LOOKED_AT)] for one in each])
-    frames = decode_codes(vqvae, looked_at[None].to(vqvae.device)).float()
+    decoded = decode_codes(vqvae, looked_at[None].to(vqvae.device)).cpu()
+    frames = decoded.float()
     changed = torch.cat([one[1:] != one[:-1] for one in each]).float()
     return Segment(
         first,
@@ -69,6 +75,7 @@ def measure(vqvae: VQVAE, codes: Iterable[Int64[Tensor, "_ y x"]], first: int, k
         float(changed.mean()) if len(changed) else 0.0,
         float(frames.mean()),
         float(frames.std(dim=(-3, -2, -1)).mean()),
+        float(gradient_energy(decoded).mean()),
         distance(features(vqvae, flat), known),
     )
 
@@ -88,13 +95,26 @@ def yardstick(vqvae: VQVAE, real: list[Int64[Tensor, "_ y x"]]) -> Segment:
 
 
 def comes_back(
-    vqvae: VQVAE, codes: Int64[Tensor, "b t y x"], turned: Int64[Tensor, "b n y x"]
-) -> dict[str, float | None]:
+    vqvae: VQVAE,
+    codes: Int64[Tensor, "b t y x"],
+    turned: Int64[Tensor, "b n y x"],
+    episodes: Int64[Tensor, "b"] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
     """After a full turn the picture should be that of before: PSNR of the two, beside that of other contexts' (None
-    where there is one rollout only).
+    where there is one rollout only), with 95 % intervals over episodes.
+
+    Args:
+        episodes: number of the episode of each context; None: each is of another.
+        seed: of the intervals.
     """
     before, after = (decode_codes(vqvae, c.to(vqvae.device)).cpu()[:, 0] for c in (codes[:, -1:], turned[:, -1:]))
+    episodes = torch.arange(len(codes)) if episodes is None else episodes
+    found, other = psnr(after, before), psnr(after.roll(1, 0), before)
+    alone = len(codes) == 1
     return {
-        "psnr": float(psnr(after, before).mean()),
-        "psnr to another context": float(psnr(after.roll(1, 0), before).mean()) if len(codes) > 1 else None,
+        "psnr": float(found.mean()),
+        "psnr interval": as_json(found, episodes, seed),
+        "psnr to another context": None if alone else float(other.mean()),
+        "psnr to another context, interval": as_json(other, episodes, seed),
     }

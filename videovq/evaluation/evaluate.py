@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from videovq import __version__
 from videovq.checkpoints import model_card, predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
-from videovq.evaluation.bootstrap import as_json, spelt
+from videovq.evaluation.bootstrap import cells, spelt, summary
 from videovq.evaluation.clips import Protocol, clips
 from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
 from videovq.evaluation.motion import shift_by_action
@@ -23,8 +21,10 @@ from videovq.evaluation.outcomes import expectations, judged
 from videovq.evaluation.panels import counterfactual, panel, telling_windows
 from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
 from videovq.evaluation.pixel_bits import bits_per_value
-from videovq.evaluation.prediction import MEASURES, SHUFFLED, Measure, Prediction, prediction
+from videovq.evaluation.prediction import CEILING, MEASURES, SHUFFLED, TRUTH, Measure, Prediction, prediction
 from videovq.evaluation.predictor_page import curves, outcome_lines, predictor_page
+from videovq.evaluation.watched import watch
+from videovq.evaluation.watched_page import watched_lines
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
 from videovq.rollout.engine import place
@@ -62,7 +62,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     place(vqvae.network, predictor.network, config.device, "32-true")
     networks = vqvae.network, predictor.network
     length = config.context + config.frames
-    number = len(windows(store.split(config.split), length, config.stride, "context + frames"))
+    chosen = windows(store.split(config.split), length, config.stride, "context + frames")
+    number = len(chosen)
     if distance and number < FEWEST:
         raise ValueError(f"fvd: {number} windows are too few for a distance; it needs {FEWEST}: lower the stride")
     shifts = None
@@ -71,15 +72,25 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
             shifts = shift_by_action(store, "train")
         else:
             print(f"{store}: has no episode in split train, which `copy, moved` is measured on: it is left out")
+    watched = watch(config, store, chosen)
     batches = clips(vqvae.network, store, protocol, config.batch_size, "bits")
     bits = likelihood(predictor.network, batches, config.context)
     batches = clips(vqvae.network, store, protocol, config.batch_size, "rollouts")
-    watch = distance.features if distance else None
+    features = distance.features if distance else None
     rolled = prediction(
-        *networks, batches, config.context, config.samples, sampling, config.seed, shifts, measures, watch
+        *networks,
+        batches,
+        config.context,
+        config.samples,
+        sampling,
+        config.seed,
+        shifts,
+        measures,
+        features,
+        watched.observers,
     )
     found = Evaluation(pair, bits, by_action(bits, predictor.action_spec), rolled)
-    metrics = report(found, config, store)
+    metrics = {**report(found, config, store), **watched.report(rolled, predictor.action_spec, config.seed)}
     if predictor.network.outcome is not None:
         expected = expectations(*networks, store, config.split, config.context)
         metrics["outcomes"] = judged(expected, config.seed) if expected else None
@@ -118,6 +129,10 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         for method, measured in rolled.values.items()
         if controlled or method != SHUFFLED
     }
+    for method, energies in rolled.gradients.items():
+        if method in methods:
+            for name, over in (("gradient_energy", TRUTH), ("gradient_energy_decoded", CEILING)):
+                methods[method][name] = summary(energies, rolled.episodes, config.seed, rolled.gradients[over])
     return {
         "name": model_name(config),
         "videovq": __version__,
@@ -157,20 +172,6 @@ def episodes_sha256(store: EpisodeStore, split: str) -> str:
     return digest.hexdigest()
 
 
-def summary(values: Tensor, episodes: Tensor, seed: int) -> dict[str, Any]:
-    """Mean and 95 % interval, over all frames and by horizon; its ends are None where there is one episode only."""
-    low, high = as_json(values, episodes, seed)
-    all_low, all_high = as_json(values.mean(dim=1), episodes, seed)
-    return {
-        "mean": float(values.mean()),
-        "low": all_low,
-        "high": all_high,
-        "by_horizon": values.mean(dim=0).tolist(),
-        "low_by_horizon": low,
-        "high_by_horizon": high,
-    }
-
-
 def table(metrics: dict[str, Any]) -> str:
     """What one wants to know first, for a terminal."""
     settings, bits = metrics["settings"], metrics["bits_per_code"]
@@ -193,11 +194,12 @@ def table(metrics: dict[str, Any]) -> str:
         fvd = metrics["fvd"]
         lines.append(f"FVD                {fvd['value']:.1f}: {fvd['videos']} videos, weights {fvd['weights'][:12]}")
     for measure in metrics["methods"]["prediction"]:
-        lines.append(f"\n{measure + ' by horizon':<18}" + "".join(f"{h:>7}" for h in range(1, settings["frames"] + 1)))
+        name = measure.replace("_", " ") + " by horizon"
+        lines.append(f"\n{name:<18}" + "".join(f"{h:>7}" for h in range(1, settings["frames"] + 1)))
         for method, measured in metrics["methods"].items():
             if measure in measured:
-                values = "".join(f"{v:>7.{2 if measure == 'psnr' else 3}f}" for v in measured[measure]["by_horizon"])
-                lines.append(f"{method:<18}{values}")
+                lines.append(f"{method:<18}{cells(measured[measure], 2 if measure == 'psnr' else 3)}")
+    lines += watched_lines(metrics)
     if metrics["bits_by_action"]:
         lines.append(f"\n{'bits by action':<24} {'frames':>7} {'true':>7} {'shuffled':>9}")
         for one in metrics["bits_by_action"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from torch import Tensor
 from videovq import __version__
 from videovq.config import EvaluateLongConfig
 from videovq.data.store import EpisodeStore
+from videovq.evaluation.collapse import SPAN, code_intervals, collapse
 from videovq.evaluation.drift import comes_back, features, measure, yardstick
+from videovq.evaluation.kinds import TURNED, degrees_a_step
 from videovq.evaluation.long_page import long_page, text_table
+from videovq.evaluation.mirror import KNOWN, inverses, judged, mirrored, there_and_back
 from videovq.frames import to_float
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
@@ -24,7 +28,7 @@ from videovq.progress import progress
 from videovq.rollout.engine import Session, decode_codes, place
 from videovq.rollout.pair import load_pair, model_name, open_episodes
 from videovq.storage import write_json, write_text
-from videovq.types import Sampling
+from videovq.types import ActionSpec, Sampling
 
 SHOWN = 4  # rollouts drawn
 
@@ -37,29 +41,52 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     """
     vqvae, predictor = pair = load_pair(config)
     store, spec = open_episodes(config.store, pair), predictor.action_spec
-    turning = spec.parse(config.turn_action, "turn_action") if config.turn_steps else 0
+    left_out: dict[str, str] = {}
+    turning = full_turn(store, config, spec, left_out)
+    pairs = inverses(spec, config.inverses)
+    if config.mirror_steps and not pairs:
+        left_out["mirror test"] = "no two choices are known to take each other back; name them: --inverses"
     place(vqvae.network, predictor.network, "auto", "32-true")
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     codes, actions = contexts(vqvae.network, store, config)
     rolled = roll(predictor.network, codes, actions, sampling, config.seed)
     real = real_codes(vqvae.network, store, config.split)
     known = features(vqvae.network, torch.cat(real))
+    episodes = torch.arange(config.rollouts) % number_of_contexts(store, config)
+    size = vqvae.network.quantizer.codebook_size
     segments = [
-        measure(vqvae.network, rolled[:, at : at + config.segment], at + 1, known)
+        {
+            **vars(measure(vqvae.network, part, at + 1, known)),
+            **code_intervals(part, episodes, size, config.seed),
+        }
         for at in range(0, config.frames, config.segment)
+        for part in [rolled[:, at : at + config.segment]]
     ]
+    fallen = collapse(rolled, real, episodes, size, config.seed)
+    if fallen is None:
+        left_out["frames until collapse"] = f"rollouts or episodes are shorter than {SPAN} frames"
     metrics: dict[str, Any] = {
         "name": model_name(config),
         "videovq": __version__,
         "settings": to_plain(config),
         "real": vars(yardstick(vqvae.network, real)),
-        "segments": [vars(one) for one in segments],
+        "segments": segments,
+        "collapse": fallen,
+        "left_out": left_out,
     }
-    if config.turn_steps:
-        held = torch.full((len(codes), config.turn_steps, 1), turning)
-        given = actions[:, : config.context - 1]
+    given = actions[:, : config.context - 1]
+    if turning:
+        action, steps = turning
+        held = torch.full((len(codes), steps, 1), action)
         back = roll(predictor.network, codes, torch.cat([given, held], dim=1), sampling, config.seed)
-        metrics["full turn"] = comes_back(vqvae.network, codes, back)
+        named = {"action": spec.labels(held[0, :1])[0], "steps": steps}
+        metrics["full turn"] = {**named, **comes_back(vqvae.network, codes, back, episodes, config.seed)}
+    if pairs and config.mirror_steps:
+        metrics["mirror"] = []
+        for steps in config.mirror_steps:
+            moves = torch.cat([given, there_and_back(pairs, len(codes), steps)], dim=1)
+            again = roll(predictor.network, codes, moves, sampling, config.seed)
+            metrics["mirror"].append(judged(*mirrored(vqvae.network, codes[:, -1], again), episodes, config.seed))
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "report.html", long_page(metrics, strips(vqvae.network, rolled)))
@@ -67,6 +94,31 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     print(text_table(metrics))
     print(f"written to {out / 'report.html'}")
     return metrics
+
+
+def full_turn(
+    store: EpisodeStore, config: EvaluateLongConfig, spec: ActionSpec, left_out: dict[str, str]
+) -> tuple[int, int] | None:
+    """The action that turns on the spot, and how many steps of it are a full turn; None, and the reason in
+    ``left_out``: nobody knows.
+    """
+    if config.turn_steps:
+        return spec.parse(config.turn_action, "turn_action"), config.turn_steps
+    names = [name for name in KNOWN if name in spec.names]
+    degrees = degrees_a_step(store, config.split, spec.names.index(names[0])) if names else math.nan
+    if abs(degrees) > TURNED:
+        return spec.names.index(names[0]), round(360 / abs(degrees))
+    left_out["full turn"] = (
+        f"recorded poses do not say how far {names[0]} turns; give --turn_steps"
+        if names
+        else "there is no look_left or turn_left; give --turn_action and --turn_steps"
+    )
+    return None
+
+
+def number_of_contexts(store: EpisodeStore, config: EvaluateLongConfig) -> int:
+    """Number of episodes that rollouts begin in."""
+    return sum(info.length >= config.context for info in store.split(config.split))
 
 
 def contexts(

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from videovq.evaluation.bootstrap import spelt
 from videovq.page import figure, heading, page, paragraph, table
 from videovq.pictures import drawn, new_figure
+
+MIRROR = {"psnr": "there and back", "last frame": "last frame to the first", "another rollout": "another rollout's"}
 
 
 def text_table(metrics: dict[str, Any]) -> str:
     """The segments, for a terminal."""
-    heads = ("perplexity", "changed", "brightness", "contrast", "distance")
+    heads = ("perplexity", "changed", "brightness", "contrast", "gradients", "distance")
     lines = [f"{'frames':>10}" + "".join(f"{head:>12}" for head in heads)]
     for name, one in segments(metrics):
-        lines.append(f"{name:>10}" + "".join(f"{cell:>12}" for cell in _cells(one)))
+        lines.append(f"{name:>10}" + "".join(f"{cell:>12}" for cell in _cells(one, metrics["real"])))
+    if metrics["collapse"]:
+        lines.append(f"frames until collapse: {_collapse(metrics['collapse'])}")
+    lines += [f"mirror test, {_mirror(one)}" for one in metrics.get("mirror", [])]
     if "full turn" in metrics:
         lines.append(f"after a full turn: {_turn(metrics['full turn'])}")
+    lines += [f"not measured: {name}: {why}" for name, why in metrics["left_out"].items()]
     return "\n".join(lines)
 
 
 def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
     """The report as one page."""
     settings = metrics["settings"]
-    rows = [[name, *_cells(one)] for name, one in segments(metrics)]
+    rows = [[name, *_with_intervals(one, metrics["real"])] for name, one in segments(metrics)]
+    heads = ["perplexity of codes", "codes that change", "brightness", "contrast", "gradient energy", "distance"]
     parts = [
         paragraph(
             f"{settings['rollouts']} rollouts of {settings['frames']} frames from {settings['context']} frames of"
@@ -33,16 +43,34 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
         ),
         figure(strip, "Some rollouts, after so many predicted frames"),
         heading("Over time"),
-        table(["frames", "perplexity of codes", "codes that change", "brightness", "contrast", "distance"], rows),
+        table(["frames", *heads], rows),
         paragraph(
-            "Distance: Frechet, between the distributions of the VQ-VAE's code vectors, averaged over ninths of a"
-            " frame, of these frames and of the real ones; for the real ones themselves, between two halves of them"
-            " that share no episode (of a single episode: no frame)."
+            "Brackets: 95 % intervals, resampling whole episodes. Gradient energy: mean squared gradient of the frames"
+            " over that of the real ones, decoded alike. Distance: Frechet, between the distributions of the VQ-VAE's"
+            " code vectors, averaged over ninths of a frame, of these frames and of the real ones; for the real ones"
+            " themselves, between two halves of them"
+            " that share no episode (of a single episode: no frame); it depends on the number of frames, so that"
+            " resampling them gives no interval."
         ),
-        figure(_chart(metrics), "Perplexity of the codes over time; dashed: real episodes"),
+        figure(_chart(metrics), "Codes, gradients and distance over time; dashed: real episodes"),
     ]
+    if metrics["collapse"]:
+        parts += [heading("Frames until collapse"), paragraph(_collapse(metrics["collapse"]) + ".")]
+    if "mirror" in metrics:
+        rows = [[str(one["steps"]), *(_bracketed(one[name]) for name in MIRROR)] for one in metrics["mirror"]]
+        parts += [
+            heading("There and back again"),
+            paragraph(
+                "The mirror test: an action so many times, then as often the one that takes it back. PSNR (dB) of the"
+                " frames of the way back to those of the way out that were seen from the same place; of the last of"
+                " them to the last given frame; and, as a control, of the way back to another rollout's way out."
+            ),
+            table(["steps each way", *MIRROR.values()], rows),
+        ]
     if "full turn" in metrics:
         parts += [heading("A full turn"), paragraph(_turn(metrics["full turn"]))]
+    missing = [f"{name} ({why})" for name, why in metrics["left_out"].items()]
+    parts += [paragraph(f"Not measured: {'; '.join(missing)}.")] if missing else []
     return page(f"{metrics['name']}: long rollouts", parts)
 
 
@@ -51,28 +79,85 @@ def segments(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return [("real", metrics["real"]), *((f"{one['first']}-{one['last']}", one) for one in metrics["segments"])]
 
 
-def _turn(turn: dict[str, float | None]) -> str:
+def _turn(turn: dict[str, Any]) -> str:
     other = turn["psnr to another context"]
-    beside = "there is no other context" if other is None else f"{other:.2f} dB to that of another context"
-    return f"{turn['psnr']:.2f} dB to the frame before it; {beside}"
+    beside = (
+        "there is no other context"
+        if other is None
+        else f"{other:.2f} dB ({_ends(turn['psnr to another context, interval'])}) to that of another context"
+    )
+    found = f"{turn['psnr']:.2f} dB ({_ends(turn['psnr interval'])})"
+    return f"{found} to the frame before it, {turn['steps']} steps of {turn['action']}; {beside}"
 
 
-def _cells(one: dict[str, Any]) -> list[str]:
-    distance = "" if one["distance"] is None else f"{one['distance']:.3f}"
+def _collapse(found: dict[str, Any]) -> str:
+    number, median = len(found["first"]), found["median"]
+    reached = f"{median} or more" if median == found["length"] else str(median)
+    interval = "one episode: no interval" if found["low"] is None else f"{found['low']} to {found['high']}"
+    return (
+        f"median {reached} ({interval}); {found['collapsed']} of {number} rollouts collapse within {found['length']}"
+        f" frames: the perplexity of the codes of their last {found['span']} frames falls below half of that of real"
+        f" stretches as long, which is {found['data']:.0f} (median; {found['real']:.1%} of these are below half of it)"
+    )
+
+
+def _mirror(found: dict[str, Any]) -> str:
+    parts = [f"{label} {_bracketed(found[name], ' ')}" for name, label in MIRROR.items() if found[name]]
+    return f"{found['steps']} steps: PSNR {'; '.join(parts)}"
+
+
+def _bracketed(found: dict[str, Any] | None, between: str = "\n") -> str:
+    if found is None:
+        return "there is one only"
+    return f"{found['mean']:.2f}{between}({spelt(found['low'], found['high'], 2)})"
+
+
+def _cells(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
     return [
         f"{one['perplexity']:.0f}",
         f"{one['changed']:.2f}",
         f"{one['brightness']:.1f}",
         f"{one['contrast']:.1f}",
-        distance,
+        f"{_sharpness(one, real):.2f}" if real["gradient_energy"] else "",
+        "" if one["distance"] is None else f"{one['distance']:.3f}",
     ]
 
 
+def _with_intervals(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
+    cells = _cells(one, real)
+    for place, name, digits in ((0, "perplexity_interval", 0), (1, "changed_interval", 2)):
+        if one.get(name):
+            cells[place] += f"\n({_ends(one[name], digits)})"
+    return cells
+
+
+def _ends(interval: Sequence[float | None], digits: int = 2) -> str:
+    low, high = interval
+    return spelt(low, high, digits)
+
+
+def _sharpness(one: dict[str, Any], real: dict[str, Any]) -> float:
+    return one["gradient_energy"] / real["gradient_energy"] if real["gradient_energy"] else math.nan
+
+
 def _chart(metrics: dict[str, Any]) -> np.ndarray:
-    chart = new_figure(6.4, 3.2)
-    axis: Axes = chart.subplots()
-    axis.plot([one["last"] for one in metrics["segments"]], [one["perplexity"] for one in metrics["segments"]], "o-")
-    axis.axhline(metrics["real"]["perplexity"], ls="--", color="grey")
-    axis.set(xlabel="horizon (frames)", ylabel="perplexity of codes", ylim=(0, None))
-    axis.grid(alpha=0.3)
+    chart = new_figure(9, 3)
+    real, parts = metrics["real"], metrics["segments"]
+    lasts = [one["last"] for one in parts]
+    columns = [
+        ("perplexity of codes", [one["perplexity"] for one in parts], real["perplexity"]),
+        ("gradient energy over real", [_sharpness(one, real) for one in parts], 1.0),
+        ("distance", [one["distance"] for one in parts], real["distance"]),
+    ]
+    columns = [one for one in columns if None not in one[1]]  # of few frames there is no distance
+    axes: list[Axes] = list(chart.subplots(1, len(columns)))
+    for axis, (label, values, yardstick) in zip(axes, columns, strict=True):
+        axis.plot(lasts, values, "o-", ms=3.5)
+        if yardstick is not None:
+            axis.axhline(yardstick, ls="--", color="grey")
+        axis.set(xlabel="horizon (frames)", ylabel=label, ylim=(0, None))
+        axis.grid(alpha=0.3)
+    bands = [one["perplexity_interval"] for one in parts]
+    if all(bands):
+        axes[0].fill_between(lasts, [low for low, _ in bands], [high for _, high in bands], alpha=0.15, lw=0)
     return drawn(chart)

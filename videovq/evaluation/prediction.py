@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -13,6 +13,7 @@ from videovq.evaluation.clips import Clips
 from videovq.evaluation.motion import moved_along, obedience
 from videovq.evaluation.pixel_bits import grey_levels
 from videovq.evaluation.reconstruction import ssim
+from videovq.evaluation.sharpness import gradient_energy
 from videovq.frames import psnr
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
@@ -22,11 +23,16 @@ from videovq.types import Sampling
 Measure = Callable[[UInt8[Tensor, "n h w c"], UInt8[Tensor, "n h w c"]], Float[Tensor, "n"]]
 """Two batches of frames -> a number for each pair."""
 
+Observer = Callable[[str, Clips, UInt8[Tensor, "b n h w c"]], None]
+"""What is shown the rollouts of each batch of windows: method (``prediction``: the first sample; ``shuffled actions``;
+``ceiling``), windows, and frames: the last context frame, encoded and decoded, then that of every horizon."""
+
 MEASURES: dict[str, Measure] = {"psnr": psnr, "ssim": ssim}
 LESS_IS_BETTER = {"lpips"}
 
 PREDICTION, BEST, SHUFFLED = "prediction", "best of samples", "shuffled actions"
 COPY, MOVED, CEILING = "copy last", "copy, moved", "ceiling"
+TRUTH = "truth"
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Prediction:
             the same way, and the part that also moved as far.
         steps: number of such steps.
         levels: how often each grey level of the true frames was reconstructed as which.
+        gradients: method, or ``truth`` -> gradient energies (:mod:`videovq.evaluation.sharpness`); those of
+            ``prediction`` are means over samples.
         features: of the true videos and of the first samples, where they were asked for.
     """
 
@@ -53,6 +61,7 @@ class Prediction:
     sized: float
     steps: int
     levels: Int64[Tensor, "true reconstructed"]
+    gradients: dict[str, Float[Tensor, "w n"]] = field(default_factory=dict)
     features: tuple[Float[Tensor, "w d"], Float[Tensor, "w d"]] | None = None
 
 
@@ -68,6 +77,7 @@ def prediction(
     shifts: list[float] | None,
     measures: dict[str, Measure],
     features: Callable[[UInt8[Tensor, "b t h w c"]], Float[Tensor, "b d"]] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Prediction:
     """Roll out every window.
 
@@ -77,30 +87,39 @@ def prediction(
         shifts: sideways shift of every action, for ``copy, moved``; None leaves it out.
         measures: measures of frames, by name.
         features: of whole videos, context included, for a distance between the true and the predicted ones.
+        observers: are shown the rollouts.
     """
     rows: dict[tuple[str, str], list[Tensor]] = {}
+    gradients: dict[str, list[Tensor]] = {}
     episodes, obeyed, sized, videos = [], [], [], []
     levels = torch.zeros(256, 256, dtype=torch.int64)
 
     def keep(method: str, truth: Tensor, frames: Tensor, exact: Tensor | None) -> None:
         """Measure one rollout of each window of a batch."""
+        gradients.setdefault(method, []).append(gradient_energy(frames))
         for name, measure in measures.items():
             found = measure(frames.flatten(0, 1), truth.flatten(0, 1)).view(truth.shape[:2])
             rows.setdefault((method, name), []).append(found)
         if exact is not None:
             rows.setdefault((method, "accuracy"), []).append(exact.float().mean(dim=(2, 3)))
 
+    def show(method: str, clips: Clips, frames: Tensor) -> None:
+        for observer in observers:
+            observer(method, clips, torch.cat([again[:, :1], frames], dim=1))
+
     for clips in batches:
         given, codes = clips.codes[:, :context], clips.codes[:, context:]
         truth, last = clips.pixels[:, context:], clips.pixels[:, context - 1]
         seeds = [seed + clips.first + i for i in range(len(given))]
         episodes.append(clips.episodes)
+        again = _decode(vqvae, clips.codes[:, context - 1 :])
         for s in range(samples):
             apart = [1_000_003 * s + one for one in seeds]
             drawn = _roll(predictor, given, clips.actions, sampling, apart)
             frames = _decode(vqvae, drawn)
             keep(f"sample {s}", truth, frames, drawn == codes)
             if s == 0:
+                show(PREDICTION, clips, frames)
                 way, far = obedience(torch.cat([last[:, None], frames], 1), torch.cat([last[:, None], truth], 1))
                 obeyed.append(way)
                 sized.append(far)
@@ -109,13 +128,16 @@ def prediction(
                     videos.append((features(clips.pixels), features(shown)))
         if clips.others.shape[2]:  # there are actions
             drawn = _roll(predictor, given, clips.others, sampling, seeds)
-            keep(SHUFFLED, truth, _decode(vqvae, drawn), drawn == codes)
+            frames = _decode(vqvae, drawn)
+            keep(SHUFFLED, truth, frames, drawn == codes)
+            show(SHUFFLED, clips, frames)
         keep(COPY, truth, last[:, None].expand_as(truth), given[:, -1:] == codes)
         if shifts is not None:
             keep(MOVED, truth, moved_along(last, clips.actions[:, context - 1 : -1], shifts), None)
-        again = _decode(vqvae, codes)
-        keep(CEILING, truth, again, None)
-        levels += grey_levels(truth, again)
+        keep(CEILING, truth, again[:, 1:], None)
+        show(CEILING, clips, again[:, 1:])
+        levels += grey_levels(truth, again[:, 1:])
+        gradients.setdefault(TRUTH, []).append(gradient_energy(truth))
     columns = {key: torch.cat(parts) for key, parts in rows.items()}
     values: dict[str, dict[str, Tensor]] = {}
     for name in [*measures, "accuracy"]:
@@ -128,13 +150,15 @@ def prediction(
     for method, name in columns:
         if not method.startswith("sample "):
             values.setdefault(method, {})[name] = columns[method, name]
+    energies = {method: torch.cat(parts) for method, parts in gradients.items()}
+    energies[PREDICTION] = torch.stack([energies.pop(f"sample {s}") for s in range(samples)]).mean(dim=0)
     way, far = torch.cat(obeyed), torch.cat(sized)
     pair = None
     if videos:
         true, predicted = (torch.cat(column) for column in zip(*videos, strict=True))
         pair = true, predicted
     share = [float(x.mean()) if len(x) else 0.0 for x in (way, far)]
-    return Prediction(torch.cat(episodes), values, share[0], share[1], len(way), levels, pair)
+    return Prediction(torch.cat(episodes), values, share[0], share[1], len(way), levels, energies, pair)
 
 
 def _roll(

@@ -7,38 +7,39 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from videovq.evaluation.bootstrap import spelt
 from videovq.evaluation.panels import Panel
+from videovq.evaluation.tables import by_horizon, horizon_curves
+from videovq.evaluation.watched_page import following_parts, motion_lines, motion_parts, watched_curves
 from videovq.page import figure, folded, grid, heading, page, paragraph, table, warning
-from videovq.pictures import drawn, new_figure
 
-LABELS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "accuracy": "part of the codes that are right", "lpips": "LPIPS"}
+LABELS = {
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "accuracy": "part of the codes that are right",
+    "lpips": "LPIPS",
+    "gradient_energy": "gradient energy over that of the true frames",
+    "gradient_energy_decoded": "gradient energy over that of the true frames, encoded and decoded",
+}
+NOTES = {
+    "gradient_energy": "Mean squared gradient of the frames over that of the true ones: below 1, edges and textures are"
+    " lost; above 1, invented. The mean over samples, of all windows together.",
+    "gradient_energy_decoded": "The same over what the codes of the true frames show: what the prediction loses beside"
+    " what the VQ-VAE does.",
+}
+"""What needs saying of a measure under its figure."""
 COMPARED = {
     "bits_per_code": "bits per code",
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
     "accuracy": "accuracy",
     "turns": "turns right",
+    "gradient_energy": "gradient energy",
+    "visible_area": "PSNR in view before a turn (dB)",
+    "following": "actions recognised (macro F1)",
 }
 """Columns of a comparison, by what reports call the measure."""
-
-
-def horizon_curves(lines: Sequence[tuple[str, dict[str, Any]]], label: str) -> np.ndarray:
-    """Means with 95 % bands, where there are several episodes, against the horizon, one line for each summary."""
-    chart = new_figure(6.4, 3.8)
-    axis: Axes = chart.subplots()
-    for name, found in lines:
-        steps = range(1, len(found["by_horizon"]) + 1)
-        (line,) = axis.plot(steps, found["by_horizon"], marker="o" if len(steps) <= 30 else "", ms=3.5, label=name)
-        if found["low"] is not None:
-            low, high = found["low_by_horizon"], found["high_by_horizon"]
-            axis.fill_between(steps, low, high, alpha=0.15, color=line.get_color(), lw=0)
-    axis.set(xlabel="horizon (frames)", ylabel=label)
-    axis.grid(alpha=0.3)
-    chart.legend(loc="outside upper left", ncols=3, frameon=False, fontsize=8)  # where it hides no line
-    return drawn(chart)
 
 
 def curves(metrics: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -47,7 +48,7 @@ def curves(metrics: dict[str, Any]) -> dict[str, np.ndarray]:
     for measure in metrics["methods"]["prediction"]:
         lines = [(name, found[measure]) for name, found in metrics["methods"].items() if measure in found]
         charts[measure] = horizon_curves(lines, LABELS.get(measure, measure))
-    return charts
+    return {**charts, **watched_curves(metrics)}
 
 
 def predictor_page(
@@ -61,6 +62,7 @@ def predictor_page(
     parts = [
         *_likelihood(metrics, charts["bits_per_code"]),
         *_quality(metrics, charts),
+        *motion_parts(metrics, charts),
         *_obedience(metrics),
         *_outcomes(metrics),
         *_pictures(panels, counterfactual),
@@ -102,6 +104,7 @@ def _quality(metrics: dict[str, Any], charts: dict[str, np.ndarray]) -> list[str
         lines = [(name, found[measure]) for name, found in metrics["methods"].items() if measure in found]
         label = LABELS.get(measure, measure)
         parts += [figure(charts[measure], f"{label} by horizon"), by_horizon(lines, _digits(measure))]
+        parts += [paragraph(NOTES[measure])] if measure in NOTES else []
     return parts
 
 
@@ -120,6 +123,7 @@ def _obedience(metrics: dict[str, Any]) -> list[str]:
         rows.append([one["name"], str(one["frames"]), f"{true:.2f}", f"{shuffled:.2f}", f"{true - shuffled:+.2f}"])
     if rows:
         parts.append(table(["bits per code", "frames", "true actions", "shuffled", "difference"], rows))
+    parts += [] if metrics["action_kind"] == "none" else following_parts(metrics)
     question = (
         "Does it move as the truth does?" if metrics["action_kind"] == "none" else "Does it listen to the actions?"
     )
@@ -174,21 +178,12 @@ def comparison_page(
         remarks: in what the reports differ, and what of them can be compared.
         unlike: measure, as the reports call it, that cannot be compared -> what the reports differ in.
     """
-    rows = []
-    for one in reports:
-        bits, ours = one["bits_per_code"]["prediction"], one["methods"]["prediction"]
-        rows.append(
-            [
-                one["name"],
-                _bracketed(bits),
-                *(_bracketed(ours[m]) for m in ("psnr", "ssim", "accuracy")),
-                f"{one['turns']['same way']:.1%}" if one["turns"]["steps"] else "",
-            ]
-        )
+    found = {name: [_mean_of(one, name) for one in reports] for name in COMPARED}
+    shown = {name: column for name, column in found.items() if any(column) or name == "turns"}
+    rows = [[one["name"], *(column[i] for column in shown.values())] for i, one in enumerate(reports)]
+    heads = [COMPARED[name] for name in shown]
     parts = [
-        table(
-            ["predictor", *COMPARED.values()], rows, [i for i, name in enumerate(COMPARED, start=1) if name in unlike]
-        ),
+        table(["predictor", *heads], rows, [i for i, name in enumerate(shown, start=1) if name in unlike]),
         paragraph("Means over windows and horizons, with 95 % intervals."),
         *([heading("What can be compared")] if remarks else []),
         *(warning(one) if "cannot be compared" in one else paragraph(one) for one in remarks),
@@ -199,7 +194,8 @@ def comparison_page(
             "Bits per code by horizon",
         ),
     ]
-    for measure in ("psnr", "ssim", "accuracy"):
+    known = [m for m in COMPARED if all(m in one["methods"]["prediction"] for one in reports)]
+    for measure in known:
         lines = [(one["name"], one["methods"]["prediction"][measure]) for one in reports]
         lines.append(("copy last", reports[0]["methods"]["copy last"][measure]))
         parts += [
@@ -207,7 +203,27 @@ def comparison_page(
             figure(horizon_curves(lines, LABELS[measure]), f"{LABELS[measure]} by horizon"),
             by_horizon(lines, _digits(measure)),
         ]
+    if all("motion" in one for one in reports):
+        ours = [(f"{one['name']}: {name}", found) for one in reports for name, found in motion_lines(one)]
+        parts += [*_incomparable("psnr", unlike), heading("PSNR by kind of motion"), by_horizon(ours, 2)]
+    if all("visible_area" in one for one in reports):
+        ours = [(one["name"], one["visible_area"]["methods"]["prediction"]) for one in reports]
+        parts += [*_incomparable("visible_area", unlike), heading("In view before the turn"), by_horizon(ours, 2)]
     return page("Predictors compared", parts)
+
+
+def _mean_of(report: dict[str, Any], measure: str) -> str:
+    """A cell of a comparison; empty where a report does not have the measure."""
+    ours = report["methods"]["prediction"]
+    if measure == "bits_per_code":
+        return _bracketed(report["bits_per_code"]["prediction"])
+    if measure == "turns":
+        return f"{report['turns']['same way']:.1%}" if report["turns"]["steps"] else ""
+    if measure == "visible_area":
+        return _bracketed(report[measure]["methods"]["prediction"]) if measure in report else ""
+    if measure == "following":
+        return _bracketed(report[measure]["methods"]["prediction"]["macro F1"]) if measure in report else ""
+    return _bracketed(ours[measure]) if measure in ours else ""
 
 
 def _incomparable(measure: str, unlike: Mapping[str, Sequence[str]]) -> list[str]:
@@ -216,22 +232,8 @@ def _incomparable(measure: str, unlike: Mapping[str, Sequence[str]]) -> list[str
     return [warning(f"{COMPARED[measure]} cannot be compared: not of the same {', '.join(unlike[measure])}")]
 
 
-def by_horizon(lines: Sequence[tuple[str, dict[str, Any]]], digits: int) -> str:
-    """Means and intervals at up to ten horizons."""
-    length = len(lines[0][1]["by_horizon"])
-    shown = sorted({round(h) for h in np.geomspace(1, length, 10)}) if length > 10 else range(1, length + 1)
-    rows = []
-    for name, found in lines:
-        cells = [f"{mean:.{digits}f}" for mean in found["by_horizon"]]
-        if found["low"] is not None:
-            ends = zip(cells, found["low_by_horizon"], found["high_by_horizon"], strict=True)
-            cells = [f"{mean}\n±{(high - low) / 2:.{digits}f}" for mean, low, high in ends]
-        rows.append([name, *(cells[h - 1] for h in shown)])
-    return table(["horizon", *map(str, shown)], rows)
-
-
 def _bracketed(found: dict[str, Any]) -> str:
-    return f"{found['mean']:.3f}\n({spelt(found['low'], found['high'])})"
+    return "" if found["mean"] is None else f"{found['mean']:.3f}\n({spelt(found['low'], found['high'])})"
 
 
 def _digits(measure: str) -> int:

@@ -25,6 +25,7 @@ from videovq.data.listing import in_any_locale
 from videovq.data.resize import resize
 from videovq.data.spool import Spool
 from videovq.data.store import (
+    POSE,
     SPLITS,
     EpisodeStore,
     StoreHeader,
@@ -273,13 +274,14 @@ def decode_shard(
     infos: list[EpisodeInfo] = []
     actions: list[Tensor] = []
     rewards: list[Tensor] = []
+    poses: list[Tensor] = []
     skipped: list[dict[str, str]] = []
     sizes: Counter[str] = Counter()
     start = 0
     for id_, place in shard.places.items():
         first = frames.written
         try:
-            whole, episode_actions, episode_rewards, (height, width) = read_episode(plan, id_, place, frames.append)
+            whole, beside, (height, width) = read_episode(plan, id_, place, frames.append)
             part = shard.parts.get(id_)
             if part and shard.split != "train":
                 whole = replace(whole, id=f"{id_}/{shard.split}")
@@ -292,20 +294,31 @@ def decode_shard(
         for info, span in spans:
             infos.append(replace(info, split=shard.split, shard=shard.index, start=start))
             frames.keep(first + span.start, first + span.stop)
-            actions.append(episode_actions[span])
-            rewards.append(episode_rewards[span])
+            actions.append(beside.actions[span])
+            rewards.append(beside.rewards[span])
+            poses.append(beside.poses[span])
             start += info.length
     tensors = {"actions": torch.cat(actions or [torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)])}
     if any(info.rewards for info in infos):
         tensors["rewards"] = torch.cat(rewards)
+    if any(some.isfinite().any() for some in poses):
+        tensors["poses"] = torch.cat(poses)
     return tensors, infos, skipped, dict(+sizes)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is stored beside the frames of an episode; rewards and poses are NaN where they are not known."""
+
+    actions: Shaped[Tensor, "t a"]
+    rewards: Float[Tensor, "t"]
+    poses: Float[Tensor, "t 6"]
 
 
 def read_episode(
     plan: Plan, id_: str, place: Place, keep: Callable[[UInt8[Tensor, "n h w c"]], None]
-) -> tuple[EpisodeInfo, Shaped[Tensor, "t a"], Float[Tensor, "t"], tuple[int, int]]:
-    """Read one episode as it will be stored: actions, rewards, NaN where they are not known, and the height and width
-    of its frames as they were recorded.
+) -> tuple[EpisodeInfo, Beside, tuple[int, int]]:
+    """Read one episode as it will be stored, and the height and width of its frames as they were recorded.
 
     Args:
         keep: takes its frames, some at a time, and perhaps a few more after them.
@@ -353,7 +366,9 @@ def read_episode(
         ends=ends,
         rewards=raw.rewards is not None,
     )
-    return info, actions, rewards, size
+    poses = torch.full((count, POSE), torch.nan) if raw.poses is None else raw.poses
+    seen_from = poses[:: config.frame_step][:length]
+    return info, Beside(actions, rewards, seen_from), size
 
 
 def pieces(info: EpisodeInfo, config: PrepConfig, part: slice | None = None) -> list[tuple[EpisodeInfo, slice]]:
@@ -456,6 +471,8 @@ def report(store: EpisodeStore) -> str:
             f"  rewards of {len(known)} episodes: {int((rewards != 0).sum())} frames earn some, from"
             f" {float(rewards.min()):g} to {float(rewards.max()):g}; {sum(len(info.ends) for info in known)} ends"
         )
+    placed = sum(bool(store.poses(info).isfinite().all()) for info in store.episodes)
+    lines += [f"  poses of {placed} episodes"] if placed else []
     skipped = [row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]]
     lines.append(f"  skipped {len(skipped)} episode(s)")
     lines += [f"    {row['source']}: {row['reason']}" for row in skipped]

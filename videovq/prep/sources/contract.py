@@ -71,6 +71,7 @@ class RawEpisode:
             follows.
         rewards: earned with each action, NaN where that is not known; None: nothing is known of rewards.
         ends: every t where the world ended with action t; what follows belongs to no world, up to a discontinuity.
+        poses: x, y, z, pitch, yaw and roll of every frame; None: nobody knows.
     """
 
     frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]]
@@ -80,6 +81,7 @@ class RawEpisode:
     discontinuities: tuple[int, ...] = ()
     rewards: Float[Tensor, "rewards"] | None = None  # prep says where they are not as many as frames
     ends: tuple[int, ...] = ()
+    poses: Float[Tensor, "t 6"] | None = None
 
     def __post_init__(self) -> None:
         length = sys.maxsize if self.action_spec.kind == "none" else len(self.actions)

@@ -2,9 +2,11 @@
 
 The JSON holds ``actions`` (one a frame; action t leads to frame t + 1) and, where known, ``action_spec`` or
 ``action_legend`` (number -> name), ``fps``, ``level``, ``split``, ``discontinuities`` and ``ends`` (frame numbers), and
-lists of one value a frame: ``rewards``, ``terminated``, ``truncated``. The other kinds hold actions, and perhaps such
-columns: ``.jsonl`` one a line (a value, or an object with the field ``actions_key``), ``.npz`` and ``.npy`` an array,
-``.csv`` and ``.parquet`` one row a frame. Where no video has actions beside it, they are episodes without actions.
+lists of one value a frame: ``rewards``, ``terminated``, ``truncated``, and ``poses`` of six numbers each (x, y, z,
+pitch, yaw, roll; ``poses`` of another form mean something else, and are passed over). The other kinds hold actions,
+and perhaps such columns: ``.jsonl`` one a line (a value, or an object with the field ``actions_key``), ``.npz`` and
+``.npy`` an array, ``.csv`` and ``.parquet`` one row a frame. Where no video has actions beside it, they are episodes
+without actions.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Shaped
+import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from videovq.data.columns import KINDS
 from videovq.data.listing import files_below
 from videovq.data.sidecars import SIDECARS, beside, json_object, listed_actions
+from videovq.data.store import POSE
 from videovq.data.video import frame_rate, video_pieces
 from videovq.prep.sources.contract import (
     OUTCOME_KEYS,
@@ -159,7 +163,8 @@ class VideosReader(Reader):
         names = usual_names(there, self.declared, str(sidecar))
         outcomes = {setting: [value[name] for name in some] for setting, some in names.items()}
         cuts, ends = (_field(sidecar, value, name, _numbers, ()) for name in ("discontinuities", "ends"))
-        return self._episode(video, sidecar, actions, spec, fps, outcomes, cuts, ends)
+        episode = self._episode(video, sidecar, actions, spec, fps, outcomes, cuts, ends)
+        return replace(episode, poses=_poses(value.get("poses"), len(actions)))
 
     def _episode(
         self,
@@ -195,6 +200,15 @@ def _spec(value: dict[str, Any], path: Path) -> ActionSpec | None:
         raise ValueError(f"{path}: `action_legend` must name the actions 0 to {len(legend) - 1}")
     names = tuple(name_in_json(legend[str(i)], f"{path}: `action_legend`") for i in range(len(legend)))
     return ActionSpec("discrete", (len(legend),), names)
+
+
+def _poses(said: Any, count: int) -> Float[Tensor, "t 6"] | None:
+    """The poses of ``count`` frames, where that is what it is."""
+    try:
+        found = torch.tensor(said, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    return found if found.shape == (count, POSE) and found.isfinite().all() else None
 
 
 def _positive_rate(value: dict[str, Any], path: Path) -> float:

@@ -1,0 +1,113 @@
+"""How long rollouts show as many codes as the data do, and how sure the statistics of their codes are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from videovq.evaluation.bootstrap import draws, ends_of, interval, plain
+from videovq.models.quantizers.contract import count, perplexity
+
+SPAN = 30  # frames whose codes are counted together
+HALF = 0.5  # of the data's perplexity: less is a collapse
+
+
+def running_perplexity(codes: Int64[Tensor, "n y x"], codebook_size: int) -> Float[Tensor, "m"]:
+    """Perplexity of the codes of every ``SPAN`` consecutive frames, of the first that there are to the last."""
+    spans = codes.flatten(1).unfold(0, SPAN, 1).flatten(1)
+    return torch.tensor([perplexity(count(one, codebook_size)) for one in spans])
+
+
+def collapse(
+    rolled: Int64[Tensor, "b n y x"],
+    real: Sequence[Int64[Tensor, "_ y x"]],
+    episodes: Int64[Tensor, "b"],
+    codebook_size: int,
+    seed: int,
+) -> dict[str, Any] | None:
+    """Frames until collapse: the first frame with which the perplexity of the codes of the last ``SPAN`` frames of a
+    rollout falls below half of the data's, which is the median over stretches of as many frames of real episodes.
+
+    Args:
+        rolled: codes of rollouts.
+        real: codes of real episodes.
+        episodes: number of the episode that each rollout began in.
+        seed: of the confidence interval.
+
+    Returns:
+        JSON values: the ``median`` over rollouts with the 95 % interval over episodes (``low``, ``high``), where a
+        rollout that did not collapse counts with its length: a median as long as that is a bound; ``first``: the frame
+        of each rollout, or null; ``collapsed``: how many did; ``data``: the data's perplexity; ``real``: the part of
+        the real stretches that are below half of it, too. None: rollouts or episodes are shorter than ``SPAN``.
+    """
+    stretches = [part for one in real for part in one.split(SPAN) if len(part) == SPAN]
+    length = rolled.shape[1]
+    if length < SPAN or not stretches:
+        return None
+    known = torch.tensor([perplexity(count(part.flatten(), codebook_size)) for part in stretches])
+    data = float(known.median())
+    below = torch.stack([running_perplexity(one, codebook_size) < HALF * data for one in rolled])
+    collapsed = below.any(dim=1)
+    first = torch.where(collapsed, below.int().argmax(dim=1) + SPAN, length)
+    low, high = median_interval(first, episodes, seed)
+    return {
+        "span": SPAN,
+        "data": data,
+        "real": float((known < HALF * data).float().mean()),
+        "length": length,
+        "median": int(first.median()),
+        "low": low,
+        "high": high,
+        "collapsed": int(collapsed.sum()),
+        "first": [int(t) if fell else None for t, fell in zip(first, collapsed, strict=True)],
+    }
+
+
+def median_interval(
+    values: Int64[Tensor, "b"], episodes: Int64[Tensor, "b"], seed: int
+) -> tuple[int | None, int | None]:
+    """The 95 % percentile interval of the (lower) median, resampling whole episodes; None where there is one only."""
+    member, times = draws(episodes, seed)
+    if times.shape[1] < 2:
+        return None, None
+    rising = values.argsort()
+    weights = times[:, member[rising]].cumsum(dim=1)
+    middle = (weights < weights[:, -1:] / 2).sum(dim=1)
+    low, high = ends_of(values[rising][middle].double())
+    return int(low), int(high)
+
+
+def code_intervals(
+    codes: Int64[Tensor, "b n y x"], episodes: Int64[Tensor, "b"], codebook_size: int, seed: int
+) -> dict[str, list[float] | None]:
+    """The 95 % intervals over episodes of what a segment of rollouts says of its codes: of the perplexity of all its
+    codes, and of the part of them that change from frame to frame.
+    """
+    changed = (codes[:, 1:] != codes[:, :-1]).flatten(1).float().mean(dim=1) if codes.shape[1] > 1 else None
+    found = None if changed is None else interval(changed, episodes, seed)
+    return {
+        "perplexity_interval": _perplexity_interval(codes, episodes, codebook_size, seed),
+        "changed_interval": None if found is None else [plain(end) for end in found],
+    }
+
+
+def _perplexity_interval(
+    codes: Int64[Tensor, "b n y x"], episodes: Int64[Tensor, "b"], codebook_size: int, seed: int
+) -> list[float] | None:
+    member, times = draws(episodes, seed)
+    if times.shape[1] < 2:
+        return None
+    usage = torch.zeros(times.shape[1], codebook_size, dtype=torch.float64)
+    for number, one in zip(member.tolist(), codes, strict=True):
+        usage[number] += torch.bincount(one.flatten(), minlength=codebook_size)
+    usage = usage[:, _used(usage)]
+    found = torch.tensor([perplexity(one @ usage) for one in times], dtype=torch.float64)
+    return [plain(end) for end in ends_of(found)]
+
+
+def _used(usage: Float[Tensor, "e k"]) -> Bool[Tensor, "k"]:
+    return usage.sum(dim=0) > 0

@@ -1,0 +1,77 @@
+"""The mirror test: some actions, then their inverses, and the world should show its pictures again in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from videovq.evaluation.bootstrap import as_json
+from videovq.frames import psnr
+from videovq.models.vqvae import VQVAE
+from videovq.rollout.engine import decode_codes
+from videovq.types import ActionSpec
+
+KNOWN = {"look_left": "look_right", "turn_left": "turn_right"}
+"""Of DeepMind Lab and ViZDoom; what walls and momentum keep from being undone is not among them."""
+
+
+def inverses(spec: ActionSpec, declared: Mapping[str, str]) -> list[tuple[int, int]]:
+    """Pairs of discrete actions of which the second takes the first back, in both directions.
+
+    Args:
+        declared: names of such actions, one direction is enough; none: those that are known.
+
+    Raises:
+        ValueError: what is declared are no two actions.
+    """
+    if declared and spec.kind != "discrete":
+        raise ValueError(f"inverses: {spec.kind} actions have no names; leave it out")
+    named = declared or {one: other for one, other in KNOWN.items() if {one, other} <= set(spec.names)}
+    pairs = [(spec.parse(one, "inverses"), spec.parse(other, "inverses")) for one, other in named.items()]
+    return list(dict.fromkeys(pair for one, other in pairs for pair in ((one, other), (other, one))))
+
+
+def there_and_back(pairs: list[tuple[int, int]], rollouts: int, steps: int) -> Int64[Tensor, "b n 1"]:
+    """Actions of the test: ``steps`` times an action, then as often its inverse; rollouts take turns with the pairs."""
+    chosen = torch.tensor([pairs[i % len(pairs)] for i in range(rollouts)])
+    return chosen.repeat_interleave(steps, dim=1)[..., None]
+
+
+def mirrored(
+    vqvae: VQVAE, start: Int64[Tensor, "b y x"], rolled: Int64[Tensor, "b n y x"]
+) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m"] | None]:
+    """PSNR of every frame k of the way back to the frame of the way out that was seen from the same place; the last of
+    them is compared to the last context frame, where all began.
+
+    Args:
+        start: codes of the last context frame.
+        rolled: codes of the way out and, as long, of the way back.
+
+    Returns:
+        Those of each rollout, and those to the way out of another rollout, a control; None: there is one only.
+    """
+    steps = rolled.shape[1] // 2
+    frames = decode_codes(vqvae, torch.cat([start[:, None], rolled], dim=1).to(vqvae.device)).cpu()
+    out, back = frames[:, :steps].flip(1), frames[:, steps + 1 :]
+    return psnr(back, out), psnr(back, out.roll(1, 0)) if len(out) > 1 else None
+
+
+def judged(
+    found: Float[Tensor, "b m"], control: Float[Tensor, "b m"] | None, episodes: Int64[Tensor, "b"], seed: int
+) -> dict[str, Any]:
+    """What :func:`mirrored` found as JSON values: means over rollouts and frames with 95 % intervals over episodes."""
+    return {
+        "steps": found.shape[1],
+        "psnr": _mean(found.mean(dim=1), episodes, seed),
+        "last frame": _mean(found[:, -1], episodes, seed),
+        "another rollout": None if control is None else _mean(control.mean(dim=1), episodes, seed),
+    }
+
+
+def _mean(values: Float[Tensor, "b"], episodes: Int64[Tensor, "b"], seed: int) -> dict[str, float | None]:
+    low, high = as_json(values, episodes, seed)
+    return {"mean": float(values.mean()), "low": low, "high": high}
