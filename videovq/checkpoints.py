@@ -38,7 +38,7 @@ from videovq.models.vqvae2 import VQVAE2
 from videovq.naming import strangers
 from videovq.parsing import read_config, settings_in, to_plain
 from videovq.shipped import WEIGHTS, shipped, shipped_folder
-from videovq.storage import read_metadata, read_tensors, write_tensors, write_text
+from videovq.storage import read_metadata, read_tensors, read_types, write_tensors, write_text
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
 
@@ -190,8 +190,7 @@ def model_card(run: Path) -> str:
     training: what lies beside that is of somebody else.
     """
     card = run.parent / "README.md"
-    exported = any(value.dtype == torch.float16 for value in read_tensors(run / WEIGHTS).values())
-    return card.read_text(encoding="utf-8") if exported and card.is_file() else ""
+    return card.read_text(encoding="utf-8") if card.is_file() and "F16" in read_types(run / WEIGHTS) else ""
 
 
 def _half(run: Path) -> dict[str, Tensor]:
