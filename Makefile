@@ -9,8 +9,9 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
-# A worker takes one file at a time, since tests of a file share what they make; one thread each (tests/conftest.py).
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile
+# A worker takes one file at a time, since tests of a file share what they make, the longest first; one thread each
+# (tests/conftest.py).
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: check test lint demo docs clean
 

@@ -16,24 +16,29 @@ def there(path: str) -> str:
     return path
 
 
-def arguments(doc: str | None, **wanted: Any) -> list[Any]:
+def arguments(doc: str | None, **named: Any) -> list[Any]:
     """The values of a script's arguments, in order. From here on its errors that a user can mend are one line.
 
     Args:
         doc: of the script.
-        wanted: for each argument what makes its value, such as :func:`there`, where it must be given; in a list, where
-            there may be several of it. Where it may be left out its default, or a list of these.
+        named: for each argument what makes its value, such as :func:`there`, where it must be given; in a list, where
+            there may be several of it. Where it may be left out its default, or a list of these. An option's is in
+            small letters.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, what in wanted.items():
+    for name, what in named.items():
         one, several = (what[0], "+" if callable(what[0]) else "*") if isinstance(what, list) else (what, None)
         if callable(one):
             parser.add_argument(name, type=one, nargs=several)
         else:
-            parser.add_argument(name, type=type(one), nargs=several or "?", default=what, help="(default: %(default)s)")
+            default = {"type": type(one), "default": what, "help": "(default: %(default)s)"}
+            if name.islower():
+                parser.add_argument(f"--{name}", nargs="+" if several else None, **default)
+            else:
+                parser.add_argument(name, nargs=several or "?", **default)
     given = vars(parser.parse_args())
     sys.excepthook = _in_one_line
-    return [given[name] for name in wanted]
+    return [given[name] for name in named]
 
 
 def _in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -2,15 +2,18 @@
 
     videovq export --pretrained NAME --out EXPORTS
     python benchmarks/export.py EXPORTS NAME [FRAMES]
+    python benchmarks/export.py EXPORTS EPISODE_STORE [FRAMES] --vqvae RUN --predictor RUN
 
-One walk from the example that ships with the model: 6 context frames, then FRAMES (30) frames with random actions;
-noise and temperature are alike. A frame is an action in and a picture out; the first five are not timed.
+One walk from the example that ships with the model, or from an episode: 6 context frames, then FRAMES (30) frames with
+random actions; noise and temperature are alike. A frame is an action in and a picture out, the first fifth not timed.
 """
 
 from arguments import arguments, there
 
 if __name__ == "__main__":  # before what takes long to import
-    exports, name, FRAMES = arguments(__doc__, EXPORTS=there, NAME=str, FRAMES=30)
+    exports, name, FRAMES, vqvae_run, run = arguments(
+        __doc__, EXPORTS=there, NAME=str, FRAMES=30, vqvae="", predictor=""
+    )
 
 import time
 from pathlib import Path
@@ -27,10 +30,11 @@ from videovq.rollout.engine import Session, decode_codes, place
 from videovq.rollout.pair import load_pair
 from videovq.types import Sampling
 
-TEMPERATURE, SEED, COLD = 0.3, 0, 5
+TEMPERATURE, SEED = 0.3, 0
 folder = Path(exports)
-pair = load_pair(ModelChoice(pretrained=name))
-clip = contexts("", name, pair, 6, 1)[0]
+shipped = "" if run else name
+pair = load_pair(ModelChoice(run, vqvae_run, shipped))
+clip = contexts("" if shipped else name, shipped, pair, 6, 1)[0]
 actions = torch.randint(pair.predictor.action_spec.sizes[0], (FRAMES, 1), generator=torch.Generator().manual_seed(SEED))
 
 
@@ -75,4 +79,4 @@ apart = max(int(np.abs(x.astype(int) - y.astype(int)).max()) for x, y in zip(pic
 differ = sum(int((x != y).sum()) for x, y in zip(a, b, strict=True))
 print(f"{FRAMES} frames: {differ} of {FRAMES * a[0].size} codes differ, pictures by {apart}/255 at most")
 for what, seconds in (("PyTorch", slow), ("onnxruntime", fast)):
-    print(f"{what:<12} {1 / np.median(seconds[COLD:]):5.1f} frames/s at batch 1")
+    print(f"{what:<12} {1 / np.median(seconds[FRAMES // 5 :]):5.1f} frames/s at batch 1")

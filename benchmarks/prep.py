@@ -1,11 +1,11 @@
 """What preparing and loading cost, in one run.
 
-    python benchmarks/prep.py EPISODES CODE_STORE [TRAINING_STEP_SECONDS]
+    python benchmarks/prep.py EPISODES CODE_STORE [TRAINING_STEP_SECONDS] [--frames N] [--workers N] [--size PIXELS]
 
-EPISODES: a folder of 84x84 recordings (NAME.mp4 + NAME.json). Prep: frames a second as a fraction of bare PyAV decoding
+EPISODES: a folder of recordings (NAME.mp4 + NAME.json). Prep: frames a second as a fraction of bare PyAV decoding
 of the same files with as many processes, as everybody writes it and with one conversion to RGB set up for all
-frames, as prep has it; peak memory of a worker for a quarter of the episodes and for all, and for an episode of 1,000
-frames and one of 16,000.
+frames, as prep has it; peak memory of a worker for a quarter of the episodes and for all, and for an episode of N
+(1,000) frames and one of 16 times as many.
 Loading: windows of 16 frames of codes from CODE_STORE on one core, as multiples of real time, and as part of a
 training step of 8 windows (by default one second, about what the small preset takes on two cores).
 """
@@ -13,7 +13,9 @@ training step of 8 windows (by default one second, about what the small preset t
 from arguments import arguments, there
 
 if __name__ == "__main__":  # before what takes long to import
-    source, codes, step = arguments(__doc__, EPISODES=there, CODE_STORE=there, TRAINING_STEP_SECONDS=1.0)
+    source, codes, step, short, WORKERS, SIZE = arguments(
+        __doc__, EPISODES=there, CODE_STORE=there, TRAINING_STEP_SECONDS=1.0, frames=1000, workers=2, size=84
+    )
 
 import json
 import multiprocessing
@@ -39,7 +41,7 @@ from videovq.prep.parallel import run_all
 from videovq.prep.prepare import make_plan, write_episodes, write_store
 from videovq.prep.staging import open_source
 
-WORKERS, WINDOW, BATCH = 2, 16, 8
+WINDOW, BATCH = 16, 8
 
 
 def decode_once(path: Path) -> int:
@@ -64,11 +66,11 @@ def bare(how: Callable[[Path], int], paths: list[Path], pool: ProcessPoolExecuto
     return sum(pool.map(how, paths)), time.perf_counter() - start
 
 
-def peak_of_a_worker(source: str, episodes: int) -> float:
+def peak_of_a_worker(source: str, episodes: int, size: int) -> float:
     """MiB at the most in a process that prepares that many episodes."""
     with tempfile.TemporaryDirectory() as folder:
         with open_source(source, ()) as opened:
-            plan = make_plan(PrepConfig(source, f"{folder}/store", episodes=episodes), opened)
+            plan = make_plan(PrepConfig(source, f"{folder}/store", episodes=episodes, frame_size=size), opened)
         Path(f"{folder}/store").mkdir()
         for _ in run_all(partial(write_episodes, plan, open_folder(f"{folder}/store")), plan.shards, 1):
             pass
@@ -80,7 +82,7 @@ def write_long(folder: Path, recording: Path, length: int) -> None:
     sidecar = json.loads(recording.with_suffix(".json").read_text())
     again = islice(cycle(zip(read_video(recording), sidecar["actions"], strict=True)), length)
     frames, actions = zip(*again, strict=True)
-    write_video(folder / "long.mp4", frames, sidecar["fps"])
+    write_video(folder / "long.mp4", (frame.numpy() for frame in frames), sidecar["fps"])
     told = {"actions": actions, "fps": sidecar["fps"], "action_legend": sidecar["action_legend"]}
     (folder / "long.json").write_text(json.dumps(told))
 
@@ -96,7 +98,7 @@ if __name__ == "__main__":
         Path(f"{folder}/store").mkdir()
         start = time.perf_counter()
         with open_source(source, ()) as opened:
-            plan = make_plan(PrepConfig(source, f"{folder}/store", workers=WORKERS), opened)
+            plan = make_plan(PrepConfig(source, f"{folder}/store", workers=WORKERS, frame_size=SIZE), opened)
             write_store(plan, open_folder(f"{folder}/store"))
         preparing = time.perf_counter() - start
         size = sum(path.stat().st_size for path in Path(folder).rglob("*")) / frames
@@ -109,16 +111,15 @@ if __name__ == "__main__":
     )
     for part in (len(paths) // 4, len(paths)):
         with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-            peak = pool.submit(peak_of_a_worker, source, part).result()
+            peak = pool.submit(peak_of_a_worker, source, part, SIZE).result()
         print(f"a worker that prepares {part} episodes takes {peak:.0f} MiB at most")
     lengths = {}
-    for length in (1000, 16000):
+    for length in (short, 16 * short):
         with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(1, mp_context=spawn) as pool:
             write_long(Path(folder), paths[0], length)
-            lengths[length] = pool.submit(peak_of_a_worker, folder, 1).result()
-    print(
-        f"an episode of 16,000 frames takes {lengths[16000] / lengths[1000]:.2f} of the memory that one of 1,000 takes"
-    )
+            lengths[length] = pool.submit(peak_of_a_worker, folder, 1, SIZE).result()
+    more = lengths[16 * short] / lengths[short]
+    print(f"an episode of {16 * short:,} frames takes {more:.2f} of the memory that one of {short:,} takes")
 
     store = CodeStore(codes)
     found = windows(store.split("train"), WINDOW, 1)

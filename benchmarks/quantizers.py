@@ -77,7 +77,7 @@ for step in trange(steps, mininterval=10):
         optimizers[name]["optimizer"].step()
         optimizers[name]["lr_scheduler"]["scheduler"].step()
         seconds[name].append(time.perf_counter() - start)
-medians = {name: float(torch.tensor(values[5:]).median()) for name, values in seconds.items()}
+medians = {name: float(torch.tensor(values[min(5, steps - 1) :]).median()) for name, values in seconds.items()}
 print(f"{steps} steps of {batch_size} frames, seed {SEED}; measured on test")
 print(f"{'quantizer':<26}{'PSNR (dB)':>10}{'perplexity':>12}{'codes used':>12}{'step':>8}")
 for name, net in networks.items():

@@ -1,6 +1,6 @@
 """Speed of generation: every predictor and sampler, at several batch sizes, and along a long rollout.
 
-    python benchmarks/sampling.py VQVAE_RUN CODE_STORE PREDICTOR_RUN...
+    python benchmarks/sampling.py VQVAE_RUN CODE_STORE PREDICTOR_RUN... [--batches N ...] [--frames N]
 
 A frame is an action in and a decoded picture out. Contexts are 6 frames of test episodes, actions the recorded ones and
 then a seeded random choice, temperature 1. The yardstick is naive ancestral sampling with the first raster predictor
@@ -11,7 +11,9 @@ draws are measured twice: in float32, and mostly in bfloat16 (``--precision bf16
 from arguments import arguments, there
 
 if __name__ == "__main__":  # before what takes long to import
-    coder, folder, predictors = arguments(__doc__, VQVAE_RUN=there, CODE_STORE=there, PREDICTOR_RUN=[there])
+    coder, folder, predictors, batches, length = arguments(
+        __doc__, VQVAE_RUN=there, CODE_STORE=there, PREDICTOR_RUN=[there], batches=[1, 8, 64], frames=1000
+    )
 
 import time
 from pathlib import Path
@@ -42,8 +44,8 @@ for run in predictors:
     if len(runs[Path(run).name][1].decoder.order) <= 9:
         runs[f"{Path(run).name}, bf16"] = pair(run, "bf16")
 episodes = [store.read(info, 0, WINDOW) for info in store.split("test")]
-codes = torch.stack([episodes[i % len(episodes)].codes for i in range(64)])
-actions = torch.stack([episodes[i % len(episodes)].actions for i in range(64)])
+codes = torch.stack([episodes[i % len(episodes)].codes for i in range(max(batches))])
+actions = torch.stack([episodes[i % len(episodes)].actions for i in range(max(batches))])
 
 
 def resident() -> float:
@@ -84,26 +86,28 @@ print(f"{'predictor':<22} {'sampler':<11} {'batch':>5} {'ms a step':>10} {'frame
 for name, (vqvae, predictor) in runs.items():
     few = len(predictor.decoder.order) <= 9
     for sampler in ("cached", "predictive", "uncached"):
-        for batch in (1, 8, 64):
+        for batch in batches:
             if sampler == "uncached" and (batch > 1 and not few):
                 continue  # minutes a frame
-            taken = measure(vqvae, predictor, sampler, batch, 100 if few and batch == 1 else 5 if few else 1)
+            taken = measure(
+                vqvae, predictor, sampler, batch, min(length, 100 if few and batch == 1 else 5 if few else 1)
+            )
             rate = batch / taken
             print(
                 f"{name:<22} {sampler:<11} {batch:>5} {1000 * taken:>10.1f} {rate:>9.2f} {slowest * rate:>12.0f}",
                 flush=True,
             )
-print("\nalong a rollout of 1,000 frames, batch 1 (median of the 10 frames up to there)")
+print(f"\nalong a rollout of {length:,} frames, batch 1 (median of the 10 frames up to there)")
 for name, (vqvae, predictor) in runs.items():
     if len(predictor.decoder.order) > 9:
         continue
     session = Session(predictor, codes[:1, :CONTEXT], actions[:1, : CONTEXT - 1], Sampling(), [0])
-    chosen = torch.randint(9, (1000, 1, 1), generator=torch.Generator().manual_seed(0))
+    chosen = torch.randint(int(actions.max()) + 1, (length, 1, 1), generator=torch.Generator().manual_seed(0))
     seconds = []
-    for t in range(1, 1001):
+    for t in range(1, length + 1):
         start = time.perf_counter()
         decode_codes(vqvae, session.step(chosen[t - 1])[:, None])
         seconds.append(time.perf_counter() - start)
-        if t in (10, 20, 100, 1000):
+        if t in (10, 20, 100, length):
             ms = 1000 * float(torch.tensor(seconds[-10:]).median())
             print(f"{name:<22} frame {t:>5}: {ms:.1f} ms, {resident():.0f} MiB")

@@ -1,25 +1,21 @@
 """What two commands cost each other on the same cores, by the number of threads that each has and how these wait.
 
-    python benchmarks/shared_cpu.py [SECONDS [ROUNDS]]
+    python benchmarks/shared_cpu.py [SECONDS [ROUNDS]] [--settings NAME ...] [--cases NAME ...]
 
 Processes roll out with the small model that ships, frame after frame, in batches of one: alone, two that start at the
 same time, and two of which the second starts while the first computes. For each setting: frames a second of all of them
-together, SECONDS (10) long, the median of ROUNDS (3), and what that is of one alone with a thread for every core.
+together, SECONDS (10) long, the median of ROUNDS (3), and what that is of the first case in the first setting.
 """
-
-import sys
-
-from arguments import arguments
-
-if __name__ == "__main__" and sys.argv[1:] != ["compute"]:
-    seconds, rounds = arguments(__doc__, SECONDS=10.0, ROUNDS=3)
 
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
+
+from arguments import arguments
 
 EVERY = {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
 SETTINGS = {
@@ -88,6 +84,8 @@ def rate(case: list[bool], setting: dict[str, str], seconds: float) -> float:
                 time.sleep(0.1)
             began = time.monotonic()
             time.sleep(seconds)
+            while not any(began <= at for file in files for at in times(file)):
+                time.sleep(0.1)
             ended = time.monotonic()
             return sum(began <= at < ended for file in files for at in times(file)) / (ended - began)
         finally:
@@ -98,14 +96,17 @@ def rate(case: list[bool], setting: dict[str, str], seconds: float) -> float:
 
 if sys.argv[1:] == ["compute"]:
     compute()
+seconds, rounds, settings, cases = arguments(
+    __doc__, SECONDS=10.0, ROUNDS=3, settings=list(SETTINGS), cases=list(CASES)
+)
 found: dict[tuple[str, str], list[float]] = {}
 for _ in range(rounds):
-    for setting, environment in SETTINGS.items():
-        for name, case in CASES.items():
-            found.setdefault((setting, name), []).append(rate(case, environment, seconds))
+    for setting in settings:
+        for name in cases:
+            found.setdefault((setting, name), []).append(rate(CASES[name], SETTINGS[setting], seconds))
 middle = {key: statistics.median(values) for key, values in found.items()}
-yardstick = middle[next(iter(SETTINGS)), next(iter(CASES))]
-print(f"{'frames/s, all together':32}" + "".join(f"{name:>22}" for name in CASES))
-for setting in SETTINGS:
-    cells = [f"{middle[setting, name]:9.1f} = {middle[setting, name] / yardstick:4.2f}" for name in CASES]
+yardstick = middle[settings[0], cases[0]]
+print(f"{'frames/s, all together':32}" + "".join(f"{name:>22}" for name in cases))
+for setting in settings:
+    cells = [f"{middle[setting, name]:9.1f} = {middle[setting, name] / yardstick:4.2f}" for name in cases]
     print(f"{setting:32}" + "".join(f"{cell:>22}" for cell in cells))

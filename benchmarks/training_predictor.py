@@ -1,6 +1,6 @@
 """Training throughput of a predictor, and what part of the machine's matrix peak it reaches.
 
-    python benchmarks/training_predictor.py [CONFIG.yaml ...]
+    python benchmarks/training_predictor.py [CONFIG.yaml ...] [--steps N]
 
 Steps on random codes, in turns where several configs are given; the peak is that of matrix products in the same run.
 """
@@ -8,7 +8,7 @@ Steps on random codes, in turns where several configs are given; the peak is tha
 from arguments import arguments
 
 if __name__ == "__main__":  # before what takes long to import
-    [paths] = arguments(__doc__, CONFIG=["configs/train_predictor.yaml"])
+    paths, steps = arguments(__doc__, CONFIG=["configs/train_predictor.yaml"], steps=12)
 
 import time
 
@@ -36,15 +36,15 @@ for config in configs:
 
 def batch(config: TrainPredictorConfig) -> tuple[torch.Tensor, torch.Tensor, None, torch.Tensor]:
     shape = (config.training.batch_size, config.window)
-    wanted = torch.rand(shape).argsort(dim=1)[:, : config.targets]
-    return torch.randint(512, (*shape, *GRID)), torch.randint(9, (*shape, 1)), None, wanted
+    targets = torch.rand(shape).argsort(dim=1)[:, : config.targets]
+    return torch.randint(512, (*shape, *GRID)), torch.randint(9, (*shape, 1)), None, targets
 
 
 def bf16(config: TrainPredictorConfig) -> bool:
     return precision(config.training.precision, "cpu") == "bf16-mixed"
 
 
-for _ in range(12):
+for _ in range(steps):
     for config, network, optimizer, taken in zip(configs, networks, optimizers, seconds, strict=True):
         given = batch(config)
         start = time.perf_counter()
@@ -63,7 +63,7 @@ for path, config, taken in zip(paths, configs, seconds, strict=True):
         2,
         bf16(config),
     )
-    step = float(torch.tensor(taken[2:]).median())
+    step = float(torch.tensor(taken[steps // 6 :]).median())
     peak = matrix_peak(torch.device("cpu"), bf16(config))
     print(
         f"{path}: {found.parameters / 1e6:.1f} M parameters, {targets / step:.0f} frames/s learnt,"

@@ -75,10 +75,31 @@ def same_pictures(found: np.ndarray, expected: np.ndarray) -> bool:
 
 
 TRAINED = {"vqvae_run", "code_store", "predictor_run"}
+LONGEST = (  # files that take a worker half a minute or more
+    "test_scripts.py",
+    "export/test_export.py",
+    "test_demo.py",
+    "test_docs.py",
+    "models/predictors/test_contract.py",
+    "evaluation/test_evaluate.py",
+    "training/test_resume.py",
+    "data/test_folders.py",
+    "prep/test_record.py",
+    "prep/test_prepare.py",
+    "rollout/test_write.py",
+    "models/quantizers/test_learned.py",
+    "test_checkpoints.py",
+    "test_sound.py",
+    "training/test_scale.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What needs a trained network, trains one, or prepares recordings in processes of its own is marked as slow."""
+    """What needs a trained network, trains one, or prepares recordings in processes of its own is marked as slow; the
+    longest files come first, so that at the end no worker waits for another.
+    """
+    first = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))
     for item in items:
         trained = isinstance(item, pytest.Function) and TRAINED & set(item.fixturenames)
         if trained or {"training", "prep"} & set(item.path.parts):

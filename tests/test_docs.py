@@ -29,10 +29,14 @@ def test_code_blocks_run_one_after_the_other(guide: Path, tmp_path: Path, monkey
         exec(compile(block, str(guide), "exec"), names)
 
 
-def kinds(notebook: nbformat.NotebookNode) -> list[set[str]]:
-    """What kinds of output each cell of code has."""
+def outputs(notebook: nbformat.NotebookNode) -> list[set[tuple[str, str]]]:
+    """Of each cell of code, what kinds of output it has, and how what it returned is written."""
     return [
-        {kind for output in cell.outputs for kind in ("text", *output.get("data", {}))}
+        {
+            (kind, data["text/plain"] if kind == "text/plain" else "")
+            for data in ({"stream": "", **output.get("data", {})} for output in cell.outputs)
+            for kind in data
+        }
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
@@ -42,7 +46,7 @@ def test_the_notebook_runs_and_shows_what_is_stored_with_it(tmp_path: Path) -> N
     path = ROOT / "docs" / "tutorial.ipynb"
     stored, again = (nbformat.read(path, as_version=4) for _ in range(2))
     NotebookClient(again, timeout=int(PATIENCE), resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert kinds(stored) == kinds(again)
+    assert outputs(stored) == outputs(again)
     shown = [output for cell in again.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in shown)
     assert any("data:image/gif" in output.get("data", {}).get("text/html", "") for output in shown)

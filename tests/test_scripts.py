@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
+import io
 import runpy
+import shlex
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from videovq.data.store import EpisodeStore
+from tests.play import browser
+from videovq.data.store import CodeStore, EpisodeStore
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "data_prep", "docs/examples", "train")
@@ -57,34 +67,164 @@ def test_a_script_names_what_is_not_there(tmp_path: Path) -> None:
     assert code == 2 and errors.endswith("world.json: no such file\n")
 
 
-def at_a_tiny_size(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run a benchmark in this process, which has imported what it takes already."""
-    script = ROOT / "benchmarks" / name
-    monkeypatch.syspath_prepend(script.parent)
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # which it changes
-    monkeypatch.setattr(sys, "argv", [str(script), *words])
-    monkeypatch.chdir(ROOT)
-    runpy.run_path(str(script), run_name="__main__")
+class Agent:
+    """As PPO of stable-baselines3; learns nothing."""
+
+    def __init__(self, policy: str, worlds: Any, **settings: Any) -> None:
+        self.worlds = worlds
+
+    def learn(self, steps: int) -> None:
+        self.worlds.seed(0)
+        self.worlds.reset()
+        for _ in range(0, steps, self.worlds.num_envs):
+            self.worlds.step(self.predict(None)[0])
+
+    def predict(self, seen: Any) -> tuple[np.ndarray, None]:
+        return np.zeros(self.worlds.num_envs, int), None
 
 
-def test_turns_run(
-    vqvae_run: Path,
-    predictor_run: Path,
+class Worlds:
+    """As VecEnv of stable-baselines3."""
+
+    def __init__(self, number: int, seen: Any, actions: Any) -> None:
+        self.num_envs, self.observation_space, self.action_space = number, seen, actions
+
+    def seed(self, seed: int) -> None:
+        self._seeds = [seed] * self.num_envs
+
+    def _reset_seeds(self) -> None:
+        self._seeds = [None] * self.num_envs
+
+    def step(self, actions: np.ndarray) -> Any:
+        self.step_async(actions)  # type: ignore[attr-defined]
+        return self.step_wait()  # type: ignore[attr-defined]
+
+
+class Page:
+    """As a browser that shows a frame whenever it is asked how many it has shown, and never has threads."""
+
+    def __init__(self, *settings: Any) -> None:
+        self.shown = count()
+
+    def evaluate(self, script: str) -> Any:
+        return False if script == "crossOriginIsolated" else next(self.shown)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *what, **settings: None
+
+
+def in_threads(workers: int, mp_context: object) -> concurrent.futures.Executor:
+    """Processes would import everything again."""
+    return concurrent.futures.ThreadPoolExecutor(workers)
+
+
+def in_this_process(command: list[str], **settings: Any) -> SimpleNamespace:
+    """As subprocess.run, of Python code."""
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.setattr(sys, "argv", command[2:])
+        exec(command[2], {})
+    return SimpleNamespace(stdout=said.getvalue())
+
+
+STAND_INS = {
+    "benchmarks/memory.py": [(subprocess, "run", in_this_process)],
+    "benchmarks/in_browser.py": [(browser, "Browser", Page)],
+    "benchmarks/prep.py": [(concurrent.futures, "ProcessPoolExecutor", in_threads)],
+}
+PACKAGES = {
+    "docs/examples/agent.py": {
+        "stable_baselines3": SimpleNamespace(PPO=Agent),
+        "stable_baselines3.common.vec_env": SimpleNamespace(VecEnv=Worlds),
+    }
+}
+# What each script is run with, at a tiny size, and what it then says.
+RUNS = {
+    "benchmarks/encoding.py": ("{vqvae} {episodes}", "of the bare encoder"),
+    "benchmarks/export.py": ("{exported} {episodes} 2 --vqvae {vqvae} --predictor {predictor}", "onnxruntime"),
+    "benchmarks/in_browser.py": ("{exported} 0.01", "one thread"),
+    "benchmarks/memory.py": ("1 1", "of one with memory returned"),
+    "benchmarks/notebook.py": ("{episodes} 1 16 --size 24", "the plain step takes"),
+    "benchmarks/play.py": ("{vqvae} {predictor} {episodes} 0.1", "32"),
+    "benchmarks/prep.py": ("{recordings} {codes} --frames 2 --workers 1 --size 24", "of a training step of 1 s"),
+    "benchmarks/quantizers.py": ("{episodes} 1", "vector-quantize-pytorch"),
+    "benchmarks/rate_distortion.py": ("{episodes} {out} 1 --points 2x8 1x8", "bits per pixel"),
+    "benchmarks/sampling.py": ("{vqvae} {codes} {predictor} --batches 1 --frames 3", "frame     3"),
+    "benchmarks/shared_cpu.py": ("0.01 1 --cases 'one alone' --settings 'one thread'", "= 1.00"),
+    "benchmarks/training.py": ("{configs}/debug/train_vqvae.yaml 2", "of the throughput without"),
+    "benchmarks/training_predictor.py": ("{configs}/debug/train_predictor.yaml --steps 1", "of the matrix peak"),
+    "benchmarks/turns.py": ("{vqvae} {predictor} {episodes} 1 left", "left "),
+    "data_prep/inspect_episodes.py": ("--store={episodes} --out={out}", "written to"),
+    "data_prep/prepare_episodes.py": ("--config={configs}/debug/prep.yaml --source={recordings} --out={out}", "next:"),
+    "data_prep/record_episodes.py": (
+        "--source.env=tests.test_own_environments:VideovqGrid-v0 --episodes=1 --frames=2 --frame_size=8 --out={out}",
+        "1 episodes of 2 frames",
+    ),
+    "docs/examples/agent.py": ("8 --episodes 8 --length 1", "trained"),
+    "docs/examples/exported.py": ("{exported} {picture} left 2", "3 frames"),
+    "train/encode_episodes.py": ("--vqvae={vqvae} --store={episodes} --out={out}", ""),
+    "train/export_model.py": ("{out} {vqvae} {predictor}", "MB"),
+    "train/train_predictor.py": (
+        "--config={configs}/debug/train_predictor.yaml --store={codes} --run={out} --training.steps=1 --window=10",
+        "",
+    ),
+    "train/train_vqvae.py": (
+        "--config={configs}/debug/train_vqvae.yaml --store={episodes} --run={out} --training.steps=1",
+        "",
+    ),
+}
+
+
+def test_every_script_is_run() -> None:
+    """``players.py`` by ``play.py``."""
+    there = {str(path.relative_to(ROOT)) for path in SCRIPTS}
+    assert {*RUNS, "benchmarks/players.py"} == there
+
+
+@pytest.fixture(scope="module")
+def folders(
+    recordings: Path,
     episode_store: EpisodeStore,
+    vqvae_run: Path,
+    code_store: CodeStore,
+    predictor_run: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, object]:
+    picture = tmp_path_factory.mktemp("pictures") / "red.png"
+    Image.new("RGB", (48, 48), "red").save(picture)
+    made = {
+        "recordings": recordings,
+        "episodes": episode_store,
+        "codes": code_store,
+        "picture": picture,
+        "configs": ROOT / "configs",
+    }
+    return {**made, "vqvae": vqvae_run, "predictor": predictor_run}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_script_runs_at_a_tiny_size(
+    name: str,
+    folders: dict[str, object],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    at_a_tiny_size("turns.py", [str(vqvae_run), str(predictor_run), str(episode_store), "1", "left"], monkeypatch)
-    assert capsys.readouterr().out.splitlines()[-1].startswith("left ")
-
-
-def test_encoding_runs(
-    vqvae_run: Path, episode_store: EpisodeStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    at_a_tiny_size("encoding.py", [str(vqvae_run), str(episode_store)], monkeypatch)
-    assert "of the bare encoder" in capsys.readouterr().out
-
-
-def test_a_training_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    at_a_tiny_size("training.py", ["configs/debug/train_vqvae.yaml", "2"], monkeypatch)
-    assert "of the throughput without" in capsys.readouterr().out
+    """In this process, which has imported what it takes already."""
+    words, said = RUNS[name]
+    if "{exported}" in words:
+        folders = {**folders, "exported": request.getfixturevalue("exported")}
+    script = ROOT / name
+    monkeypatch.syspath_prepend(script.parent)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # which benchmarks change
+    monkeypatch.setattr(sys, "argv", [str(script), *shlex.split(words.format(out=tmp_path / "out", **folders))])
+    monkeypatch.chdir(tmp_path)  # where some write
+    for module, attribute, stand_in in STAND_INS.get(name, ()):
+        monkeypatch.setattr(module, attribute, stand_in)
+    for module, stand_in in PACKAGES.get(name, {}).items():
+        monkeypatch.setitem(sys.modules, module, stand_in)
+    with contextlib.suppress(SystemExit) if "main(" in script.read_text() else contextlib.nullcontext():
+        runpy.run_path(str(script), run_name="__main__")
+    assert said in capsys.readouterr().out
+    assert ("{out}" in words) == (tmp_path / "out").exists()

@@ -38,7 +38,7 @@ from videovq.models.vqvae2 import VQVAE2
 from videovq.naming import strangers
 from videovq.parsing import read_config, settings_in, to_plain
 from videovq.shipped import WEIGHTS, shipped
-from videovq.storage import read_metadata, read_tensors, write_tensors
+from videovq.storage import read_metadata, read_tensors, read_types, write_tensors
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
 from videovq.worlds import CARD, EXAMPLE, world
@@ -204,7 +204,7 @@ def model_card(run: Path) -> str:
     card = run.parent / CARD
     if not card.is_file():
         return ""
-    halves = any(value.dtype == torch.float16 for value in read_tensors(run / WEIGHTS).values())  # of earlier worlds
+    halves = "F16" in read_types(run / WEIGHTS)  # of earlier worlds
     return card.read_text(encoding="utf-8") if halves or "packed" in read_facts(run) else ""
 
 

@@ -160,7 +160,18 @@ class RecordConfig(CommandSettings):
 
 
 @dataclass(frozen=True)
-class DeclareConfig(Settings):
+class DeclareActionsConfig(Settings):
+    """What the file beside a video leaves open of its actions. Empty: as it says itself, or as is usual."""
+
+    actions_at: Literal["", "after", "before"] = ""
+    """Which action is stored beside a frame: the one taken ``after`` it was seen, or the one taken ``before``, which
+    led to it."""
+    actions_key: str = ""
+    """Name of the array or column of actions; several columns: separated by commas."""
+
+
+@dataclass(frozen=True)
+class DeclareConfig(DeclareActionsConfig):
     """What recordings leave open. Empty: as they say themselves, or as their format always has it."""
 
     fps: float = 0.0
@@ -169,15 +180,10 @@ class DeclareConfig(Settings):
     """What the numbers 0, 1, ... of a discrete action mean."""
     action_sizes: list[int] = field(default_factory=list)
     """Number of choices of each number in an action; one: discrete; several: multi-discrete."""
-    actions_at: Literal["", "after", "before"] = ""
-    """Which action is stored beside a frame: the one taken ``after`` it was seen, or the one taken ``before``, which
-    led to it."""
     colours: Literal["", "rgb", "bgr"] = ""
     """Order of the colour channels."""
     frames_key: str = ""
     """Name of the array of frames in files that hold several arrays."""
-    actions_key: str = ""
-    """Name of the array or column of actions; several columns: separated by commas."""
     rewards_key: str = ""
     """Name of the array or column of rewards."""
     ends_key: str = ""
@@ -1195,6 +1201,7 @@ class RolloutConfig(SamplingChoice, ModelChoice, CommandSettings):
     ``pretrained``, or ``stores/episodes``."""
     from_video: str = ""
     """A video file of yours, in place of ``context``."""
+    declare: DeclareActionsConfig = DeclareActionsConfig()
     episode: str = ""
     """Episode of the store (a wrong name lists them); empty: the first of ``split`` that is long enough."""
     split: Literal["train", "val", "test"] = "test"
@@ -1276,6 +1283,7 @@ class PlayConfig(SamplingChoice, ModelChoice, CommandSettings):
     store: str = ""
     """Where scenes to start from come from: an EpisodeStore, or a video with its actions beside it; empty: the example
     that ships with ``pretrained``, or ``stores/episodes``."""
+    declare: DeclareActionsConfig = DeclareActionsConfig()
     context_frames: int = 6
     """Frames of a scene that the predictor is given."""
     host: str = "127.0.0.1"

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from videovq.checkpoints import (
     pretrained_run,
     vqvae_run,
 )
+from videovq.config import DeclareActionsConfig
 from videovq.data.clip import read_clip
 from videovq.frames import to_float, to_uint8
 from videovq.pictures import write_png
@@ -131,12 +132,16 @@ class Model:
         """
         return self._with_predictor().action_spec
 
-    def clip(self, path: str | Path = "") -> tuple[UInt8[Tensor, "t h w c"], list[Any]]:
+    def clip(
+        self, path: str | Path = "", *, actions_at: Literal["", "after", "before"] = "", actions_key: str = ""
+    ) -> tuple[UInt8[Tensor, "t h w c"], list[Any]]:
         """Frames of a video, cropped and resized for this model, and the actions in the file beside it (``NAME.json``,
         ``NAME.csv``, ...), as ``prep`` reads them.
 
         Args:
             path: of the video; empty: the example that comes with the model.
+            actions_at: ``before``: the file keeps an action beside the frame that it led to.
+            actions_key: name of the array or column of actions, where it is not the usual one.
 
         Raises:
             ValueError: the video or the actions cannot be used, or no example comes with this model.
@@ -144,7 +149,8 @@ class Model:
         source = Path(path) if path else self.example
         if source is None:
             raise ValueError("clip: no example ships with this model; name a video")
-        found = read_clip(source, self.vqvae.frame_size, self.actions)
+        declared = DeclareActionsConfig(actions_at=actions_at, actions_key=actions_key)
+        found = read_clip(source, self.vqvae.frame_size, self.actions, declared=declared)
         return found.frames, found.actions.squeeze(-1).tolist()
 
     @torch.inference_mode()

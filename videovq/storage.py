@@ -105,6 +105,16 @@ def read_metadata(path: Path) -> dict[str, str]:
         return file.metadata() or {}
 
 
+def read_types(path: Path) -> set[str]:
+    """Of what types the tensors of a safetensors file are, as the format calls them (``F16``); reads its header only.
+
+    Raises:
+        ValueError: the file is missing or torn.
+    """
+    with _named(path), safe_open(path, "pt") as file:
+        return {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  is no dict
+
+
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     try:

@@ -1,12 +1,13 @@
 """Train an agent in a dream: PPO of stable-baselines3 learns to keep the sky in view.
 
     pip install 'videovq[gym]' stable-baselines3
-    python docs/examples/agent.py [STEPS]
+    python docs/examples/agent.py [STEPS] [--episodes N] [--length N]
 
 The world is `dmlab-small`; neither it nor this script ever runs DeepMind Lab. The predictor knows no rewards, so one is
 computed from the picture: the part of it that is sky. To see much of it one has to keep off the walls. The agent sees
-12x12 means of the picture. After STEPS (4,000) steps in eight dreams at once, the return of 24 episodes of 30 steps is
-printed, and beside it that of random actions, of standing still, and of always walking backward.
+12x12 means of the picture. After STEPS (4,000) steps in eight dreams at once, the return of `--episodes` (24) of
+`--length` (30) steps is printed, and beside it that of random actions, of standing still, and of always walking
+backward.
 """
 
 import argparse
@@ -14,7 +15,10 @@ import argparse
 if __name__ == "__main__":  # before what takes long to import, or is not there
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("STEPS", type=int, nargs="?", default=4000)
-    STEPS = parser.parse_args().STEPS
+    parser.add_argument("--episodes", type=int, default=24)
+    parser.add_argument("--length", type=int, default=30)
+    given = parser.parse_args()
+    STEPS, EPISODES, LENGTH = given.STEPS, given.episodes, given.length
 
 import time
 
@@ -28,7 +32,7 @@ try:
 except ModuleNotFoundError as error:
     raise SystemExit(f"error: {error}; pip install 'videovq[gym]' stable-baselines3") from None
 
-DREAMS, LENGTH, SEED, SIDE = 8, 30, 0, 12
+DREAMS, SEED, SIDE = 8, 0, 12
 
 
 def sky(pictures: np.ndarray) -> np.ndarray:
@@ -86,11 +90,11 @@ class Dreams(VecEnv):
         return [False] * DREAMS
 
 
-def returns(dreams, choose, episodes=24):
-    """Of that many episodes, in the same scenes and with the same noise whoever acts."""
+def returns(dreams, choose):
+    """Of EPISODES, in the same scenes and with the same noise whoever acts."""
     dreams.seed(1000)
     seen, found, taken = dreams.reset(), [], []
-    for _ in range(episodes // DREAMS):
+    for _ in range(EPISODES // DREAMS):
         total = np.zeros(DREAMS)
         for _ in range(LENGTH):
             taken.append(choose(seen))

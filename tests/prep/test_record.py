@@ -517,6 +517,14 @@ def test_refuses_a_folder_recorded_otherwise() -> None:
         record(vizdoom("out", frames=2, stick=3))
 
 
+def test_a_recording_of_vizdoom_that_states_its_numbers_goes_on_without_them() -> None:
+    record(vizdoom("out", frames=2, source=GymnasiumSource(action_repeat=4, engine_fps=35)))
+    record(vizdoom("out", frames=2, episodes=2))
+    assert len(contents("out")) == 4
+    with pytest.raises(ValueError, match=r"other settings \(source was "):
+        record(vizdoom("out", frames=2, source=GymnasiumSource(action_repeat=2)))
+
+
 def test_refuses_a_folder_of_something_else() -> None:
     Path("out").mkdir()
     Path("out/thesis.tex").touch()

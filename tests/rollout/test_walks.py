@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.conftest import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
-from videovq.config import ModelChoice, PredictorConfig
+from videovq.config import DeclareActionsConfig, ModelChoice, PredictorConfig
 from videovq.data.store import EpisodeStore
 from videovq.models.build import build_predictor
 from videovq.models.predictors.predictor import Predictor
@@ -96,6 +96,8 @@ def test_contexts_of_a_store_and_of_a_video(pair: Pair, episode_store: EpisodeSt
     parts = contexts(str(video), "", pair, 6, 24)
     assert [clip.name for clip in parts] == [f"episode_000008 {start}" for start in (0, 6, 12, 18, 24, 30)]
     assert torch.equal(parts[2].actions, episode_store.read(tests[0]).actions[12:17])
+    moved = contexts(str(video), "", pair, 6, 24, DeclareActionsConfig(actions_at="before"))
+    assert torch.equal(moved[2].actions, episode_store.read(tests[0]).actions[13:18])
     for frames, named in ((0, "at least 1"), (41, "no 41 frames in a row")):
         with pytest.raises(ValueError, match=named):
             contexts(str(video), "", pair, frames, 24)

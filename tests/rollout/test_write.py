@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import torch
 from PIL import Image, ImageSequence
 
 from tests.conftest import world, write_episode
-from videovq.config import RolloutConfig
+from videovq.config import DeclareActionsConfig, RolloutConfig
 from videovq.data import video
+from videovq.data.clip import read_clip
 from videovq.data.store import EpisodeStore
 from videovq.data.video import read_video, write_video
 from videovq.rollout.render import RED, animation, direction
 from videovq.rollout.write import rollout, write_rollout
-from videovq.types import Rollout, RolloutRequest
+from videovq.types import ActionSpec, Rollout, RolloutRequest
 
 
 @pytest.fixture
@@ -225,3 +227,34 @@ def test_actions_beside_a_video_are_read_as_prep_reads_them(ending: str, config:
     found = rollout(replace(config, context="", from_video=str(source / "clip.mp4"), decode=False))
     assert found.request.context_actions[:, 0].tolist() == actions[:5]
     assert found.request.actions[:, 0].tolist() == actions[5:10]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".json"])
+def test_actions_beside_a_video_are_declared_as_for_prep(
+    ending: str, config: RolloutConfig, recordings: Path, tmp_path: Path
+) -> None:
+    shutil.copy(recordings / "episode_000008.mp4", tmp_path / "clip.mp4")
+    taken = json.loads((recordings / "episode_000008.json").read_text())["actions"]
+    led = [taken[0], *taken[:-1]]  # beside the frame that each led to
+    rows = "".join(f"0,{number}\n" for number in led)
+    said = f"action,keys\n{rows}" if ending == ".csv" else json.dumps({"actions": [0] * len(led), "keys": led})
+    (tmp_path / f"clip{ending}").write_text(said)
+    plain = replace(config, context="", from_video=str(tmp_path / "clip.mp4"), decode=False)
+    declared = replace(plain, declare=DeclareActionsConfig(actions_at="before", actions_key="keys"))
+    request = rollout(declared).request
+    assert [*request.context_actions.flatten().tolist(), *request.actions.flatten().tolist()] == taken[:10]
+    with pytest.raises(ValueError, match=r"clip\.(csv|json): (no column|needs a list) .nowhere"):
+        rollout(replace(plain, declare=DeclareActionsConfig(actions_key="nowhere")))
+
+
+def test_what_is_declared_of_actions_that_are_not_there_is_refused(
+    config: RolloutConfig, recordings: Path, tmp_path: Path
+) -> None:
+    shutil.copy(recordings / "episode_000008.mp4", tmp_path / "clip.mp4")
+    declared = DeclareActionsConfig(actions_at="before")
+    with pytest.raises(ValueError, match=r"declare.actions_at: has no effect, since .* is no video; leave it out"):
+        rollout(replace(config, declare=declared))
+    with pytest.raises(ValueError, match=r"declare.actions_at: has no effect, since .*mp4 has no actions beside it"):
+        rollout(replace(config, context="", from_video=str(tmp_path / "clip.mp4"), declare=declared))
+    with pytest.raises(ValueError, match="trained on videos without actions"):
+        read_clip(tmp_path / "clip.mp4", (24, 24), ActionSpec("none"), declared=declared)

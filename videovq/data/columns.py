@@ -61,15 +61,15 @@ class Columns(ABC):
         Raises:
             ValueError: a column is missing or broken.
         """
-        wanted = self.wanted()
-        if len(wanted) == 1:
-            return self.column(wanted[0])
-        columns = [self.column(name) for name in wanted]
-        if len({len(one) for one in columns}) > 1:
+        columns = self.action_columns()
+        if len(columns) == 1:
+            return self.column(columns[0])
+        values = [self.column(name) for name in columns]
+        if len({len(one) for one in values}) > 1:
             raise ValueError(f"{self.path}: {self.key} are not as many values each")
-        return [list(row) for row in zip(*columns, strict=True)]
+        return [list(row) for row in zip(*values, strict=True)]
 
-    def wanted(self) -> list[str]:
+    def action_columns(self) -> list[str]:
         """Names of the columns of actions."""
         return [self.key] if self.key in self.names else [name.strip() for name in self.key.split(",")]
 
@@ -154,8 +154,8 @@ class Table(Columns):
         return any(name in names for name in self.usual)
 
     def actions(self) -> list[Any]:
-        wanted = self.wanted()
-        named = self._named(wanted[0]) if len(wanted) == 1 else []
+        columns = self.action_columns()
+        named = self._named(columns[0]) if len(columns) == 1 else []
         return named or super().actions()
 
     def column(self, name: str, unknown: bool = False) -> list[Any]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from jaxtyping import Shaped
 from torch import Tensor
 
+from videovq.config import DeclareActionsConfig
 from videovq.data.columns import KINDS
 from videovq.data.listing import refuse_pointers
 from videovq.data.store import read_json
 from videovq.types import ActionSpec
 
 SIDECARS = (".json", *KINDS)
+DECLARABLE = tuple(DeclareActionsConfig.__dataclass_fields__)
 
 
 def beside(video: Path, endings: tuple[str, ...] = SIDECARS) -> list[Path]:
@@ -45,18 +48,40 @@ def listed_actions(value: dict[str, Any], key: str, path: Path) -> list[Any]:
     return value[key]
 
 
-def known_actions(video: Path, spec: ActionSpec) -> Shaped[Tensor, "s a"] | None:
-    """The actions beside a video whose meaning is known; None: no file lies beside it.
+def moved_back(actions: Shaped[Tensor, "t a"]) -> Shaped[Tensor, "t a"]:
+    """Actions stored beside the frame that they led to, put beside the frame they were taken after.
+
+    What was taken after the last frame is unknown, and leads to no frame: it repeats the one before.
+    """
+    return actions[[*range(1, len(actions)), len(actions) - 1]] if len(actions) else actions
+
+
+def refuse_declared(declared: DeclareActionsConfig, fields: Iterable[str], why: str) -> None:
+    """Refuse what is declared of actions that are not there.
+
+    Raises:
+        ValueError: one of the fields is set.
+    """
+    for field in fields:
+        if getattr(declared, field):
+            raise ValueError(f"declare.{field}: has no effect, since {why}; leave it out")
+
+
+def known_actions(video: Path, spec: ActionSpec, declared: DeclareActionsConfig) -> Shaped[Tensor, "s a"] | None:
+    """The actions beside a video whose meaning is known, each beside the frame it was taken after; None: no file lies
+    beside it.
 
     Raises:
         ValueError: they cannot be read, or do not fit ``spec``.
     """
     path = next((one for one in beside(video) if one.is_file()), None)
     if path is None:
+        refuse_declared(declared, DECLARABLE, f"{video} has no actions beside it")
         return None
     refuse_pointers([path])
     if path.suffix == ".json":
-        values = listed_actions(json_object(path), "actions", path)
+        values = listed_actions(json_object(path), declared.actions_key or "actions", path)
     else:
-        values = KINDS[path.suffix](path, "").actions()
-    return spec.tensor(spec.numbered(values, str(path)), str(path))
+        values = KINDS[path.suffix](path, declared.actions_key).actions()
+    actions = spec.tensor(spec.numbered(values, str(path)), str(path))
+    return moved_back(actions) if declared.actions_at == "before" else actions

@@ -9,6 +9,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from videovq.config import PlayConfig
+from videovq.data.clip import Clip
 from videovq.play import in_browser
 from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
@@ -30,7 +31,7 @@ def play(config: PlayConfig) -> None:
             raise ValueError("origins: has no effect beside in_browser, which serves nothing; leave it out")
         in_browser.check(config)
         pair = load_pair(config)
-        clips = contexts(config.store, config.pretrained, pair, config.context_frames, SCENES)
+        clips = _scenes(config, pair)
         in_browser.write_page(config, pair, clips)
     else:
         _serve(config)
@@ -48,7 +49,7 @@ def _serve(config: PlayConfig) -> None:
     for text in config.origins:
         checked_origin(text)
     with closing(_listen(config.host, config.port)) as listener, closing(ModelThread(partial(_load, config))) as thread:
-        clips = thread.now(lambda pair: contexts(config.store, config.pretrained, pair, config.context_frames, SCENES))
+        clips = thread.now(partial(_scenes, config))
         server = PlayServer(thread, clips, config)
         host = "localhost" if config.host in ("0.0.0.0", "::") else config.host
         here = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
@@ -79,6 +80,10 @@ def has_window() -> bool:
     except webbrowser.Error:
         return False
     return isinstance(browser, webbrowser.BackgroundBrowser) or not isinstance(browser, webbrowser.GenericBrowser)
+
+
+def _scenes(config: PlayConfig, pair: Pair) -> list[Clip]:
+    return contexts(config.store, config.pretrained, pair, config.context_frames, SCENES, config.declare)
 
 
 def _load(config: PlayConfig) -> Pair:

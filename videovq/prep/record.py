@@ -25,7 +25,7 @@ from videovq.data.resize import centre_resize
 from videovq.data.store import read_json
 from videovq.data.video import write_video
 from videovq.parsing import read_config, to_yaml
-from videovq.prep.environments import Action, Environment, Observation, open_environment
+from videovq.prep.environments import Action, Environment, Observation, open_environment, spelled_out
 from videovq.prep.own_policy import OwnPolicy
 from videovq.prep.parallel import run_all
 from videovq.prep.policy import StandstillSense, StickyDraws, StickyRandomPolicy
@@ -96,7 +96,10 @@ def check_claim(out: Path, config: RecordConfig) -> None:
         if any(out.glob("episode_*.json")):  # else it is nobody's
             before = read_config(RecordConfig, path)
             for name in RecordConfig.__dataclass_fields__:
-                if name not in NOT_BINDING and getattr(before, name) != getattr(config, name):
+                same = getattr(before, name) == getattr(config, name)
+                if name == "source":  # ViZDoom's numbers, which older recordings state
+                    same = spelled_out(before.source) == spelled_out(config.source)
+                if name not in NOT_BINDING and not same:
                     raise ValueError(
                         f"{out}: was recorded with other settings ({name} was {getattr(before, name)!r} and is now"
                         f" {getattr(config, name)!r}); choose another out, or remove it"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from videovq.checkpoints import pretrained_example
+from videovq.config import DeclareActionsConfig
 from videovq.data.clip import Clip, read_clip
+from videovq.data.sidecars import DECLARABLE, refuse_declared
 from videovq.rollout.pair import Pair, open_episodes
 from videovq.types import EpisodeInfo
 
@@ -13,7 +15,14 @@ DEFAULT_STORE = "stores/episodes"
 SPLITS = ("test", "val", "train")  # the first with an episode that is long enough: scenes not seen, if possible
 
 
-def contexts(source: str, pretrained: str, pair: Pair, frames: int, most: int) -> list[Clip]:
+def contexts(
+    source: str,
+    pretrained: str,
+    pair: Pair,
+    frames: int,
+    most: int,
+    declared: DeclareActionsConfig = DeclareActionsConfig(),
+) -> list[Clip]:
     """Clips of ``frames`` frames with the actions between them, each from another episode or part of the video.
 
     Args:
@@ -21,6 +30,7 @@ def contexts(source: str, pretrained: str, pair: Pair, frames: int, most: int) -
             ``pretrained``, or ``stores/episodes``.
         pretrained: name of a model that ships with videovq, or empty.
         most: number of clips at most, spread evenly.
+        declared: what the file beside a video leaves open of its actions.
 
     Raises:
         ValueError: it cannot be used, or has no clip that long.
@@ -28,8 +38,11 @@ def contexts(source: str, pretrained: str, pair: Pair, frames: int, most: int) -
     if frames < 1:
         raise ValueError("context_frames: must be at least 1")
     place = starting_place(source, pretrained)
-    video = Path(place).is_file()
-    found = _of_video(Path(place), pair, frames) if video else _of_store(place, pair, frames, most)
+    if Path(place).is_file():
+        found = _of_video(Path(place), pair, frames, declared)
+    else:
+        refuse_declared(declared, DECLARABLE, f"{place} is no video")
+        found = _of_store(place, pair, frames, most)
     if not found:
         raise ValueError(f"{place}: has no {frames} frames in a row; choose fewer context_frames")
     some = min(len(found), most)
@@ -44,8 +57,8 @@ def starting_place(source: str, pretrained: str) -> str:
     return source or str(example or DEFAULT_STORE)
 
 
-def _of_video(path: Path, pair: Pair, frames: int) -> list[Clip]:
-    clip = read_clip(path, pair.vqvae.frame_size, pair.predictor.action_spec)
+def _of_video(path: Path, pair: Pair, frames: int, declared: DeclareActionsConfig) -> list[Clip]:
+    clip = read_clip(path, pair.vqvae.frame_size, pair.predictor.action_spec, declared=declared)
     if len(clip.actions) < min(frames, len(clip.frames)) - 1:
         raise ValueError(
             f"{path}: comes without the actions between its frames; put them beside it ({path.stem}.json with a list"

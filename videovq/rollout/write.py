@@ -15,6 +15,7 @@ from torch import Tensor
 from videovq.config import RolloutConfig
 from videovq.data.clip import Clip, read_clip
 from videovq.data.codes import to_stored
+from videovq.data.sidecars import DECLARABLE, refuse_declared
 from videovq.data.store import read_json
 from videovq.frames import psnr
 from videovq.pictures import write_png
@@ -204,7 +205,9 @@ def _recording(config: RolloutConfig, pair: Pair) -> Clip:
     source = starting_place(config.from_video or config.context, config.pretrained)
     needed = config.start + config.context_frames + (config.frames if config.actions == "recorded" else 0)
     if config.from_video or Path(source).is_file():
-        return read_clip(Path(source), pair.vqvae.frame_size, pair.predictor.action_spec, max(1, needed))
+        size, spec = pair.vqvae.frame_size, pair.predictor.action_spec
+        return read_clip(Path(source), size, spec, max(1, needed), config.declare)
+    refuse_declared(config.declare, DECLARABLE, f"{source} is no video")
     store = open_episodes(source, pair)
     if config.episode:
         info = store.find(config.episode)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import inf
 from types import ModuleType
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -87,7 +87,7 @@ def open_environment(source: SourceConfig, frame_size: int) -> Environment:
         from videovq.prep.environments.deepmind_lab import DeepMindLabEnvironment
 
         return DeepMindLabEnvironment(source, frame_size)
-    if isinstance(source, GymnasiumSource) and source.env.startswith("Vizdoom"):
+    if is_vizdoom(source):
         from videovq.prep.environments.vizdoom import VizdoomEnvironment
 
         return VizdoomEnvironment(source, frame_size)
@@ -96,6 +96,22 @@ def open_environment(source: SourceConfig, frame_size: int) -> Environment:
 
         return GymnasiumEnvironment(source, frame_size)
     raise ValueError(f"source: {type(source).__name__} names no environment; use GymnasiumSource or DeepMindLabSource")
+
+
+def is_vizdoom(source: SourceConfig) -> TypeGuard[GymnasiumSource]:
+    """Whether the environment is one of ViZDoom's."""
+    return isinstance(source, GymnasiumSource) and source.env.startswith("Vizdoom")
+
+
+def spelled_out(source: SourceConfig) -> SourceConfig:
+    """The same source with the numbers that ``auto`` stands for in ViZDoom, where these are known without looking."""
+    if not is_vizdoom(source):
+        return source
+    from videovq.prep.environments.vizdoom import ENGINE_FPS, VizdoomEnvironment
+
+    repeat = VizdoomEnvironment.usual_repeat if source.action_repeat == "auto" else source.action_repeat
+    rate = ENGINE_FPS if source.engine_fps == "auto" else source.engine_fps
+    return replace(source, action_repeat=repeat, engine_fps=rate)
 
 
 def require(module: str, remedy: str) -> ModuleType:

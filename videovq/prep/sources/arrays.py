@@ -15,6 +15,7 @@ from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.data.arrays import array_names, read_array
+from videovq.data.sidecars import moved_back
 from videovq.prep.sources.contract import (
     USUAL,
     Place,
@@ -24,7 +25,6 @@ from videovq.prep.sources.contract import (
     files_that_end,
     identity,
     level_of,
-    moved_back,
     split_in_path,
     stated_actions,
     stated_outcomes,

@@ -197,14 +197,6 @@ def stated_split(said: Any, where: str) -> str:
     return SPLIT_WORDS[said.strip().lower()]
 
 
-def moved_back(actions: Shaped[Tensor, "t a"]) -> Shaped[Tensor, "t a"]:
-    """Actions stored beside the frame that they led to, put beside the frame they were taken after.
-
-    What was taken after the last frame is unknown, and leads to no frame: it repeats the one before.
-    """
-    return actions[[*range(1, len(actions)), len(actions) - 1]] if len(actions) else actions
-
-
 def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Shaped[Tensor, "t a"], ActionSpec]:
     """Actions of recordings that hold their numbers only: what they mean is declared, or they are continuous.
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from videovq.data.listing import files_below
 from videovq.data.parquet import read_columns
+from videovq.data.sidecars import moved_back
 from videovq.data.store import read_json
 from videovq.data.video import video_pieces
 from videovq.prep.sources.contract import (
@@ -25,7 +26,6 @@ from videovq.prep.sources.contract import (
     Place,
     RawEpisode,
     Reader,
-    moved_back,
     split_in_path,
     stated_actions,
     stated_outcomes,

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from videovq.data.columns import KINDS
 from videovq.data.listing import files_below
-from videovq.data.sidecars import SIDECARS, beside, json_object, listed_actions
+from videovq.data.sidecars import SIDECARS, beside, json_object, listed_actions, moved_back, refuse_declared
 from videovq.data.store import POSE
 from videovq.data.video import frame_rate, video_pieces
 from videovq.prep.sources.contract import (
@@ -32,7 +32,6 @@ from videovq.prep.sources.contract import (
     Reader,
     identity,
     level_of,
-    moved_back,
     split_in_path,
     stated_actions,
     stated_outcomes,
@@ -113,12 +112,8 @@ class VideosReader(Reader):
         return not {self.declared.actions_key or "actions", "action_spec", "action_legend"}.isdisjoint(value)
 
     def _refuse_declared(self, folder: Path) -> None:
-        for field in ABOUT_ACTIONS:
-            if getattr(self.declared, field):
-                raise ValueError(
-                    f"declare.{field}: has no effect, since no video in {folder} has actions beside it"
-                    f" (NAME{', NAME'.join(self.sidecars)}); leave it out"
-                )
+        why = f"no video in {folder} has actions beside it (NAME{', NAME'.join(self.sidecars)})"
+        refuse_declared(self.declared, ABOUT_ACTIONS, why)
 
     def _read(self, place: Place) -> RawEpisode:
         if not place.actions:
