@@ -110,19 +110,6 @@ def test_the_estimate_counts_what_is_there(plain: TrainPredictorConfig) -> None:
     assert 1.9 < longer.flops / small.flops < 2.3
     assert 1.9 < longer.activation_bytes / small.activation_bytes < 2.3
     assert wider.parameters > 1.5 * small.parameters and wider.flops > 1.5 * small.flops
-    text = small.lines(1000, 2, 1e9)
-    assert f"{small.parameters / 1e6:.1f} M parameters" in text
-    assert f"{2 * small.tokens:,} codes" in text
-
-
-def test_what_a_training_takes_is_said_for_one_device(plain: TrainPredictorConfig) -> None:
-    store = CodeStore(plain.store)
-    training = replace(plain.training, batch_size=16, steps=1234)
-    alone = predictor.expected(replace(plain, training=training), store)
-    shared = predictor.expected(replace(plain, training=replace(training, devices=2, accumulate=2)), store)
-    codes = 16 * plain.targets * 36
-    assert f"{codes:,} codes" in alone and f"{codes // 2:,} codes" in shared
-    assert "GiB" in alone and "1234 steps" in alone
 
 
 @pytest.mark.parametrize(

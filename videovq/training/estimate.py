@@ -1,4 +1,4 @@
-"""What a training will take, worked out before it starts."""
+"""What a step of a training computes and keeps, worked out without taking it."""
 
 from __future__ import annotations
 
@@ -29,20 +29,6 @@ class Estimate:
     flops: float
     state_bytes: int
     activation_bytes: int
-
-    def lines(self, steps: int, parts: int, peak: float) -> str:
-        """A report for people; ``peak`` in operations a second."""
-        least = self.flops * parts / peak
-        return (
-            f"{self.parameters / 1e6:.1f} M parameters; {self.tokens * parts:,} codes and"
-            f" {self.flops * parts / 1e12:.2g} TFLOP a step on each device\n"
-            f"memory about {(self.state_bytes + self.activation_bytes) / 2**30:.1f} GiB on each device:"
-            f" {self.state_bytes / 2**30:.2f} weights, gradients and optimiser,"
-            f" {self.activation_bytes / 2**30:.2f} activations\n"
-            f"at this machine's peak in matrix products, {peak / 1e12:.2g} TFLOP/s, a step takes {least:.2g} s and"
-            f" {steps} steps {least * steps / 3600:.2g} hours;"
-            " count on two (large layers) to ten times (small ones) that"
-        )
 
 
 def estimate(
