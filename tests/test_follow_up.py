@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from videovq.cli import COMMANDS, LOOKED_AT, main
+from tests.conftest import predictor_config, vqvae_config
+from videovq.cli import COMMANDS, LOOKED_AT, command_in, main
+from videovq.data.store import CodeStore, EpisodeStore
 from videovq.follow_up import free, occupant, typed
+from videovq.parsing import parse
+from videovq.training import predictor, run, vqvae
 
 
 def test_a_line_can_be_copied() -> None:
@@ -58,3 +64,25 @@ def test_what_is_there_is_not_written_over(
     error = capsys.readouterr().err
     assert "mine" in error and "is there already; choose another out, or remove it" in error
     assert len(given) == 3
+
+
+def parsed(line: str) -> Any:
+    """The settings of a line that was printed."""
+    _, *words = shlex.split(line)
+    name = command_in(words)
+    return parse(COMMANDS[name].config, words[len(name.split()) :])
+
+
+def test_the_stages_name_each_other(
+    episode_store: EpisodeStore, vqvae_run: Path, code_store: CodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said: list[dict[str, str]] = []
+    monkeypatch.setattr(run, "fit", lambda *_, **words: said.append(words))
+    vqvae.train(vqvae_config(episode_store, Path("my run")))
+    predictor.train(predictor_config(code_store, Path("runs/p")))
+    encoding, rolling = (parsed(one["then"]) for one in said)
+    assert (encoding.store, encoding.vqvae, encoding.out) == (str(episode_store), "my run", "stores/codes")
+    assert (rolling.predictor, rolling.vqvae, rolling.context) == ("runs/p", str(vqvae_run), str(episode_store))
+    train = [info.length for info in episode_store.split("train")]
+    assert [one["about"] for one in said] == [f"{len(train)} episodes, {sum(train)} frames"] * 2

@@ -86,6 +86,16 @@ def test_encoding_runs(
     assert "of the bare encoder" in capsys.readouterr().out
 
 
+def test_the_times_of_trainings_are_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configs = [f"configs/debug/train_{name}.yaml" for name in ("vqvae", "predictor")]
+    at_a_tiny_size("times.py", configs, monkeypatch)
+    _, *lines = capsys.readouterr().out.splitlines()
+    for config, line in zip(configs, lines, strict=True):
+        assert line.startswith(f"{config}: ") and " s a step, about " in line
+
+
 def test_a_training_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     at_a_tiny_size("training.py", ["configs/debug/train_vqvae.yaml", "2"], monkeypatch)
     assert "of the throughput without" in capsys.readouterr().out
