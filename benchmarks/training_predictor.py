@@ -59,8 +59,6 @@ for path, config, taken in zip(paths, configs, seconds, strict=True):
     found = estimate(
         lambda c=config: build_predictor(c.model, SPEC, GRID, torch.zeros(512, 16)),
         lambda net, c=config: net(*batch(c)).loss,
-        targets * GRID[0] * GRID[1],
-        2,
         bf16(config),
     )
     step = float(torch.tensor(taken[steps // 6 :]).median())

@@ -31,13 +31,13 @@ def test_demo_shows_what_ships_then_trains_and_continues(
     assert main([*words, "--no-train"]) == 0
     assert gifs() == ["shipped/each", "shipped/recorded"]
     assert not (out / "runs").exists()
-    assert capsys.readouterr().out.count("min left in all") == 3
+    assert capsys.readouterr().out.count("/3] ") == 3
 
     assert main(words) == 0
     shown = capsys.readouterr().out
     assert gifs() == ["shipped/each", "shipped/recorded", "trained/each", "trained/recorded"]
     assert all(str(gif) in shown for gif in out.glob("rollouts/*/*.gif"))
-    assert shown.count("min left in all") == 8
+    assert shown.count("/8] ") == 8
     assert "psnr by horizon" in shown and "bits by action" in shown
     assert "copying the last context frame" in shown
 

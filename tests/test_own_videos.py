@@ -35,16 +35,16 @@ def test_plain_videos_become_a_world_without_actions(tmp_path: Path, capsys: pyt
     assert main(["encode", "--store", str(episodes), *pair[:2], "--out", str(codes)]) == 0
     predictor.train(predictor_config(CodeStore(codes), runs / "predictor", steps=1))
     assert load_predictor(runs / "predictor").action_spec.kind == "none"
-    mine = ["rollout", *pair, "--from-video", str(source / "clip 0.mp4"), "--frames", "3", "--out", str(out / "r")]
-    assert main(mine) == 0, "it asks for no actions"
+    mine = ["rollout", *pair, "--from-video", str(source / "clip 0.mp4"), "--frames", "3", "--out"]
+    assert main([*mine, str(out / "r")]) == 0, "it asks for no actions"
     with Image.open(out / "r.gif") as gif:
         assert gif.n_frames == 6 + 3
     capsys.readouterr()
-    assert main([*mine, "--actions", "forward"]) == 2
+    assert main([*mine, str(out / "other"), "--actions", "forward"]) == 2
     assert "actions: this model was trained on videos without actions; leave it out" in capsys.readouterr().err
     (source / "clip 9.mp4").write_bytes(b"")
     write_video(source / "clip 9.mp4", world(9)[0][:6], 15, "lossless")
-    short = [*mine[:-5], str(source / "clip 9.mp4"), *mine[-4:]]
+    short = [*mine[:-4], str(source / "clip 9.mp4"), *mine[-3:], str(out / "short")]
     assert main(short) == 0, "as long as the context is enough"
     measure = ["evaluate", *pair, "--store", str(episodes), "--out", str(out / "report"), "--frames", "3"]
     assert main(measure) == 0

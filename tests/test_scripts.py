@@ -228,3 +228,15 @@ def test_a_script_runs_at_a_tiny_size(
         runpy.run_path(str(script), run_name="__main__")
     assert said in capsys.readouterr().out
     assert ("{out}" in words) == (tmp_path / "out").exists()
+
+
+def test_the_times_of_trainings_are_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configs = [f"configs/debug/train_{name}.yaml" for name in ("vqvae", "predictor")]
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.setattr(sys, "argv", ["times.py", *(str(ROOT / config) for config in configs)])
+    runpy.run_path(str(ROOT / "benchmarks" / "times.py"), run_name="__main__")
+    _, *lines = capsys.readouterr().out.splitlines()
+    for config, line in zip(configs, lines, strict=True):
+        assert config in line and " s a step, about " in line

@@ -54,8 +54,9 @@ def codes(store: EpisodeStore, vqvae_run: Path, tmp_path_factory: pytest.TempPat
 
 def test_they_are_inspected(store: EpisodeStore, lone: EpisodeStore, tmp_path: Path) -> None:
     for some, frames in ((store, 44), (lone, 2)):
-        assert main(["inspect", "--store", str(some), "--out", str(tmp_path / "report")]) == 0
-        found = json.loads((tmp_path / "report" / "findings.json").read_text(), parse_constant=pytest.fail)
+        report = tmp_path / f"report {frames}"
+        assert main(["inspect", "--store", str(some), "--out", str(report)]) == 0
+        found = json.loads((report / "findings.json").read_text(), parse_constant=pytest.fail)
         assert found["splits"]["val"]["frames"] == frames
     assert "cannot be told" in found["alignment"]["verdict"]
 

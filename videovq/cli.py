@@ -7,11 +7,13 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from videovq import __version__, config
+from videovq.follow_up import free, occupant
 from videovq.help import help_of
 from videovq.naming import nearest
 from videovq.parsing import parse
@@ -145,6 +147,7 @@ TEXTS = {
 CONFIGS = {name: command.config for name, command in COMMANDS.items()}
 OUTPUTS = ("out", "run", "in_browser")  # settings that say where a command writes
 OF_FILES = ("rollout", "compare", "pack")  # commands of which they name files, or a folder that is to be made
+LOOKED_AT = ("rollout", "evaluate", "compare", "show", "inspect", "export")  # first words of commands
 UNABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # no room, no right to write
 
 
@@ -225,6 +228,23 @@ def unread() -> bool:
     return False
 
 
+def beside_what_is_there(command: str, settings: Any) -> Any:
+    """Settings that write over nothing that was made to be looked at: where ``out`` is the default, it counts up.
+
+    Commands that go on with what they began (``record``, ``prep``, ``encode``, ``train``, ``demo``) know their own.
+
+    Raises:
+        ValueError: there is something at an ``out`` that was chosen.
+    """
+    if command.split()[0] not in LOOKED_AT:
+        return settings
+    if settings.out == type(settings).out:
+        return replace(settings, out=free(settings.out))
+    if there := occupant(settings.out):
+        raise ValueError(f"out: {there} is there already; choose another out, or remove it")
+    return settings
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a user's mistake, 130 interrupted, 141 where nobody reads."""
     escape_what_cannot_be_shown()
@@ -293,6 +313,7 @@ def run(words: list[str]) -> int:
     try:
         settings: Any = parse(command.config, rest, f"videovq {name}", CONFIGS)
         refuse_unwritable(name, settings)
+        settings = beside_what_is_there(name, settings)
         give_caches_a_home()
         others.choose(processes(settings))
         getattr(import_module(command.module), command.function)(settings)

@@ -1668,12 +1668,12 @@ class ShowCodebookConfig(CommandSettings):
 
 @dataclass(frozen=True)
 class DemoConfig(CommandSettings):
-    """Record ViZDoom episodes and run every stage, small, in about twelve minutes on two cores."""
+    """Record ViZDoom episodes and run every stage, small."""
 
     out: str = "demo"
     """Folder of everything the demo makes. Run it again to continue, or remove it to start over."""
     train: bool = True
-    """False (or ``--no-train``) shows the model that ships only, in two minutes."""
+    """False (or ``--no-train``) shows the model that ships only."""
     episodes: int = 40
     """Episodes to record."""
     frames: int = 200

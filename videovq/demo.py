@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,14 +32,12 @@ from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
 
 SHIPPED, TEMPERATURE = "vizdoom", 0.7
-TRUST = 300.0  # seconds that the stages must have taken before they outweigh the estimates
 
 
 class Stage(NamedTuple):
-    """One step of the demo; ``seconds`` is what it takes on two cores, to estimate the time left."""
+    """One step of the demo."""
 
     name: str
-    seconds: float
     run: Callable[[], object]
 
 
@@ -48,14 +45,9 @@ def demo(config: DemoConfig) -> None:
     """Record ViZDoom episodes, run every stage on them, and say how good the prediction is."""
     out = Path(config.out)
     stages = make_stages(config)
-    expected, began = 0.0, time.monotonic()
     for i, stage in enumerate(stages, start=1):
-        # This machine's pace, from the stages so far; the first, short ones say little about it.
-        pace = (time.monotonic() - began + TRUST) / (expected + TRUST)
-        left = pace * sum(s.seconds for s in stages[i - 1 :])
-        print(f"\n[{i}/{len(stages)}] {stage.name} (about {left / 60:.0f} min left in all)", flush=True)
+        print(f"\n[{i}/{len(stages)}] {stage.name}", flush=True)
         stage.run()
-        expected += stage.seconds
     if config.train:
         print(f"\n{verdict(read_json(out / 'report' / 'metrics.json'))}")
     print(f"\nThe rollouts, predicted purely as codes after the sixth frame: {out}/rollouts/")
@@ -101,14 +93,14 @@ def make_stages(config: DemoConfig) -> list[Stage]:
             rollout(replace(settings, actions=actions, out=str(out / "rollouts" / folder / actions)))
 
     stages = [
-        Stage("record ViZDoom episodes", 20, lambda: record(recording)),
-        Stage("prepare the EpisodeStore", 8, lambda: prepare(preparing)),
-        Stage("roll out with the model that ships", 15, lambda: rollouts(shipped, "shipped")),
-        Stage("train the VQ-VAE", 145, lambda: vqvae.train(reconstructing)),
-        Stage("encode the episodes", 15, lambda: encode(encoding)),
-        Stage("train the predictor", 480, lambda: predictor.train(predicting)),
-        Stage("roll out", 15, lambda: rollouts(rolling, "trained")),
-        Stage("evaluate", 60, lambda: evaluate(measuring)),
+        Stage("record ViZDoom episodes", lambda: record(recording)),
+        Stage("prepare the EpisodeStore", lambda: prepare(preparing)),
+        Stage("roll out with the model that ships", lambda: rollouts(shipped, "shipped")),
+        Stage("train the VQ-VAE", lambda: vqvae.train(reconstructing)),
+        Stage("encode the episodes", lambda: encode(encoding)),
+        Stage("train the predictor", lambda: predictor.train(predicting)),
+        Stage("roll out", lambda: rollouts(rolling, "trained")),
+        Stage("evaluate", lambda: evaluate(measuring)),
     ]
     return stages if config.train else stages[:3]
 

@@ -61,7 +61,8 @@ class Prediction(Rollout):
 
     def save(self, path: str | Path) -> None:
         """Write it as the path's ending says: an animation (``.gif``, ``.mp4``, ``.webm``), a strip with the time from
-        left to right (``.png``), or the codes and frames (``.npz``). Folders that are missing are made.
+        left to right (``.png``), or the codes and frames (``.npz``). Folders that are missing are made, and a file that
+        is there is written over: unlike commands, this asks for its name.
 
         Raises:
             ValueError: it ends in something else, or cannot be written there.

@@ -161,6 +161,7 @@ def test_compare(report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "inverse dynamics differs" not in capsys.readouterr().out
     metrics["vqvae"] = "f" * 64
     (other / "metrics.json").write_text(json.dumps(metrics))
+    out = tmp_path / "unlike.html"
     assert main(["compare", "--reports", f"[{report},{other}]", "--out", str(out)]) == 0
     for shown in (capsys.readouterr().out, out.read_text()):
         assert "another one ffffffffffff" in shown and "accuracy: cannot be compared: not of the same VQ-VAE" in shown

@@ -90,7 +90,8 @@ def fit(
     torch.manual_seed(0)
     module = Line(config, stop)
     module.each_step = each_step
-    run.fit(module, Points(config, parts), config, [], {"fact": 1}, parts)
+    words = {"about": "50 points", "then": "videovq next"}
+    run.fit(module, Points(config, parts), config, [], {"fact": 1}, parts, **words)
 
 
 def checkpoint_of(folder: Path) -> Path:
@@ -355,3 +356,52 @@ def test_a_file_in_place_of_a_run_folder(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("mine")
     with pytest.raises(ValueError, match="is a file; choose another run"):
         fit(config_of(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_training_begins_and_ends_with_a_line_and_says_what_it_takes(
+    parts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now, learn = [0.0], Line.training_step
+
+    def slowly(self: Line, batch: Tensor, batch_idx: int) -> Tensor:
+        now[0] += 8 / parts
+        return learn(self, batch, batch_idx)
+
+    def validate() -> None:
+        now[0] += 10_000
+
+    config = config_of(tmp_path / "run", steps=42, validate_every=4, checkpoint_every=14)
+    with monkeypatch.context() as stopped:
+        stopped.setattr("videovq.training.callbacks.time.perf_counter", lambda: now[0])
+        stopped.setattr(Line, "training_step", slowly)
+        stopped.setattr(run, "save_weights", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fit(config, validate, parts)
+    first, pace = capsys.readouterr().out.splitlines()
+    assert first.startswith("train line: on cpu (") and first.endswith(
+        "), float32; 50 points; 3e-06 M parameters; 42 steps"
+    )
+    assert pace == "train line: about 4 minutes to go, validations aside: 30 steps of 8 s, measured over 10", (
+        "validations do not count"
+    )
+    fit(config, parts=parts)
+    assert capsys.readouterr().out.splitlines() == [f"{tmp_path / 'run'}: trained; next: videovq next"]
+
+
+def test_a_resumed_training_counts_the_steps_that_are_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = config_of(tmp_path / "run", steps=20, validate_every=7, checkpoint_every=6)
+    seen: list[None] = []
+
+    def stop_at_the_first() -> None:
+        seen.append(None)
+        if len(seen) == 1:
+            interrupt()
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(config, stop_at_the_first)
+    capsys.readouterr()
+    fit(config)
+    first, pace, _ = capsys.readouterr().out.splitlines()
+    assert first.endswith("; 14 steps left")
+    assert "to go, validations aside: 2 steps of " in pace

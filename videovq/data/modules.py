@@ -271,6 +271,11 @@ class SymbolData(L.LightningDataModule):
     def val_dataloader(self) -> Batches[SymbolBatch]:
         return Batches(*self._windows("val", self.window), self.batch_size)
 
+    def amount(self, symbols: str) -> str:
+        """How much there is to learn from, for people."""
+        found = self.sequences["train"]
+        return f"{len(found):,} recordings, {sum(len(one) for one in found):,} {symbols}"
+
     def _windows(self, split: str, stride: int) -> tuple[int, Callable[[Int64[Tensor, "b"]], SymbolBatch]]:
         """How many windows there are, and window numbers -> batch."""
         sequences, window = self.sequences[split], self.window

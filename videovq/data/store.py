@@ -225,6 +225,11 @@ class Store:
             )
         return found
 
+    def amount(self, split: str) -> str:
+        """How much a split holds, for people."""
+        found = self.split(split)
+        return f"{len(found):,} episodes, {sum(info.length for info in found):,} frames"
+
     def find(self, episode_id: str) -> EpisodeInfo:
         if episode_id not in self.by_id:
             raise ValueError(f"{self}: no episode {episode_id!r}; it has: {', '.join(sorted(self.by_id))}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection
 
-from videovq.config import EvaluateConfig, TrainPredictorConfig
+from videovq.config import EvaluateConfig, TrainPredictorConfig, TrainVQVAEConfig
 from videovq.data.store import SPLITS, EpisodeStore
 from videovq.data.windows import segments
+from videovq.follow_up import free, typed
 
 NEEDS = {  # command -> frames in a row that it needs in each split, as it is set up unless told otherwise
     "train vqvae": {"train": 1, "val": 1},
@@ -33,11 +33,10 @@ def possible(store: EpisodeStore, wanted: Collection[str] = SPLITS) -> list[str]
         for split in splits:
             if split in wanted:
                 lines.append(f"  not for: {name} ({_why(name, split, longest[split])})")
-    place = shlex.quote(str(store))
     if "train vqvae" in able:
-        lines.append(f"next: videovq train vqvae --store {place} --run runs/vqvae")
+        lines.append(f"next: {typed('train vqvae', store=str(store), run=free(TrainVQVAEConfig.run))}")
     elif "evaluate" in able:
-        lines.append(f"next: videovq evaluate --store {place}")
+        lines.append(f"next: {typed('evaluate', store=str(store))}")
     return lines
 
 

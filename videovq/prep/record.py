@@ -24,6 +24,7 @@ from videovq.config import RecordConfig
 from videovq.data.resize import centre_resize
 from videovq.data.store import read_json
 from videovq.data.video import write_video
+from videovq.follow_up import typed
 from videovq.parsing import read_config, to_yaml
 from videovq.prep.environments import Action, Environment, Observation, open_environment, spelled_out
 from videovq.prep.own_policy import OwnPolicy
@@ -81,7 +82,8 @@ def record(config: RecordConfig) -> None:
     spec = ActionSpec.from_json(fields["action_spec"])
     print(
         f"{out}: {config.episodes} episodes of {config.frames} frames at {fields['fps']:g} a second; actions:"
-        f" {', '.join(spec.names) or f'{spec.kind}, {spec.width} numbers each'}; next: videovq prep --source={out}"
+        f" {', '.join(spec.names) or f'{spec.kind}, {spec.width} numbers each'}; next: "
+        + typed("prep", source=config.out)
     )
 
 

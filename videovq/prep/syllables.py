@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from videovq.config import MakeSyllablesConfig
+from videovq.config import MakeSyllablesConfig, TrainSoundConfig
 from videovq.data.sound import write_wav
+from videovq.follow_up import free, typed
 from videovq.progress import progress
 
 TRACK = 200  # values a second of formants, pitch and loudness
@@ -64,7 +65,8 @@ def make(config: MakeSyllablesConfig) -> None:
                 sound = spoken(config.seed, i % config.speakers, i, config.seconds, config.rate)
                 write_wav(path, torch.from_numpy(sound), config.rate)
             bar.update(1)
-    print(f"{config.files} files of {config.seconds:g} s in {out}/")
+    then = typed("train sound", source=config.out, run=free(TrainSoundConfig.run))
+    print(f"{config.files} files of {config.seconds:g} s in {out}/; next: {then}")
 
 
 def spoken(seed: int, speaker: int, number: int, seconds: float, rate: int) -> np.ndarray:

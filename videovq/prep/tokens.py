@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from videovq import __version__
-from videovq.config import ImportTokensConfig
+from videovq.config import ImportTokensConfig, TrainPredictorConfig
 from videovq.data.codes import to_stored
 from videovq.data.folders import Folder, open_folder
 from videovq.data.listing import folder_name, refuse_pointers
@@ -31,6 +31,7 @@ from videovq.data.store import (
     shard_is_complete,
     write_shard,
 )
+from videovq.follow_up import free, typed
 from videovq.prep.splits import choose_splits, empty_splits
 from videovq.progress import progress
 from videovq.storage import write_tensors
@@ -94,6 +95,7 @@ def import_tokens(config: ImportTokensConfig) -> CodeStore:
     )
     for line in empty_splits(store, config.validation_fraction, config.test_fraction):
         print(line)
+    print(f"next: {typed('train predictor', store=config.out, run=free(TrainPredictorConfig.run))}")
     return store
 
 

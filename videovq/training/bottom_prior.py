@@ -13,6 +13,7 @@ from torch import Tensor
 from videovq.config import TrainBottomPriorConfig
 from videovq.data.modules import TwoLevelData
 from videovq.data.store import CodeStore
+from videovq.follow_up import typed
 from videovq.models.bottom_prior import BottomPrior
 from videovq.training import run
 from videovq.training.callbacks import Curves
@@ -60,4 +61,5 @@ def train(config: TrainBottomPriorConfig) -> None:
     network.to(memory_format=torch.channels_last)
     module = BottomPriorModule(network, config)
     facts = {"grid": list(bottom.header.grid), "vqvae": bottom.header.fingerprint}
-    run.fit(module, data, config, [Curves(folder, PANELS)], facts)
+    then = typed("evaluate vqvae2", bottom_prior=config.run)
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts, about=bottom.amount("train"), then=then)

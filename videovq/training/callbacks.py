@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from tqdm import tqdm
 
 from videovq.pictures import drawn, new_figure, write_png
 from videovq.progress import progress
+
+WARM, TIMED = 2, 10  # steps that are not measured, as the first ones are slower, and that are
 
 
 class StepSeed(Callback):
@@ -59,14 +63,70 @@ class Schedule(Callback):
 
 
 class Announcement(Callback):
-    """Says something before the first step, such as what the training will take."""
+    """One line of facts before the first step, and one after a few, of what the others will take: as measured here.
 
-    def __init__(self, text: Callable[[], str]) -> None:
-        self.text = text
+    Args:
+        what: the training is called.
+        facts: about network and data.
+    """
 
-    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+    def __init__(self, what: str, facts: str) -> None:
+        self.what, self.facts = what, facts
+        self.began: float | None = None
+        self.timed = False
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.start = trainer.global_step
         if trainer.is_global_zero:
-            print(self.text())
+            left = f"{trainer.max_steps - self.start:,} steps" + (" left" if self.start else "")
+            print(f"{self.what}: on {where(trainer)}; {self.facts}; {left}", flush=True)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        done = trainer.global_step - self.start
+        if self.began is None and done >= WARM:
+            self.began = moment(module)
+        elif self.began is not None and not self.timed and done >= WARM + TIMED:
+            self.timed, step = True, (moment(module) - self.began) / TIMED
+            left = int(trainer.max_steps) - trainer.global_step
+            if trainer.is_global_zero and left:
+                # Beside the progress bar, which is on stderr.
+                measured = f"{left:,} steps of {step:.2g} s, measured over {TIMED}"
+                tqdm.write(f"{self.what}: {duration(left * step)} to go, validations aside: {measured}")
+
+    def on_validation_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self.paused = time.perf_counter()
+
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if self.began is not None:
+            self.began += time.perf_counter() - self.paused
+
+
+def where(trainer: L.Trainer) -> str:
+    """What a training runs on, and in what precision."""
+    device = trainer.strategy.root_device
+    name = f"{torch.get_num_threads()} threads" if device.type == "cpu" else ""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    several = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
+    precision = {"32-true": "float32"}.get(str(trainer.precision), str(trainer.precision))
+    return f"{several}{device.type}{f' ({name})' if name else ''}, {precision}"
+
+
+def moment(module: L.LightningModule) -> float:
+    """Now, in seconds, all that a GPU was told before being done."""
+    if module.device.type == "cuda":
+        torch.cuda.synchronize(module.device)
+    return time.perf_counter()
+
+
+def duration(seconds: float) -> str:
+    """A time that is not known to the second."""
+    for size, unit in ((3600, "hours"), (60, "minutes")):
+        if seconds >= 1.5 * size:
+            return f"about {seconds / size:.2g} {unit}"
+    return f"about {seconds:.0f} s"
 
 
 class ProgressBar(Callback):
@@ -118,6 +178,11 @@ class Curves(Callback):
     def _keep(self, trainer: L.Trainer, prefix: str) -> None:
         found = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(prefix)}
         self.rows.append({"step": float(trainer.global_step), **found})
+
+    def result(self) -> str:
+        """The newest value of every metric of the validation; empty: there is none."""
+        newest = {label: row[f"val/{n}"] for row in self.rows for n, label, _ in self.panels if f"val/{n}" in row}
+        return ", ".join(f"{label} {value:.4g}" for label, value in newest.items())
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}

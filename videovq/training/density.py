@@ -13,6 +13,7 @@ from torch import Tensor
 from videovq.config import OptimizerConfig, TrainDensityConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
+from videovq.follow_up import typed
 from videovq.models.densities.build import build_density
 from videovq.models.densities.contract import Density
 from videovq.training import run
@@ -60,4 +61,6 @@ def train(config: TrainDensityConfig) -> None:
     network = build_density(config.model, store.header.grid).to(memory_format=torch.channels_last)
     folder = Path(config.run)
     module = DensityModule(network, config.optimizer, training.steps)
-    run.fit(module, data, config, [Curves(folder, PANELS)], {"frame_size": list(store.header.grid)})
+    facts = {"frame_size": list(store.header.grid)}
+    then = typed("evaluate density", runs=f"[{config.run}]", store=config.store)
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts, about=store.amount("train"), then=then)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videovq import __version__
 from videovq.checkpoints import load_vqvae, vqvae_run
-from videovq.config import EncodeConfig
+from videovq.config import EncodeConfig, TrainPredictorConfig
 from videovq.data.codes import to_stored
 from videovq.data.folders import Folder, open_folder
 from videovq.data.store import (
@@ -24,6 +24,7 @@ from videovq.data.store import (
     shard_is_complete,
     write_shard,
 )
+from videovq.follow_up import free, typed
 from videovq.frames import to_float
 from videovq.memory import keep_freed_memory
 from videovq.models.vqvae import VQVAE
@@ -46,7 +47,16 @@ def encode(config: EncodeConfig) -> CodeStore:
             f"{config.vqvae}: was trained on frames of {trained.frame_size}, but {store} has {store.header.grid}"
         )
     swap = swapped(store.header.action_spec) if config.mirror else None
-    return encode_store(store, trained.network, trained.fingerprint, config.out, config.batch_size, swap)
+    by = {"pretrained": config.pretrained} if config.pretrained else {"vqvae": config.vqvae}
+    found = encode_store(store, trained.network, trained.fingerprint, config.out, config.batch_size, swap, by)
+    print(f"next: {typed('train predictor', store=config.out, run=free(TrainPredictorConfig.run))}")
+    return found
+
+
+def written_by(store: CodeStore) -> dict[str, str]:
+    """The option that names the VQ-VAE whose codes a store holds, as far as the store knows."""
+    encoded = store.header.provenance.get("encoded", {})
+    return {name: value for name, value in encoded.items() if name in ("vqvae", "pretrained")}
 
 
 def encode_store(
@@ -56,12 +66,14 @@ def encode_store(
     folder: str,
     batch_size: int,
     swap: Int64[Tensor, "k"] | None,
+    by: dict[str, str],
 ) -> CodeStore:
     """Write every shard's codes into ``folder``.
 
     Args:
         fingerprint: of what encodes.
         swap: for every action the one that does the same in a mirror, to encode training episodes mirrored too.
+        by: the option that names what encodes.
 
     Raises:
         ValueError: ``folder`` holds other codes.
@@ -77,7 +89,7 @@ def encode_store(
     if swap is not None:
         origin["mirror"] = True
     with claimed(out, "origin.json", origin, "episodes or settings, or by another VQ-VAE"):
-        _encode(store, network, fingerprint, out, batch_size, swap)
+        _encode(store, network, fingerprint, out, batch_size, swap, {"episodes": str(store), **by})
     found = CodeStore(folder)
     rows, columns = found.header.grid
     total = sum(info.length for info in found.episodes)
@@ -92,6 +104,7 @@ def _encode(
     out: Folder,
     batch_size: int,
     swap: Int64[Tensor, "k"] | None,
+    encoded: dict[str, str],
 ) -> None:
     keep_freed_memory()
     network = network.to(memory_format=torch.channels_last)
@@ -112,7 +125,7 @@ def _encode(
             write_shard(out, index, {"codes": codes, **kept}, infos)
             bar.update(len(frames))
     if not (out.path / "store.json").exists():
-        _finish(out, store, network, fingerprint)
+        _finish(out, store, network, fingerprint, encoded)
 
 
 @torch.inference_mode()
@@ -145,7 +158,9 @@ def swapped(spec: ActionSpec) -> Int64[Tensor, "k"]:
     return torch.tensor([spec.names.index(twin) for twin in twins])
 
 
-def _finish(out: Folder, store: EpisodeStore, network: VQVAE | Level, fingerprint: str) -> None:
+def _finish(
+    out: Folder, store: EpisodeStore, network: VQVAE | Level, fingerprint: str, encoded: dict[str, str]
+) -> None:
     quantizer = network.quantizer
     write_tensors(out.path / "codebook.safetensors", {"codebook": quantizer.code_vectors().float().cpu().contiguous()})
     out.send("codebook.safetensors")
@@ -157,5 +172,5 @@ def _finish(out: Folder, store: EpisodeStore, network: VQVAE | Level, fingerprin
         grid=(store.header.grid[0] // stride, store.header.grid[1] // stride),
         codebook_size=quantizer.codebook_size,
         fingerprint=fingerprint,
-        provenance={**store.header.provenance, "videovq": __version__},
+        provenance={**store.header.provenance, "videovq": __version__, "encoded": encoded},
     ).write(out)

@@ -1,4 +1,4 @@
-"""What a training will take, worked out before it starts."""
+"""What a step of a training computes and keeps, worked out without taking it."""
 
 from __future__ import annotations
 
@@ -18,43 +18,21 @@ class Estimate:
 
     Attributes:
         parameters: numbers that are learnt.
-        tokens: codes whose likelihood is computed.
         flops: floating-point operations of the matrix products and convolutions, forward and backward.
-        state_bytes: weights, gradients and the optimiser's averages, in float32.
         activation_bytes: what the forward pass keeps for the backward pass.
     """
 
     parameters: int
-    tokens: int
     flops: float
-    state_bytes: int
     activation_bytes: int
 
-    def lines(self, steps: int, parts: int, peak: float) -> str:
-        """A report for people; ``peak`` in operations a second."""
-        least = self.flops * parts / peak
-        return (
-            f"{self.parameters / 1e6:.1f} M parameters; {self.tokens * parts:,} codes and"
-            f" {self.flops * parts / 1e12:.2g} TFLOP a step on each device\n"
-            f"memory about {(self.state_bytes + self.activation_bytes) / 2**30:.1f} GiB on each device:"
-            f" {self.state_bytes / 2**30:.2f} weights, gradients and optimiser,"
-            f" {self.activation_bytes / 2**30:.2f} activations\n"
-            f"at this machine's peak in matrix products, {peak / 1e12:.2g} TFLOP/s, a step takes {least:.2g} s and"
-            f" {steps} steps {least * steps / 3600:.2g} hours;"
-            " count on two (large layers) to ten times (small ones) that"
-        )
 
-
-def estimate(
-    build: Callable[[], nn.Module], loss: Callable[[nn.Module], Tensor], tokens: int, averages: int, bf16: bool
-) -> Estimate:
+def estimate(build: Callable[[], nn.Module], loss: Callable[[nn.Module], Tensor], bf16: bool) -> Estimate:
     """Build a network and take a step with it in thought: shapes are followed, nothing is computed or allocated.
 
     Args:
         build: makes the network.
         loss: the loss of a batch, which it makes itself.
-        tokens: codes in that batch.
-        averages: numbers that the optimiser keeps for each weight.
         bf16: whether the forward pass runs in bf16 where autocast says so.
     """
     kept: dict[int, Tensor] = {}
@@ -74,7 +52,7 @@ def estimate(
         value.backward()
         parameters = sum(p.numel() for p in network.parameters())
         activations = sum(t.untyped_storage().nbytes() for key, t in kept.items() if key not in weights)
-    return Estimate(parameters, tokens, float(counter.get_total_flops()), 4 * parameters * (2 + averages), activations)
+    return Estimate(parameters, float(counter.get_total_flops()), activations)
 
 
 def matrix_peak(device: torch.device, bf16: bool, size: int = 2048, seconds: float = 0.5) -> float:

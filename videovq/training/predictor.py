@@ -9,30 +9,28 @@ from typing import Any
 import lightning as L
 import torch
 from jaxtyping import Float, Int64, Shaped
-from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from videovq.config import TrainPredictorConfig
 from videovq.data.modules import CodeData
 from videovq.data.store import CodeStore
+from videovq.follow_up import typed
 from videovq.models.build import build_predictor
 from videovq.models.embeddings import unknown
-from videovq.models.predictors.outcome import VALUES, reward_values
+from videovq.models.predictors.outcome import reward_values
 from videovq.models.predictors.predictor import Predictor
 from videovq.training import run
-from videovq.training.callbacks import Announcement, Curves
-from videovq.training.estimate import estimate, matrix_peak
-from videovq.training.machine import precision
+from videovq.training.callbacks import Curves
+from videovq.training.encode import written_by
 from videovq.training.memory import recompute_activations
 from videovq.training.optimizers import optimizer
 from videovq.training.similar import SimilarCodes
 from videovq.training.start import predictor_starts
-from videovq.types import CodeBatch, Outcomes
+from videovq.types import CodeBatch
 
 PANELS = (("bits_per_code", "bits per code", False), ("bits_after_6", "bits per code after 6 frames", False))
 OUTCOME_PANEL = ("outcome_loss", "nats per reward and end", False)
 CONTEXT = 6
-WORTH_ESTIMATING = 500  # steps
 
 
 class PredictorModule(L.LightningModule):
@@ -67,33 +65,6 @@ class PredictorModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         return optimizer(self.network, self.config.optimizer, self.config.training.steps)
-
-
-def expected(config: TrainPredictorConfig, store: CodeStore) -> str:
-    """What the training will take, for people."""
-    training, header = config.training, store.header
-    bf16 = precision(training.precision, training.accelerator) == "bf16-mixed"
-    windows = training.batch_size // (training.accumulate * training.devices * training.nodes)
-    spec, shape, codebook = header.action_spec, (windows, config.window, *header.grid), store.codebook.shape
-
-    def build() -> Predictor:
-        values = torch.zeros(VALUES) if config.model.outcome_loss else None
-        network = build_predictor(config.model, spec, header.grid, torch.zeros(codebook), values)
-        if training.recompute:
-            recompute_activations(network)
-        return network
-
-    def loss(network: Any) -> Tensor:
-        actions = torch.zeros(*shape[:2], spec.width, dtype=spec.dtype)
-        wanted = torch.zeros(windows, config.targets, dtype=torch.int64)
-        none = torch.zeros(shape[:2])
-        outcomes = Outcomes(none, none.bool(), none) if config.model.outcome_loss else None
-        return network(torch.zeros(shape, dtype=torch.int64), actions, None, wanted, outcomes).loss
-
-    averages = 1 if config.optimizer.method == "muon" else 2
-    found = estimate(build, loss, windows * config.targets * math.prod(header.grid), averages, bf16)
-    device = torch.device("cuda" if torch.cuda.is_available() and training.accelerator != "cpu" else "cpu")
-    return found.lines(training.steps, training.accumulate, matrix_peak(device, bf16))
 
 
 def add_noise(codes: Int64[Tensor, "b t y x"], similar: SimilarCodes, mean: float) -> Int64[Tensor, "b t y x"]:
@@ -151,9 +122,7 @@ def train(config: TrainPredictorConfig) -> None:
     if training.compile:
         network.compile()
     module = PredictorModule(network, config)
-    callbacks: list[Callback] = [Curves(folder, (*PANELS, OUTCOME_PANEL) if values is not None else PANELS)]
-    if training.steps >= WORTH_ESTIMATING:
-        callbacks.append(Announcement(lambda: expected(config, store)))
+    curves = Curves(folder, (*PANELS, OUTCOME_PANEL) if values is not None else PANELS)
     facts = {
         "action_spec": header.action_spec.to_json(),
         "grid": list(header.grid),
@@ -161,4 +130,7 @@ def train(config: TrainPredictorConfig) -> None:
         "vqvae": header.fingerprint,
         **started,
     }
-    run.fit(module, data, config, callbacks, facts, parts)
+    encoded = store.header.provenance.get("encoded", {})
+    context = {"context": encoded["episodes"]} if encoded else {}
+    then = typed("rollout", predictor=config.run, **written_by(store), **context)
+    run.fit(module, data, config, [curves], facts, parts, about=store.amount("train"), then=then)

@@ -13,9 +13,11 @@ from torch import Tensor
 from videovq.config import TrainPriorConfig
 from videovq.data.modules import LevelData
 from videovq.data.store import CodeStore
+from videovq.follow_up import typed
 from videovq.models.frame_prior import FramePrior
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.encode import written_by
 from videovq.training.optimizers import optimizer
 from videovq.types import LevelBatch
 
@@ -59,4 +61,5 @@ def train(config: TrainPriorConfig) -> None:
     network.to(memory_format=torch.channels_last)
     module = PriorModule(network, config)
     facts = {"grid": list(store.header.grid), "levels": data.levels, "vqvae": store.header.fingerprint}
-    run.fit(module, data, config, [Curves(folder, PANELS)], facts)
+    then = typed("evaluate prior", prior=config.run, store=config.store, **written_by(store))
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts, about=store.amount("train"), then=then)

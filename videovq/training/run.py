@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
 
 from videovq.checkpoints import is_finished, read_facts, save_weights, steps_in_weights
 from videovq.config import MAY_CHANGE, OptimizerConfig, TrainingConfig
@@ -19,7 +19,7 @@ from videovq.memory import keep_freed_memory
 from videovq.parsing import read_config, to_plain, to_yaml
 from videovq.shipped import WEIGHTS
 from videovq.storage import locked, read_tensors, write_text
-from videovq.training.callbacks import ProgressBar, Schedule, StepSeed
+from videovq.training.callbacks import Announcement, Curves, ProgressBar, Schedule, StepSeed
 from videovq.training.checkpoint import Checkpoints, WholeCheckpoints, read_checkpoint
 from videovq.training.loggers import open_logger
 from videovq.training.machine import make_trainer
@@ -44,6 +44,9 @@ def fit(
     callbacks: Sequence[Callback],
     facts: dict[str, Any],
     accumulate: int = 1,
+    *,
+    about: str,
+    then: str,
 ) -> None:
     """Train to the last step, from the run's newest checkpoint where there is one, and write ``model.safetensors``.
 
@@ -56,6 +59,8 @@ def fit(
         module: its network is called ``network``.
         facts: about the data, for the header of the weights.
         accumulate: batches of the data to a step.
+        about: how much data there is to learn from, for people.
+        then: the next command.
 
     Raises:
         ValueError: this machine cannot do it, or the run directory holds another training.
@@ -64,7 +69,11 @@ def fit(
     _quieten()
     keep_freed_memory()
     checkpoints = Checkpoints(_checkpoint(run), training.checkpoint_every)
-    shared = [StepSeed(training.seed), Schedule(), ProgressBar(module.what), checkpoints]  # type: ignore[arg-type]
+    network: nn.Module = module.network  # type: ignore[assignment]
+    what: str = module.what  # type: ignore[assignment]
+    size = sum(p.numel() for p in network.parameters() if p.requires_grad)
+    announcement = Announcement(what, f"{about}; {size / 1e6:.2g} M parameters")
+    shared = [StepSeed(training.seed), Schedule(), announcement, ProgressBar(what), checkpoints]
     if optimizer.weight_average:
         shared.append(EMAWeightAveraging(decay=optimizer.weight_average, use_buffers=False))
     trainer = make_trainer(
@@ -89,6 +98,8 @@ def fit(
             weights = trained(trainer, module, data, run, training)
             if trainer.is_global_zero:
                 save_weights(run, weights, {**facts, "steps": training.steps})
+                results = [found for one in callbacks if isinstance(one, Curves) if (found := one.result())]
+                print(f"{run}: trained{f' ({results[0]})' if results else ''}; next: {then}")
 
 
 @contextmanager

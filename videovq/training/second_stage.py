@@ -13,10 +13,12 @@ from torch import Tensor
 from videovq.config import TrainSecondStageConfig
 from videovq.data.modules import LevelData
 from videovq.data.store import CodeStore
+from videovq.follow_up import typed
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.second_stage import SecondStage
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.encode import written_by
 from videovq.training.optimizers import optimizer
 from videovq.types import LevelBatch
 
@@ -70,4 +72,5 @@ def train(config: TrainSecondStageConfig) -> None:
     network.to(memory_format=torch.channels_last)
     module = SecondStageModule(network, config)
     facts = {"grid": list(store.header.grid), "vqvae": store.header.fingerprint}
-    run.fit(module, data, config, [Curves(folder, PANELS)], facts)
+    then = typed("evaluate second-stage", second_stage=config.run, store=config.store, **written_by(store))
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts, about=store.amount("train"), then=then)

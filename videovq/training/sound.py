@@ -10,9 +10,10 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.config import TrainSoundConfig
+from videovq.config import TrainSoundConfig, TrainSoundPriorConfig
 from videovq.data.modules import SymbolData
 from videovq.data.sound import SoundFolder
+from videovq.follow_up import free, typed
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.sound import SoundVQVAE
 from videovq.training import run
@@ -66,4 +67,6 @@ def train(config: TrainSoundConfig) -> None:
     network = SoundVQVAE(config.model)
     folder = Path(config.run)
     module = SoundModule(network, config)
-    run.fit(module, data, config, [Curves(folder, PANELS)], {"folder": source.fingerprint})
+    then = typed("train sound-prior", source=config.source, sound=config.run, run=free(TrainSoundPriorConfig.run))
+    facts = {"folder": source.fingerprint}
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts, about=data.amount("samples"), then=then)

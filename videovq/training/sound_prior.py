@@ -14,6 +14,7 @@ from videovq.checkpoints import load_sound
 from videovq.config import TrainSoundPriorConfig
 from videovq.data.modules import SymbolData
 from videovq.data.sound import SoundFolder
+from videovq.follow_up import typed
 from videovq.models.dilated import DilatedNetwork
 from videovq.models.sound import codes_of
 from videovq.training import run
@@ -65,4 +66,6 @@ def train(config: TrainSoundPriorConfig) -> None:
     network = DilatedNetwork(config.model, size)
     folder = Path(config.run)
     module = SoundPriorModule(network, config)
-    run.fit(module, data, config, [Curves(folder, PANELS)], {"codes": size, "sound": trained.fingerprint})
+    then = typed("evaluate sound", source=config.source, sound=config.sound, prior=config.run)
+    facts = {"codes": size, "sound": trained.fingerprint}
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts, about=data.amount("codes"), then=then)

@@ -11,9 +11,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from videovq.config import TrainVQVAEConfig
+from videovq.config import EncodeConfig, TrainVQVAEConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
+from videovq.follow_up import free, typed
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.losses import ReconstructionLoss
 from videovq.models.vqvae import VQVAE
@@ -53,7 +54,8 @@ def train(config: TrainVQVAEConfig) -> None:
     module = kind(network, loss, config.optimizer, training.steps)
     shown = data.places["val"][torch.linspace(0, len(data.places["val"]) - 1, 8).long()]
     pictures = Pictures(folder, "reconstructions", lambda m, step: reconstruction_sheet(m, store.frames(shown), step))
-    run.fit(module, data, config, [Curves(folder, PANELS), pictures], facts)
+    then = typed("encode", store=config.store, vqvae=config.run, out=free(EncodeConfig.out))
+    run.fit(module, data, config, [Curves(folder, PANELS), pictures], facts, about=store.amount("train"), then=then)
 
 
 def check(config: TrainVQVAEConfig, store: EpisodeStore) -> None:

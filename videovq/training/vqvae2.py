@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from videovq.checkpoints import load_vqvae2
-from videovq.config import EncodeVQVAE2Config, OptimizerConfig, TrainVQVAE2Config
+from videovq.config import EncodeVQVAE2Config, OptimizerConfig, TrainBottomPriorConfig, TrainVQVAE2Config
 from videovq.data.modules import FrameData
 from videovq.data.store import CodeStore, EpisodeStore
+from videovq.follow_up import free, typed
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae2 import LEVELS, VQVAE2, Level
@@ -84,7 +85,9 @@ def train(config: TrainVQVAE2Config) -> None:
     network = VQVAE2(config.model, data.variance()).to(memory_format=torch.channels_last)
     folder = Path(config.run)
     module = VQVAE2Module(network, config.optimizer, training.steps)
-    run.fit(module, data, config, [Curves(folder, PANELS)], {"frame_size": list(store.header.grid)})
+    facts = {"frame_size": list(store.header.grid)}
+    then = typed("encode vqvae2", store=config.store, vqvae2=config.run, out=free(EncodeVQVAE2Config.out))
+    run.fit(module, data, config, [Curves(folder, PANELS)], facts, about=store.amount("train"), then=then)
 
 
 def encode(config: EncodeVQVAE2Config) -> tuple[CodeStore, CodeStore]:
@@ -100,5 +103,8 @@ def encode(config: EncodeVQVAE2Config) -> tuple[CodeStore, CodeStore]:
         )
     for name in LEVELS:
         level = Level(trained.network, name)
-        encode_store(store, level, trained.fingerprint_of(name), f"{config.out}/{name}", config.batch_size, None)
+        out, by = f"{config.out}/{name}", {"vqvae2": config.vqvae2}
+        encode_store(store, level, trained.fingerprint_of(name), out, config.batch_size, None, by)
+    prior = typed("train prior", store=f"{config.out}/top", run=free("runs/top_prior"))
+    print(f"next: {prior}, and {typed('train bottom-prior', store=config.out, run=free(TrainBottomPriorConfig.run))}")
     return CodeStore(f"{config.out}/top"), CodeStore(f"{config.out}/bottom")
