@@ -151,6 +151,7 @@ RUNS = {
     "benchmarks/rate_distortion.py": ("{episodes} {out} 1 --points 2x8 1x8", "bits per pixel"),
     "benchmarks/sampling.py": ("{vqvae} {codes} {predictor} --batches 1 --frames 3", "frame     3"),
     "benchmarks/shared_cpu.py": ("0.01 1 --cases 'one alone' --settings 'one thread'", "= 1.00"),
+    "benchmarks/times.py": ("{configs}/debug/train_vqvae.yaml {configs}/debug/train_predictor.yaml", " s a step, about "),
     "benchmarks/training.py": ("{configs}/debug/train_vqvae.yaml 2", "of the throughput without"),
     "benchmarks/training_predictor.py": ("{configs}/debug/train_predictor.yaml --steps 1", "of the matrix peak"),
     "benchmarks/turns.py": ("{vqvae} {predictor} {episodes} 1 left", "left "),
@@ -163,7 +164,6 @@ RUNS = {
     "docs/examples/agent.py": ("8 --episodes 8 --length 1", "trained"),
     "docs/examples/exported.py": ("{exported} {picture} left 2", "3 frames"),
     "train/encode_episodes.py": ("--vqvae={vqvae} --store={episodes} --out={out}", ""),
-    "train/export_model.py": ("{out} {vqvae} {predictor}", "MB"),
     "train/train_predictor.py": (
         "--config={configs}/debug/train_predictor.yaml --store={codes} --run={out} --training.steps=1 --window=10",
         "",
@@ -228,15 +228,3 @@ def test_a_script_runs_at_a_tiny_size(
         runpy.run_path(str(script), run_name="__main__")
     assert said in capsys.readouterr().out
     assert ("{out}" in words) == (tmp_path / "out").exists()
-
-
-def test_the_times_of_trainings_are_measured(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    configs = [f"configs/debug/train_{name}.yaml" for name in ("vqvae", "predictor")]
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    monkeypatch.setattr(sys, "argv", ["times.py", *(str(ROOT / config) for config in configs)])
-    runpy.run_path(str(ROOT / "benchmarks" / "times.py"), run_name="__main__")
-    _, *lines = capsys.readouterr().out.splitlines()
-    for config, line in zip(configs, lines, strict=True):
-        assert config in line and " s a step, about " in line
