@@ -151,7 +151,10 @@ RUNS = {
     "benchmarks/rate_distortion.py": ("{episodes} {out} 1 --points 2x8 1x8", "bits per pixel"),
     "benchmarks/sampling.py": ("{vqvae} {codes} {predictor} --batches 1 --frames 3", "frame     3"),
     "benchmarks/shared_cpu.py": ("0.01 1 --cases 'one alone' --settings 'one thread'", "= 1.00"),
-    "benchmarks/times.py": ("{configs}/debug/train_vqvae.yaml {configs}/debug/train_predictor.yaml", " s a step, about "),
+    "benchmarks/times.py": (
+        "{configs}/debug/train_vqvae.yaml {configs}/debug/train_predictor.yaml",
+        " s a step, about ",
+    ),
     "benchmarks/training.py": ("{configs}/debug/train_vqvae.yaml 2", "of the throughput without"),
     "benchmarks/training_predictor.py": ("{configs}/debug/train_predictor.yaml --steps 1", "of the matrix peak"),
     "benchmarks/turns.py": ("{vqvae} {predictor} {episodes} 1 left", "left "),
