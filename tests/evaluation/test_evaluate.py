@@ -157,6 +157,7 @@ def test_compare(report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         for method, found in metrics["methods"].items()
     }
     (other / "metrics.json").write_text(json.dumps(older))
+    out = tmp_path / "older.html"
     assert main(["compare", "--reports", f"[{report},{other}]", "--out", str(out)]) == 0, "of an older videovq"
     assert "inverse dynamics differs" not in capsys.readouterr().out
     metrics["vqvae"] = "f" * 64
