@@ -11,12 +11,12 @@ if __name__ == "__main__":  # before what takes long to import
     names = ["train_vqvae", "train_predictor", "train_vqvae_dmlab", "train_predictor_dmlab"]
     [paths] = arguments(__doc__, CONFIG=[f"configs/{name}.yaml" for name in names])
 
-import time
 from collections.abc import Callable
 from statistics import median
 
 import torch
 import yaml
+from steps import CODEBOOK, GRID, SPEC, bf16, seconds_of_step, windows
 from torch import Tensor, nn
 
 from videovq.config import TrainPredictorConfig, TrainVQVAEConfig
@@ -25,12 +25,10 @@ from videovq.models.build import build_predictor
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
 from videovq.training.callbacks import duration
-from videovq.training.machine import precision
 from videovq.training.optimizers import optimizer as make_optimizer
-from videovq.types import ActionSpec
 
 WARM, TIMED = 3, 12  # steps
-FRAME, GRID, SPEC, CODES = (84, 84), (21, 21), ActionSpec("discrete", (9,)), torch.randn(512, 16)
+FRAME = (84, 84)
 
 
 def vqvae(config: TrainVQVAEConfig) -> tuple[nn.Module, Callable[[], Tensor]]:
@@ -47,13 +45,8 @@ def vqvae(config: TrainVQVAEConfig) -> tuple[nn.Module, Callable[[], Tensor]]:
 
 def predictor(config: TrainPredictorConfig) -> tuple[nn.Module, Callable[[], Tensor]]:
     """The network, and the loss of a new batch."""
-    network, shape = build_predictor(config.model, SPEC, GRID, CODES), (config.training.batch_size, config.window)
-
-    def loss() -> Tensor:
-        wanted = torch.rand(shape).argsort(dim=1)[:, : config.targets]
-        return network(torch.randint(512, (*shape, *GRID)), torch.randint(9, (*shape, 1)), None, wanted).loss
-
-    return network, loss
+    network = build_predictor(config.model, SPEC, GRID, CODEBOOK)
+    return network, lambda: network(*windows(config)).loss
 
 
 keep_freed_memory()
@@ -71,14 +64,8 @@ for path in paths:
         network, loss = vqvae(config)
     network.to(memory_format=torch.channels_last).train()
     optimizer = make_optimizer(network, config.optimizer, config.training.steps)["optimizer"]
-    kind, taken = precision(config.training.precision, "cpu"), []
-    for _ in range(WARM + TIMED):
-        start = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=kind == "bf16-mixed"):
-            value = loss()
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        taken.append(time.perf_counter() - start)
+    half = bf16(config.training)
+    taken = [seconds_of_step(loss, optimizer, half) for _ in range(WARM + TIMED)]
+    kind = "bf16-mixed" if half else "32-true"
     step, steps = median(taken[WARM:]), config.training.steps
     print(f"{path}: {step:.2f} s a step, {duration(steps * step)} for {steps:,} steps, in {kind}", flush=True)

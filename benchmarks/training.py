@@ -8,16 +8,16 @@ from arguments import arguments
 if __name__ == "__main__":  # before what takes long to import
     path, steps = arguments(__doc__, CONFIG="configs/train_vqvae.yaml", STEPS=60)
 
-import time
+from functools import partial
 
 import torch
+from steps import bf16, seconds_of_step
 from torch import Tensor, nn
 
 from videovq.config import TrainVQVAEConfig
 from videovq.memory import keep_freed_memory
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
-from videovq.training.machine import precision
 from videovq.training.optimizers import optimizer as make_optimizer
 
 keep_freed_memory()
@@ -25,29 +25,21 @@ config = read_config(TrainVQVAEConfig, path)
 torch.manual_seed(0)
 network = VQVAE(config.model, 0.08).to(memory_format=torch.channels_last).train()
 optimizer = make_optimizer(network, config.optimizer, 1000)["optimizer"]
-bf16 = precision(config.training.precision, "cpu") == "bf16-mixed"
 frames = torch.rand(config.training.batch_size, 3, 21, 21).repeat_interleave(4, 2).repeat_interleave(4, 3) - 0.5
 frames = frames.to(memory_format=torch.channels_last)
 
 
-def step(layers: nn.Module | None) -> None:
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        if layers is None:
-            output = network(frames)
-            loss: Tensor = output.nmse + output.quantizer.loss
-        else:
-            loss = (layers(frames).float() - frames).pow(2).mean() / network.data_variance
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+def loss(layers: nn.Module | None) -> Tensor:
+    if layers is None:
+        output = network(frames)
+        return output.nmse + output.quantizer.loss
+    return (layers(frames).float() - frames).pow(2).mean() / network.data_variance
 
 
 kinds = {"with": None, "without": nn.Sequential(network.encoder, network.decoder)}
 seconds: dict[str, list[float]] = {name: [] for name in kinds}
 for _ in range(steps):
     for name, layers in kinds.items():
-        start = time.perf_counter()
-        step(layers)
-        seconds[name].append(time.perf_counter() - start)
+        seconds[name].append(seconds_of_step(partial(loss, layers), optimizer, bf16(config.training)))
 medians = {name: float(torch.tensor(values[steps // 6 :]).median()) for name, values in seconds.items()}
 print(f"training with the quantizer: {medians['without'] / medians['with']:.2f} of the throughput without")

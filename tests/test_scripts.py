@@ -23,7 +23,8 @@ from videovq.data.store import CodeStore, EpisodeStore
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "data_prep", "docs/examples", "train")
-SCRIPTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.name != "arguments.py"]
+SHARED = ("arguments.py", "steps.py")  # what scripts share
+SCRIPTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.name not in SHARED]
 NEEDED = {
     "benchmarks/encoding.py": "VQVAE_RUN, EPISODE_STORE",
     "benchmarks/export.py": "EXPORTS, NAME",

@@ -26,6 +26,7 @@ from videovq.config import PackConfig, TrainPredictorConfig, TrainVQVAEConfig
 from videovq.data.clip import Clip, read_clip
 from videovq.data.video import write_video
 from videovq.parsing import read_config, to_yaml
+from videovq.rollout.contexts import UNSEEN_FIRST
 from videovq.rollout.pair import Pair, check_pair, open_episodes
 from videovq.shipped import WEIGHTS
 from videovq.storage import atomic, read_tensors, write_json, write_tensors, write_text
@@ -33,7 +34,6 @@ from videovq.worlds import CARD, EXAMPLE, FILES, world_called
 
 KINDS: dict[str, type[Any]] = {"vqvae": TrainVQVAEConfig, "predictor": TrainPredictorConfig}
 LONGEST = 60  # frames of an example
-SPLITS = ("test", "val", "train")
 
 
 def pack(config: PackConfig) -> None:
@@ -139,7 +139,7 @@ def _write_example(folder: Path, source: str, pair: Pair) -> None:
 def _of_store(source: str, pair: Pair) -> Clip:
     """The beginning of the episode that has most frames in a row, of those not seen in training if there are any."""
     store = open_episodes(source, pair)
-    split = next(name for name in SPLITS if any(info.split == name for info in store.episodes))
+    split = next(name for name in UNSEEN_FIRST if any(info.split == name for info in store.episodes))
     long = {info: min([info.length, LONGEST, *(t + 1 for t in info.discontinuities)]) for info in store.split(split)}
     info = max(long, key=lambda one: long[one])
     episode = store.read(info, 0, long[info])

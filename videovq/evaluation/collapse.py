@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from videovq.evaluation.bootstrap import draws, ends_of, interval, plain
@@ -104,10 +104,6 @@ def _perplexity_interval(
     usage = torch.zeros(times.shape[1], codebook_size, dtype=torch.float64)
     for number, one in zip(member.tolist(), codes, strict=True):
         usage[number] += torch.bincount(one.flatten(), minlength=codebook_size)
-    usage = usage[:, _used(usage)]
+    usage = usage[:, usage.sum(dim=0) > 0]
     found = torch.tensor([perplexity(one @ usage) for one in times], dtype=torch.float64)
     return [plain(end) for end in ends_of(found)]
-
-
-def _used(usage: Float[Tensor, "e k"]) -> Bool[Tensor, "k"]:
-    return usage.sum(dim=0) > 0

@@ -196,15 +196,16 @@ def scores(
     was = torch.stack([(taken == i).sum(dim=1) for i in kinds], dim=1).float()
     parts = {"precision": (hit, said), "recall": (hit, was), "F1": (2 * hit, said + was)}
     actions: dict[str, Any] = {names[i]: {"taken": int(was[:, at].sum())} for at, i in enumerate(kinds)}
-    for measure, (part, whole) in parts.items():
-        means, again = part.sum(dim=0) / whole.sum(dim=0), resampled(part, episodes, seed, whole)
+    means = {measure: part.sum(dim=0) / whole.sum(dim=0) for measure, (part, whole) in parts.items()}
+    drawn = {measure: resampled(part, episodes, seed, whole) for measure, (part, whole) in parts.items()}
+    for measure, again in drawn.items():
         ends = None if again is None else ends_of(again)
         for at, i in enumerate(kinds):
             actions[names[i]][measure] = {
-                "mean": plain(means[at]),
+                "mean": plain(means[measure][at]),
                 "low": None if ends is None else plain(ends[0][at]),
                 "high": None if ends is None else plain(ends[1][at]),
             }
-    f1, again = 2 * hit.sum(dim=0) / (said + was).sum(dim=0), resampled(2 * hit, episodes, seed, said + was)
-    ends = (None, None) if again is None else tuple(map(plain, ends_of(again.nanmean(dim=1))))
-    return {"macro F1": {"mean": plain(f1.mean()), "low": ends[0], "high": ends[1]}, "actions": actions}
+    again = drawn["F1"]
+    low, high = (None, None) if again is None else map(plain, ends_of(again.nanmean(dim=1)))
+    return {"macro F1": {"mean": plain(means["F1"].mean()), "low": low, "high": high}, "actions": actions}

@@ -93,11 +93,11 @@ def _turn(turn: dict[str, Any]) -> str:
 def _collapse(found: dict[str, Any]) -> str:
     number, median = len(found["first"]), found["median"]
     reached = f"{median} or more" if median == found["length"] else str(median)
-    interval = "one episode: no interval" if found["low"] is None else f"{found['low']} to {found['high']}"
     return (
-        f"median {reached} ({interval}); {found['collapsed']} of {number} rollouts collapse within {found['length']}"
-        f" frames: the perplexity of the codes of their last {found['span']} frames falls below half of that of real"
-        f" stretches as long, which is {found['data']:.0f} (median; {found['real']:.1%} of these are below half of it)"
+        f"median {reached} ({spelt(found['low'], found['high'], 0)}); {found['collapsed']} of {number} rollouts"
+        f" collapse within {found['length']} frames: the perplexity of the codes of their last {found['span']}"
+        f" frames falls below half of that of real stretches as long, which is {found['data']:.0f}"
+        f" (median; {found['real']:.1%} of these are below half of it)"
     )
 
 

@@ -123,7 +123,7 @@ def _obedience(metrics: dict[str, Any]) -> list[str]:
         rows.append([one["name"], str(one["frames"]), f"{true:.2f}", f"{shuffled:.2f}", f"{true - shuffled:+.2f}"])
     if rows:
         parts.append(table(["bits per code", "frames", "true actions", "shuffled", "difference"], rows))
-    parts += [] if metrics["action_kind"] == "none" else following_parts(metrics)
+    parts += following_parts(metrics)
     question = (
         "Does it move as the truth does?" if metrics["action_kind"] == "none" else "Does it listen to the actions?"
     )

@@ -65,9 +65,8 @@ def choose_splits(
 
     splits = {name: split for name, split in said.items() if split}
     silent = sorted((name for name in said if name not in splits), key=position)
-    put_aside = {name for name in said if said[name] == "train"} - set(told_train)
     pools = [pool for pool in (silent, sorted(told_train, key=position)) if pool]
-    last = sorted(put_aside, key=position)
+    last = sorted((name for name in said if said[name] == "train" and name not in told_train), key=position)
     wanted = {"test": test, "val": validation}
     for split in wanted:
         if wanted[split] > 0 and any(usable(name) for name, one in splits.items() if one == split):

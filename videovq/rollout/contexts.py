@@ -12,7 +12,7 @@ from videovq.rollout.pair import Pair, open_episodes
 from videovq.types import EpisodeInfo
 
 DEFAULT_STORE = "stores/episodes"
-SPLITS = ("test", "val", "train")  # the first with an episode that is long enough: scenes not seen, if possible
+UNSEEN_FIRST = ("test", "val", "train")  # the first split with an episode that will do: scenes not seen, if possible
 
 
 def contexts(
@@ -71,7 +71,7 @@ def _of_video(path: Path, pair: Pair, frames: int, declared: DeclareActionsConfi
 def _of_store(folder: str, pair: Pair, frames: int, most: int) -> list[Clip]:
     store = open_episodes(folder, pair)
     long_enough = [(info, start) for info in store.episodes if (start := _unbroken(info, frames)) is not None]
-    places = next(filter(None, ([p for p in long_enough if p[0].split == name] for name in SPLITS)), [])
+    places = next(filter(None, ([p for p in long_enough if p[0].split == name] for name in UNSEEN_FIRST)), [])
     some = min(len(places), most)
     clips = []
     for info, start in (places[i * len(places) // some] for i in range(some)):
