@@ -135,14 +135,17 @@ def pretrained_run(name: str, part: str = "vqvae") -> Path:
         ValueError: there is none of that name.
     """
     if name not in shipped(part):
-        raise ValueError(f"pretrained: no {part} called {name!r}; choose from: {', '.join(shipped(part))}")
+        alone = f"{name} is a VQ-VAE alone: " if name in shipped("vqvae") else ""
+        remedy = f", or train one on its codes (`videovq encode --pretrained {name}`) and give its run" if alone else ""
+        raise ValueError(
+            f"pretrained: {alone}no {part} called {name!r}; choose from: {', '.join(shipped(part))}{remedy}"
+        )
     return shipped_folder(name) / part
 
 
-def pretrained_example(name: str) -> Path | None:
-    """The short recorded video that ships with a model, its actions beside it; None where there is none."""
-    path = shipped_folder(name) / "example.mp4"
-    return path if path.is_file() else None
+def pretrained_examples(name: str) -> list[Path]:
+    """The short recorded videos that ship with a model, their actions beside them, in the order of their names."""
+    return sorted((shipped_folder(name) / "examples").glob("*.mp4"))
 
 
 def vqvae_run(run: str, pretrained: str) -> Path:
