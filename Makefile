@@ -1,6 +1,7 @@
 # make check  before every commit: lint, types, import order and the quick tests, in a minute and a half
 # make test   everything that must hold: the same, and all tests
 # make demo   the main job, small: ViZDoom episodes in, rollout GIFs out
+# make figures  the figures that show rollouts, by the commands printed under them
 # make docs   guides and reference as pages: docs/_build/html/index.html
 #
 # Installed into .venv first. On Linux, PyTorch's usual build is the one for CUDA, several GB; a machine without a GPU
@@ -13,7 +14,7 @@ BIN := .venv/bin
 # (tests/conftest.py).
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: check test lint demo docs clean
+.PHONY: check test lint demo figures docs clean
 
 check: lint
 	$(PYTEST) -m "not slow"
@@ -29,6 +30,9 @@ lint: .venv/installed
 
 demo: .venv/installed
 	$(BIN)/videovq demo
+
+figures: .venv/installed
+	$(BIN)/python docs/figures.py
 
 docs: .venv/installed
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html

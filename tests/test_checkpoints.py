@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,23 @@ import torch
 from safetensors.torch import save_file
 
 from videovq import shipped as shipped_models
-from videovq.checkpoints import WEIGHTS, load_predictor, load_vqvae, pretrained_run, vqvae_run
+from videovq.checkpoints import (
+    WEIGHTS,
+    load_predictor,
+    load_vqvae,
+    pretrained_examples,
+    pretrained_run,
+    vqvae_run,
+)
 from videovq.config import EncodeConfig, ModelChoice, PackConfig, RolloutConfig
 from videovq.data.clip import read_clip
 from videovq.data.store import EpisodeStore
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.pack import pack
+from videovq.rollout.contexts import contexts
 from videovq.rollout.pair import check_pair, load_pair
 from videovq.rollout.write import rollout
+from videovq.shipped import shipped
 from videovq.training.encode import encode
 
 pytestmark = pytest.mark.slow
@@ -68,11 +78,12 @@ def test_a_predictor_ships_with_its_vqvae(
     config = RolloutConfig(pretrained="both", context=str(episode_store), out=str(tmp_path / "r"), frames=3)
     shipped = rollout(config)
     video = recordings / "episode_000009.mp4"
+    (tmp_path / "shipped" / "both" / "examples").mkdir()
     for path in (video, video.with_suffix(".json")):
-        (tmp_path / "shipped" / "both" / f"example{path.suffix}").write_bytes(path.read_bytes())
+        (tmp_path / "shipped" / "both" / "examples" / path.name).write_bytes(path.read_bytes())
     assert torch.equal(rollout(replace(config, context="")).codes, rollout(replace(config, context=str(video))).codes)
     alone = replace(config, pretrained="alone")
-    with pytest.raises(ValueError, match="no predictor called 'alone'; choose from: both"):
+    with pytest.raises(ValueError, match="alone is a VQ-VAE alone; choose from: both; or train a predictor"):
         rollout(alone)
     with pytest.raises(ValueError, match="another VQ-VAE"):
         rollout(replace(alone, predictor=str(predictor_run)))  # trained on the codes before rounding
@@ -146,13 +157,37 @@ def test_a_world_ships_with_its_predictor(name: str) -> None:
     assert "videovq train predictor" in (shipped_models.PRETRAINED / name / "README.md").read_text()
 
 
+@pytest.mark.parametrize("name", shipped("predictor"))
+def test_every_world_ships_with_examples_that_begin_in_different_places(name: str) -> None:
+    pair, examples = load_pair(ModelChoice(pretrained=name)), pretrained_examples(name)
+    assert 3 <= len(examples) <= 4
+    assert sum(path.stat().st_size for path in examples) < 500_000
+    scenes = contexts("", name, pair, 6, 24)
+    assert {clip.name.split()[0] for clip in scenes} == {path.stem for path in examples}
+    firsts = [next(clip.frames[0] for clip in scenes if clip.name.startswith(path.stem)) for path in examples]
+    assert all(psnr(one, other) < 22 for one, other in combinations(firsts, 2))
+
+
+def test_an_example_is_chosen_by_its_name(tmp_path: Path) -> None:
+    config = RolloutConfig(pretrained="vizdoom", actions="noop", frames=1, decode=False, out=str(tmp_path / "r"))
+    first, other = pretrained_examples("vizdoom")[:2]
+    assert torch.equal(rollout(config).context_codes, rollout(replace(config, episode=first.stem)).context_codes)
+    assert not torch.equal(rollout(config).context_codes, rollout(replace(config, episode=other.stem)).context_codes)
+    with pytest.raises(ValueError, match=f"episode: no 'nobody' among the recordings; choose from: {first.stem}, "):
+        rollout(replace(config, episode="nobody"))
+
+
+def test_a_vqvae_that_ships_alone_says_so_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="dmlab is a VQ-VAE alone; choose from: dmlab-small, vizdoom; or train a predictor"):
+        rollout(RolloutConfig(pretrained="dmlab", out=str(tmp_path / "r")))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_rollout_straight_after_installation(tmp_path: Path) -> None:
     config = RolloutConfig(pretrained="dmlab-small", temperature=0.0, out=str(tmp_path / "r"))
     found = rollout(config)
     assert found.frames is not None
-    example = read_clip(
-        shipped_models.PRETRAINED / "dmlab-small" / "example.mp4", (84, 84), load_pair(config).predictor.action_spec
-    )
+    example = read_clip(pretrained_examples("dmlab-small")[0], (84, 84), load_pair(config).predictor.action_spec)
     ours, copied = (
         psnr(frames, example.frames[6:16]).mean()
         for frames in (found.frames[0], example.frames[5].expand(10, -1, -1, -1))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+import videovq
 from videovq import config, parsing
 from videovq.checks import Settings, checked
 from videovq.cli import COMMANDS, main
+from videovq.gym import World
 from videovq.types import Sampling
 
 every_command = pytest.mark.parametrize("name", COMMANDS)
@@ -182,3 +186,20 @@ def test_parts_may_be_made_of_anything_until_they_are_used() -> None:
         config.TrainVQVAEConfig(training=part)
     with pytest.raises(ValueError, match=r"^optimizer\.final_fraction: "):
         parsing.parse(config.TrainVQVAEConfig, ["--optimizer.final_fraction", "2"])
+
+
+def test_there_is_one_temperature_for_looking() -> None:
+    root = Path(__file__).parents[1]
+    looking = {
+        config.RolloutConfig().temperature,
+        config.PlayConfig().temperature,
+        parsing.read_config(config.RolloutConfig, root / "configs" / "rollout.yaml").temperature,
+        signature(videovq.Model.predict).parameters["temperature"].default,
+        signature(World).parameters["temperature"].default,
+        float(
+            re.findall(r"^TEMPERATURE = ([0-9.]+)", (root / "docs/examples/exported.py").read_text(), re.MULTILINE)[0]
+        ),
+    }
+    assert looking == {config.LOOKING_TEMPERATURE}
+    measuring = parsing.read_config(config.EvaluateConfig, root / "configs" / "evaluate.yaml").temperature
+    assert measuring == config.EvaluateConfig().temperature == config.MEASURING_TEMPERATURE

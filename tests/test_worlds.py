@@ -43,7 +43,7 @@ def test_a_world_holds_what_others_need_and_nothing_of_its_makers_machine(packed
     world = packed / "world"
     files = sorted(str(path.relative_to(world)) for path in world.rglob("*") if path.is_file())
     parts = [f"{part}/{name}" for part in ("predictor", "vqvae") for name in ("config.yaml", WEIGHTS)]
-    assert files == ["README.md", "example.json", "example.mp4", *parts]
+    assert files == ["README.md", "examples/example.json", "examples/example.mp4", *parts]
     machine = str(tmp_path.parent.parent).encode()
     with zipfile.ZipFile(packed / "world.zip") as archive:
         assert sorted(archive.namelist()) == [f"world/{name}" for name in files]

@@ -41,7 +41,7 @@ from videovq.shipped import WEIGHTS, shipped
 from videovq.storage import read_metadata, read_tensors, read_types, write_tensors
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
-from videovq.worlds import CARD, EXAMPLE, world
+from videovq.worlds import CARD, EXAMPLES, world
 
 guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vector.AsyncVectorEnv does
 
@@ -150,6 +150,11 @@ def pretrained_run(name: str, part: str = "vqvae", setting: str = "pretrained") 
         return found / part
     if found and _is_run(found):
         raise ValueError(f"{setting}: {name} is the folder of a run; give it as --vqvae or --predictor, or pack it")
+    if name in shipped("vqvae"):
+        raise ValueError(
+            f"{setting}: {name} is a VQ-VAE alone; choose from: {', '.join(shipped(part))}; or train a predictor on its"
+            f" codes (`videovq encode --pretrained {name}`) and give its run"
+        )
     raise ValueError(
         f"{setting}: no {part} called {name!r}; choose from: {', '.join(shipped(part))}; or give the path of a world"
         " that `videovq pack` made"
@@ -170,10 +175,10 @@ def _is_run(folder: Path) -> bool:
     return (folder / "config.yaml").is_file()
 
 
-def pretrained_example(name: str) -> Path | None:
-    """The short recorded video that is in a world, its actions beside it; None where there is none."""
+def pretrained_examples(name: str) -> list[Path]:
+    """The short recorded videos that are in a world, their actions beside them, in the order of their names."""
     found = world(name)
-    return found / EXAMPLE if found and (found / EXAMPLE).is_file() else None
+    return sorted((found / EXAMPLES).glob("*.mp4")) if found else []
 
 
 def vqvae_run(run: str, pretrained: str) -> Path:

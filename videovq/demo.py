@@ -31,7 +31,7 @@ from videovq.rollout.write import rollout
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
 
-SHIPPED, TEMPERATURE = "vizdoom", 0.7
+SHIPPED = "vizdoom"
 
 
 class Stage(NamedTuple):
@@ -81,12 +81,9 @@ def make_stages(config: DemoConfig) -> list[Stage]:
             steps=config.predictor_steps, batch_size=6, validate_every=350, checkpoint_every=100
         ),
     )
-    rolling = RolloutConfig(predictor=predictor_run, vqvae=vqvae_run, context=store, start=20, temperature=TEMPERATURE)
-    measuring = EvaluateConfig(
-        predictor=predictor_run, vqvae=vqvae_run, store=store, temperature=TEMPERATURE, out=str(out / "report")
-    )
-
-    shipped = RolloutConfig(pretrained=SHIPPED, context=store, start=20, temperature=TEMPERATURE)
+    rolling = RolloutConfig(predictor=predictor_run, vqvae=vqvae_run, context=store, start=20)
+    measuring = EvaluateConfig(predictor=predictor_run, vqvae=vqvae_run, store=store, out=str(out / "report"))
+    shipped = RolloutConfig(pretrained=SHIPPED, context=store, start=20)
 
     def rollouts(settings: RolloutConfig, folder: str) -> None:
         for actions in ("recorded", "each"):

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
-from videovq.config import ModelChoice, Precision
+from videovq.config import LOOKING_TEMPERATURE, ModelChoice, Precision
 from videovq.data.clip import Clip
 from videovq.frames import to_float
 from videovq.rollout.contexts import contexts
@@ -46,8 +46,8 @@ class World:
     Args:
         vqvae, predictor: run folders.
         pretrained: name of a model that ships with videovq, or path of a packed world, in place of them.
-        context: an EpisodeStore, or a video with its actions beside it, in which episodes start; empty: the example
-            that ships with ``pretrained``, or ``stores/episodes``.
+        context: an EpisodeStore, or a video with its actions beside it, in which episodes start; empty: the examples
+            that ship with ``pretrained``, or ``stores/episodes``.
         observations: ``pixels``: RGB frames, uint8 ``h w 3``; ``codes``: code grids, int64 ``y x``.
         context_frames: frames that the predictor is given; the first observation is the last of them.
         temperature, top_k, top_p: how codes are drawn; see :class:`videovq.types.Sampling`.
@@ -68,7 +68,7 @@ class World:
         context: str | Path = "",
         observations: Literal["pixels", "codes"] = "pixels",
         context_frames: int = 6,
-        temperature: float = 1.0,
+        temperature: float = LOOKING_TEMPERATURE,
         top_k: int = 0,
         top_p: float = 1.0,
         device: str = "auto",

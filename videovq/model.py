@@ -19,11 +19,11 @@ from videovq.checkpoints import (
     TrainedVQVAE,
     load_predictor,
     load_vqvae,
-    pretrained_example,
+    pretrained_examples,
     pretrained_run,
     vqvae_run,
 )
-from videovq.config import DeclareActionsConfig
+from videovq.config import LOOKING_TEMPERATURE, DeclareActionsConfig
 from videovq.data.clip import read_clip
 from videovq.frames import to_float, to_uint8
 from videovq.pictures import write_png
@@ -97,7 +97,7 @@ class Model:
 
     Attributes:
         vqvae, predictor: the networks and what they were trained on.
-        example: a recorded video that comes with them, or None.
+        examples: recorded videos that come with them.
     """
 
     def __init__(
@@ -105,9 +105,9 @@ class Model:
         vqvae: TrainedVQVAE,
         predictor: TrainedPredictor | None,
         device: str = "auto",
-        example: Path | None = None,
+        examples: Sequence[Path] = (),
     ) -> None:
-        self.vqvae, self.predictor, self.example = vqvae, predictor, example
+        self.vqvae, self.predictor, self.examples = vqvae, predictor, list(examples)
         if predictor is not None:
             check_pair(vqvae, predictor)
             place(vqvae.network, predictor.network, device, "32-true")
@@ -140,16 +140,17 @@ class Model:
         ``NAME.csv``, ...), as ``prep`` reads them.
 
         Args:
-            path: of the video; empty: the example that comes with the model.
+            path: of the video, or the name of an example that comes with the model; empty: the first of them.
             actions_at: ``before``: the file keeps an action beside the frame that it led to.
             actions_key: name of the array or column of actions, where it is not the usual one.
 
         Raises:
             ValueError: the video or the actions cannot be used, or no example comes with this model.
         """
-        source = Path(path) if path else self.example
-        if source is None:
+        if not path and not self.examples:
             raise ValueError("clip: no example ships with this model; name a video")
+        named = {example.stem: example for example in self.examples}
+        source = named.get(str(path), Path(path)) if path else self.examples[0]
         declared = DeclareActionsConfig(actions_at=actions_at, actions_key=actions_key)
         found = read_clip(source, self.vqvae.frame_size, self.actions, declared=declared)
         return found.frames, found.actions.squeeze(-1).tolist()
@@ -187,7 +188,7 @@ class Model:
         n: int | None = None,
         *,
         samples: int = 1,
-        temperature: float = 1.0,
+        temperature: float = LOOKING_TEMPERATURE,
         top_k: int = 0,
         top_p: float = 1.0,
         seed: int = 0,
@@ -275,5 +276,5 @@ def load(name: str | Path = "", *, vqvae: str = "", predictor: str = "", device:
         except ValueError:
             run = None  # it is a VQ-VAE alone
     trained = load_vqvae(vqvae_run(vqvae, name))
-    example = pretrained_example(name) if name else None
-    return Model(trained, load_predictor(run) if run else None, device, example)
+    examples = pretrained_examples(name) if name else []
+    return Model(trained, load_predictor(run) if run else None, device, examples)

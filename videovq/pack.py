@@ -30,7 +30,7 @@ from videovq.rollout.contexts import UNSEEN_FIRST
 from videovq.rollout.pair import Pair, check_pair, open_episodes
 from videovq.shipped import WEIGHTS
 from videovq.storage import atomic, read_tensors, write_json, write_tensors, write_text
-from videovq.worlds import CARD, EXAMPLE, FILES, world_called
+from videovq.worlds import CARD, EXAMPLES, largest, world_called
 
 KINDS: dict[str, type[Any]] = {"vqvae": TrainVQVAEConfig, "predictor": TrainPredictorConfig}
 LONGEST = 60  # frames of an example
@@ -129,11 +129,13 @@ def _write_example(folder: Path, source: str, pair: Pair) -> None:
     clip = read_clip(Path(source), size, spec, LONGEST) if Path(source).is_file() else _of_store(source, pair)
     if len(clip.actions) < len(clip.frames) - 1:
         raise ValueError(f"examples: {source} comes without the actions between its frames; put them beside it")
-    write_video(folder / EXAMPLE, clip.frames, fps, "lossless")
+    video = folder / EXAMPLES / "example.mp4"
+    video.parent.mkdir()
+    write_video(video, clip.frames, fps, "lossless")
     actions: list[Any] = clip.actions[: len(clip.frames)].tolist()
     if spec.kind == "discrete":
         actions = [action for [action] in actions]
-    write_json((folder / EXAMPLE).with_suffix(".json"), {"actions": actions, "fps": fps, "action_spec": spec.to_json()})
+    write_json(video.with_suffix(".json"), {"actions": actions, "fps": fps, "action_spec": spec.to_json()})
 
 
 def _of_store(source: str, pair: Pair) -> Clip:
@@ -185,10 +187,11 @@ def card(folder: Path, out: str, vqvae: TrainedVQVAE, predictor: TrainedPredicto
 
 def _zip(folder: Path, path: Path, top: str) -> None:
     with ZipFile(path, "w") as packed:
-        for name in FILES:
-            if (folder / name).is_file():
-                small = (folder / name).suffix in (".yaml", ".json", ".md")
-                packed.write(folder / name, f"{top}/{name}", ZIP_DEFLATED if small else ZIP_STORED)
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if largest(name):
+                small = path.suffix in (".yaml", ".json", ".md")
+                packed.write(path, f"{top}/{name}", ZIP_DEFLATED if small else ZIP_STORED)
 
 
 def _size(path: Path) -> int:

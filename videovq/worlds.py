@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import tempfile
 import zlib
@@ -13,18 +14,16 @@ from zipfile import BadZipFile, ZipFile
 
 from videovq.shipped import WEIGHTS, shipped, shipped_folder
 
-CARD, EXAMPLE = "README.md", "example.mp4"
+CARD, EXAMPLES = "README.md", "examples"
 KiB = 2**10
 FILES = {
-    CARD: 1024 * KiB,
-    EXAMPLE: 1024**2 * KiB,
-    "example.json": 16 * 1024 * KiB,
-    "vqvae/config.yaml": 1024 * KiB,
-    f"vqvae/{WEIGHTS}": 8 * 1024**2 * KiB,
-    "predictor/config.yaml": 1024 * KiB,
-    f"predictor/{WEIGHTS}": 8 * 1024**2 * KiB,
+    re.escape(CARD): 1024 * KiB,
+    rf"{EXAMPLES}/[\w-]+\.mp4": 1024**2 * KiB,
+    rf"{EXAMPLES}/[\w-]+\.json": 16 * 1024 * KiB,
+    r"(vqvae|predictor)/config\.yaml": 1024 * KiB,
+    rf"(vqvae|predictor)/{re.escape(WEIGHTS)}": 8 * 1024**2 * KiB,
 }
-"""What a world may hold, and how large it may be, in bytes."""
+"""What a world may hold (patterns of names), and how large each file may be, in bytes."""
 DENSEST = 200  # times that text may shrink in a .zip; weights hardly do
 
 
@@ -47,6 +46,11 @@ def world_called(name: str) -> str:
     """What pages and pictures call a world: its name, or that of its folder or file."""
     path = Path(name)
     return path.stem if path.suffix == ".zip" else path.name or path.resolve().name
+
+
+def largest(name: str) -> int | None:
+    """Bytes that a file of a world may have, by its name within; None: a world holds no such file."""
+    return next((most for pattern, most in FILES.items() if re.fullmatch(pattern, name)), None)
 
 
 @cache
@@ -77,10 +81,11 @@ def _unpack(packed: ZipFile, folder: Path) -> None:
     tops = [name.removesuffix("vqvae/config.yaml") for name in there if name.endswith("vqvae/config.yaml")]
     if len(tops) != 1:
         raise ValueError("holds no world of `videovq pack` (one vqvae/config.yaml); pack it again")
-    for name, most in FILES.items():
-        if tops[0] + name not in there:
+    inside = {name.removeprefix(tops[0]): packed.getinfo(name) for name in there if name.startswith(tops[0])}
+    for name, entry in inside.items():
+        most = largest(name)
+        if most is None:
             continue
-        entry = packed.getinfo(tops[0] + name)
         if entry.file_size > min(most, DENSEST * entry.compress_size):
             raise ValueError(f"{name} would become {entry.file_size:,} bytes, which is not believable; pack it again")
         (folder / name).parent.mkdir(exist_ok=True)

@@ -29,7 +29,7 @@ try:
 except ModuleNotFoundError as error:
     raise SystemExit(f"error: {error}; pip install numpy pillow onnxruntime") from None
 
-TEMPERATURE = 0.3
+TEMPERATURE = 0.85  # what videovq takes where rollouts are looked at
 world = json.loads((folder / "world.json").read_text())
 names = world["actions"].get("names", [])
 watch, step = (onnxruntime.InferenceSession(str(folder / f"{name}.onnx")) for name in ("watch", "step"))

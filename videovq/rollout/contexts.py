@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from videovq.checkpoints import pretrained_example
+from videovq.checkpoints import pretrained_examples
 from videovq.config import DeclareActionsConfig
 from videovq.data.clip import Clip, read_clip
 from videovq.data.sidecars import DECLARABLE, refuse_declared
@@ -23,10 +23,10 @@ def contexts(
     most: int,
     declared: DeclareActionsConfig = DeclareActionsConfig(),
 ) -> list[Clip]:
-    """Clips of ``frames`` frames with the actions between them, each from another episode or part of the video.
+    """Clips of ``frames`` frames with the actions between them, each from another episode or part of a video.
 
     Args:
-        source: an EpisodeStore, or a video with its actions beside it; empty: the example that ships with
+        source: an EpisodeStore, or a video with its actions beside it; empty: the examples that ship with
             ``pretrained``, or ``stores/episodes``.
         pretrained: name of a model that ships with videovq, or empty.
         most: number of clips at most, spread evenly.
@@ -37,24 +37,38 @@ def contexts(
     """
     if frames < 1:
         raise ValueError("context_frames: must be at least 1")
-    place = starting_place(source, pretrained)
-    if Path(place).is_file():
-        found = _of_video(Path(place), pair, frames, declared)
+    videos = starting_videos(source, pretrained)
+    if videos:
+        found = [clip for path in videos for clip in _of_video(path, pair, frames, declared)]
     else:
-        refuse_declared(declared, DECLARABLE, f"{place} is no video")
-        found = _of_store(place, pair, frames, most)
+        refuse_declared(declared, DECLARABLE, f"{source or DEFAULT_STORE} is no video")
+        found = _of_store(source or DEFAULT_STORE, pair, frames, most)
     if not found:
-        raise ValueError(f"{place}: has no {frames} frames in a row; choose fewer context_frames")
+        where = videos[0].parent if len(videos) > 1 else source or DEFAULT_STORE
+        raise ValueError(f"{where}: has no {frames} frames in a row; choose fewer context_frames")
     some = min(len(found), most)
     return [found[i * len(found) // some] for i in range(some)]
 
 
-def starting_place(source: str, pretrained: str) -> str:
-    """Where context frames come from: what was asked for, else the example that ships with the model, else the usual
-    store.
+def starting_videos(source: str, pretrained: str) -> list[Path]:
+    """The videos that context frames come from: the one that was asked for, else the examples that ship with the model;
+    none where they come from a store.
     """
-    example = pretrained_example(pretrained) if pretrained and not source else None
-    return source or str(example or DEFAULT_STORE)
+    if source:
+        return [Path(source)] if Path(source).is_file() else []
+    return pretrained_examples(pretrained) if pretrained else []
+
+
+def chosen_video(videos: list[Path], name: str) -> Path:
+    """The video of that name, which has no ending; of no name: the first.
+
+    Raises:
+        ValueError: none is called so.
+    """
+    named = {path.stem: path for path in videos}
+    if name and name not in named:
+        raise ValueError(f"episode: no {name!r} among the recordings; choose from: {', '.join(named)}")
+    return named[name] if name else videos[0]
 
 
 def _of_video(path: Path, pair: Pair, frames: int, declared: DeclareActionsConfig) -> list[Clip]:

@@ -20,7 +20,7 @@ from videovq.data.store import read_json
 from videovq.frames import psnr
 from videovq.pictures import write_png
 from videovq.rollout.compiled import compile_predictor
-from videovq.rollout.contexts import starting_place
+from videovq.rollout.contexts import DEFAULT_STORE, chosen_video, starting_videos
 from videovq.rollout.engine import generate, place
 from videovq.rollout.pair import Pair, load_pair, open_episodes
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
@@ -202,13 +202,15 @@ def _row(values: Tensor) -> str:
 
 
 def _recording(config: RolloutConfig, pair: Pair) -> Clip:
-    source = starting_place(config.from_video or config.context, config.pretrained)
+    mine = [Path(config.from_video)] if config.from_video else []
+    videos = mine or starting_videos(config.context, config.pretrained)
     needed = config.start + config.context_frames + (config.frames if config.actions == "recorded" else 0)
-    if config.from_video or Path(source).is_file():
-        size, spec = pair.vqvae.frame_size, pair.predictor.action_spec
-        return read_clip(Path(source), size, spec, max(1, needed), config.declare)
-    refuse_declared(config.declare, DECLARABLE, f"{source} is no video")
-    store = open_episodes(source, pair)
+    if videos:
+        video, size, spec = chosen_video(videos, config.episode), pair.vqvae.frame_size, pair.predictor.action_spec
+        return read_clip(video, size, spec, max(1, needed), config.declare)
+    place = config.context or DEFAULT_STORE
+    refuse_declared(config.declare, DECLARABLE, f"{place} is no video")
+    store = open_episodes(place, pair)
     if config.episode:
         info = store.find(config.episode)
     else:  # where none is long enough, the first: it is said of it then
