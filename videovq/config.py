@@ -500,10 +500,21 @@ class LookupContextConfig(PredictorConfig):
     """Attention heads of the transformer."""
     window: int = 16
     """Frames that the transformer attends to, the current one included."""
+    frame_attention: int = 0
+    """Layers of attention at code resolution to earlier frames, one in each of the first blocks; 0: none."""
+    frame_attention_width: int = 64
+    """Width of that attention, all heads together."""
+    frame_attention_heads: int = 2
+    """Its heads."""
+    frame_attention_window: int = 16
+    """Earlier frames that it attends to."""
 
     def check(self) -> None:
         super().check()
-        at_least(self, 1, "history", "lookup_heads", "transformer_width", "heads")
+        at_least(self, 1, "history", "lookup_heads", "transformer_width", "heads", "frame_attention_heads")
+        within(self, 0, self.blocks, "frame_attention")
+        at_least(self, 2, "frame_attention_window")
+        divides(self, "frame_attention_width", 16, "frame_attention_heads")
         at_least(self, 0, "blocks", "transformer_layers")
         at_least(self, 2, "window")
         within(self, 0, self.blocks, "lookups")
