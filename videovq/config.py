@@ -474,9 +474,11 @@ class PredictorConfig(Settings):
     """Weight of the auxiliary regression of the next frame's code vectors."""
     outcome_loss: float = 0.0
     """Weight of the loss of rewards and episode ends, which the store must have; 0: predict neither."""
+    corruption_levels: int = 1
+    """Levels of corruption of the context frames that it is told (GameNGen, arXiv 2408.14837); 1: it is not told."""
 
     def check(self) -> None:
-        at_least(self, 1, "width", "embedding")
+        at_least(self, 1, "width", "embedding", "corruption_levels")
         at_least(self, 0, "latent_loss", "outcome_loss")
 
 
@@ -746,7 +748,17 @@ class TrainPredictorConfig(CommandSettings):
     window: int = 16
     """Frames in a training window."""
     context_noise: float = 0.05
-    """Part of the context codes replaced by a code of similar look, against drift in rollouts."""
+    """Part of the context codes that are replaced, against drift in rollouts."""
+    context_noise_any: float = 0.0
+    """Part of the replaced codes that become any code; the others become one of similar look."""
+    own_frames: float = 0.0
+    """Part of the windows in which some context frames are drawn by the predictor itself, against drift in rollouts."""
+    own_length: int = 4
+    """So many of them in a row at most."""
+    own_passes: int = 1
+    """Passes in which they are drawn: first given the recorded frames, then again given those of the pass before."""
+    own_temperature: float = 1.0
+    """Temperature at which they are drawn."""
     targets: int = 4
     """Frames of each window, drawn anew each time, whose codes are learnt; the others serve as context only."""
     action_dropout: float = 0.0
@@ -756,7 +768,16 @@ class TrainPredictorConfig(CommandSettings):
         named(self, "store", "run")
         at_least(self, 2, "window")
         within(self, 0, 0.5, "context_noise")
+        within(self, 0, 1, "context_noise_any", "own_frames")
         within(self, 1, self.window, "targets")
+        if self.model.corruption_levels > 1 and not self.context_noise and not self.own_frames:
+            raise ValueError(
+                "model.corruption_levels: has no effect without context_noise or own_frames; give one, or leave it 1"
+            )
+        if self.own_frames:
+            within(self, 1, self.window - 2, "own_length")
+            within(self, 1, self.own_length, "own_passes")
+            at_least(self, 0, "own_temperature")
         within(self, 0, 1, "action_dropout")
 
 

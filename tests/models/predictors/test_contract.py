@@ -13,16 +13,21 @@ from tests.conftest import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
 from videovq.config import LookupContextConfig, PredictorConfig
 from videovq.models.build import PREDICTORS, build_predictor
 from videovq.models.embeddings import unknown
-from videovq.models.predictors.predictor import Predictor
+from videovq.models.predictors.predictor import DRAWN, GIVEN, Predictor
 from videovq.models.sampling import gumbel
 from videovq.types import ActionSpec, Sampling
 
 SMALL_RECALLING = replace(
-    SMALL_PATCH, frame_attention=2, frame_attention_width=32, frame_attention_heads=2, frame_attention_window=5
+    SMALL_PATCH,
+    frame_attention=2,
+    frame_attention_width=32,
+    frame_attention_heads=2,
+    frame_attention_window=5,
+    corruption_levels=3,
 )
 SMALL = {
     "patch": SMALL_PATCH,
-    "patch_with_frame_attention": SMALL_RECALLING,
+    "patch_that_recalls": SMALL_RECALLING,
     "raster": SMALL_RASTER,
     "pixelcnn": SMALL_PIXELCNN,
 }
@@ -111,7 +116,9 @@ def test_step_repeated_equals_forward(kind: PredictorConfig, spec: ActionSpec) -
     for t in range(3, 14):
         new, state = predictor.step(state, actions[:, t - 1], noise[t])
         drawn = torch.cat([drawn, new[:, None]], dim=1)
-    logits = predictor(drawn, actions).logits
+    levels = torch.full(drawn.shape[:2], DRAWN)
+    levels[:, :3] = GIVEN
+    logits = predictor(drawn, actions, levels=levels).logits
     for t in range(3, 14):
         assert torch.equal((logits[:, t] + noise[t]).argmax(-1), drawn[:, t]), t
 
