@@ -48,17 +48,37 @@ def test_a_split_that_is_not_known_is_refused(said: object, tmp_path: Path, caps
 
 
 def test_a_folder_called_train_keeps_its_episodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Out of test, whatever is wanted, and out of val, as long as there is anything else to validate with."""
     for i in range(4):
         episode(tmp_path, f"in/train/e{i}", **({"split": "train"} if i == 3 else {}))
-    store = prepare(prep_config(tmp_path / "in", tmp_path / "out", validation_fraction=0.4, test_fraction=0.4))
+    store = prepare(prep_config(tmp_path / "in", tmp_path / "none", validation_fraction=0, test_fraction=0.4))
     assert set(splits(store).values()) == {"train"}
     shown = capsys.readouterr().out
-    for split, setting in (("val", "validation_fraction"), ("test", "test_fraction")):
-        assert (
-            f"WARNING: no episode in split {split}; " in shown and f"a folder called {split}, or set {setting}" in shown
-        )
+    assert "WARNING: no episode in split test; " in shown and "a folder called test, or set test_fraction" in shown
     prepare(prep_config(tmp_path / "in", tmp_path / "quiet", validation_fraction=0, test_fraction=0))
     assert "WARNING" not in capsys.readouterr().out
+    for i in range(3):
+        episode(tmp_path, f"in/more/f{i}")
+    found = splits(prepare(prep_config(tmp_path / "in", tmp_path / "more", validation_fraction=0.4, test_fraction=0.4)))
+    assert {split for id_, split in found.items() if id_.startswith("train/")} == {"train"}
+    assert {split for id_, split in found.items() if id_.startswith("more/")} >= {"val", "test"}
+    assert "of the folder train" not in capsys.readouterr().out
+
+
+def test_val_is_drawn_from_a_folder_called_train_where_there_is_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two folders, train and test, are how most data sets come; without val, nothing could be trained."""
+    for i in range(6):
+        episode(tmp_path, f"in/train/e{i}", split="train")
+    for i in range(2):
+        episode(tmp_path, f"in/test/f{i}", split="test")
+    config = prep_config(tmp_path / "in", tmp_path / "out", validation_fraction=0.05, test_fraction=0.4)
+    found = splits(prepare(config))
+    assert Counter(found.values()) == {"train": 5, "val": 1, "test": 2}
+    assert {id_ for id_, split in found.items() if split == "test"} == {"test/f0", "test/f1"}
+    shown = capsys.readouterr().out
+    assert "val: 1 episode(s) of the folder train, since nothing is called val" in shown and "WARNING" not in shown
 
 
 def test_recordings_that_all_say_train_are_drawn_from_unless_others_say_nothing() -> None:
@@ -66,7 +86,7 @@ def test_recordings_that_all_say_train_are_drawn_from_unless_others_say_nothing(
     assert Counter(choose_splits(train, 0.1, 0.1, told_train=train).values()) == {"train": 4, "val": 1, "test": 1}
     mixed = choose_splits({**train, "f": "", "g": ""}, 0.1, 0.1, told_train=train)
     assert {mixed["f"], mixed["g"]} == {"val", "test"} and {mixed[name] for name in train} == {"train"}
-    assert set(choose_splits(train, 0.1, 0.1).values()) == {"train"}, "they lie in a folder called train"
+    assert Counter(choose_splits(train, 0.1, 0.1).values()) == {"train": 5, "val": 1}, "in a folder called train"
 
 
 def test_unusable_recordings_take_no_place(tmp_path: Path) -> None:

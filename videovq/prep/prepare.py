@@ -129,7 +129,7 @@ def prepare(config: PrepConfig) -> EpisodeStore:
     store = EpisodeStore(config.out)
     wanted = split_fractions(config.validation_fraction, config.test_fraction)
     warnings = empty_splits(store, config.validation_fraction, config.test_fraction)
-    print("\n".join([report(store), *shared(plan), *warnings, *possible(store, wanted)]))
+    print("\n".join([report(store), *drawn_from_train(plan), *shared(plan), *warnings, *possible(store, wanted)]))
     return store
 
 
@@ -411,6 +411,13 @@ def fitted(store: EpisodeStore) -> list[str]:
                 " --fit stretch distorts it"
             )
     return lines
+
+
+def drawn_from_train(plan: Plan) -> list[str]:
+    """That episodes which lie in a folder called ``train`` are validated with."""
+    places = [place for shard in plan.shards if shard.split == "val" for place in shard.places.values()]
+    drawn = sum(place.split == "train" and not place.told for place in places)
+    return [f"  val: {drawn} episode(s) of the folder train, since nothing is called val"] if drawn else []
 
 
 def shared(plan: Plan) -> list[str]:

@@ -57,6 +57,7 @@ def choose_splits(
         said: name -> the split that its recording or a folder says, ``""`` where neither does.
         told_train: those whose recording says ``train``, while no folder does. A data set that calls everything so has
             nothing else to draw ``val`` and ``test`` from; where others say nothing, those are drawn from instead.
+            What lies in a folder called ``train`` is the last from which ``val`` is drawn, and ``test`` never is.
     """
 
     def position(name: str) -> float:
@@ -64,17 +65,20 @@ def choose_splits(
 
     splits = {name: split for name, split in said.items() if split}
     silent = sorted((name for name in said if name not in splits), key=position)
+    put_aside = {name for name in said if said[name] == "train"} - set(told_train)
     pools = [pool for pool in (silent, sorted(told_train, key=position)) if pool]
+    last = sorted(put_aside, key=position)
     wanted = {"test": test, "val": validation}
     for split in wanted:
         if wanted[split] > 0 and any(usable(name) for name, one in splits.items() if one == split):
             wanted[split] = 0.0
-    for name in pools[0] if pools else []:
-        u = position(name)
-        splits[name] = "test" if u < wanted["test"] else "val" if u < wanted["test"] + wanted["val"] else "train"
+    for name in pools[0] if pools else last:
+        u, tested = position(name), wanted["test"] if pools else 0.0
+        splits[name] = "test" if u < tested else "val" if u < tested + wanted["val"] else "train"
     for split in split_fractions(validation, test):
         if wanted.get(split) != 0 and not any(usable(name) for name in said if splits[name] == split):
-            free = [name for one in ("train", "test", "val") for pool in pools for name in pool if splits[name] == one]
+            among = [*pools, last] if split == "val" else pools
+            free = [name for one in ("train", "test", "val") for pool in among for name in pool if splits[name] == one]
             others = {name: [z for z in said if z != name and splits[z] == splits[name]] for name in free}
             moved = next((name for name in free if usable(name) and any(map(usable, others[name]))), None)
             if moved:
