@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import pytest
 import torch
 
+from tests.conftest import SMALL_PATCH
+from videovq.models.build import build_predictor
+
 from videovq.models.predictors.frame_attention import FrameAttention, FrameHistory, motion_frequencies
+from videovq.types import ActionSpec
 
 GRID, HEADS, INNER, FRAMES = (6, 6), 2, 64, 5
 
@@ -52,3 +58,29 @@ def test_rows_and_columns_come_round_after_four_grids_and_pairs_differ() -> None
     turns = frequencies[:2] * 84 / (2 * math.pi)
     assert torch.allclose(turns, turns.round(), atol=1e-4)
     assert len(frequencies[1].unique()) == 7, "six of columns"
+
+
+@pytest.mark.slow
+def test_displacements_are_learnt_from_the_actions() -> None:
+    """A grid that rolls left or right by a code, as the actions say, shown once and hidden for two frames: without
+    knowing how far it has moved nothing can be said of it, four bits a code."""
+    codes, grid = 16, (3, 12)
+    settings = replace(SMALL_PATCH, frame_attention=1, frame_attention_width=32, frame_attention_heads=1)
+    torch.manual_seed(0)
+    predictor = build_predictor(settings, ActionSpec("discrete", (3,)), grid, torch.randn(codes, 4))
+    optimizer = torch.optim.Adam(predictor.parameters(), 1e-2)
+    for step in range(250):
+        actions = torch.randint(3, (16, 4, 1))
+        frames = [torch.randint(codes, (16, *grid))]
+        for t in range(3):
+            rolled = [frame.roll(int(a) - 1, dims=1) for frame, a in zip(frames[-1], actions[:, t], strict=True)]
+            frames.append(torch.stack(rolled))
+        shown = torch.stack(frames, dim=1)
+        seen = shown.clone()
+        seen[:, 1:3] = 0
+        predictor.train(step < 249)
+        output = predictor(shown, actions, seen, torch.full((16, 1), 3))
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+    assert output.nll.mean() / math.log(2) < 2.5
