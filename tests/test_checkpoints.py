@@ -178,7 +178,7 @@ def test_an_example_is_chosen_by_its_name(tmp_path: Path) -> None:
 
 
 def test_a_vqvae_that_ships_alone_says_so_and_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="dmlab is a VQ-VAE alone; choose from: dmlab-small, vizdoom; or train a predictor"):
+    with pytest.raises(ValueError, match="dmlab is a VQ-VAE alone; .*vizdoom; or train a predictor"):
         rollout(RolloutConfig(pretrained="dmlab", out=str(tmp_path / "r")))
     assert not list(tmp_path.iterdir())
 

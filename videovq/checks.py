@@ -98,7 +98,7 @@ def divides(config: Any, name: str, times: int, by: str) -> None:
     """A number that is a multiple of ``times`` another field."""
     number, other = getattr(config, name), getattr(config, by)
     if number % (times * other):
-        words = {2: "twice", 4: "four times"}
+        words = {2: "twice", 4: "four times", 16: "sixteen times"}
         raise ValueError(f"{name}: must be a multiple of {words[times]} {by}, which is {times * other}, not {number}")
 
 

@@ -480,9 +480,11 @@ class PredictorConfig(Settings):
     """Weight of the auxiliary regression of the next frame's code vectors."""
     outcome_loss: float = 0.0
     """Weight of the loss of rewards and episode ends, which the store must have; 0: predict neither."""
+    corruption_levels: int = 1
+    """Levels of corruption of the context frames that it is told (GameNGen, arXiv 2408.14837); 1: it is not told."""
 
     def check(self) -> None:
-        at_least(self, 1, "width", "embedding")
+        at_least(self, 1, "width", "embedding", "corruption_levels")
         at_least(self, 0, "latent_loss", "outcome_loss")
 
 
@@ -506,10 +508,21 @@ class LookupContextConfig(PredictorConfig):
     """Attention heads of the transformer."""
     window: int = 16
     """Frames that the transformer attends to, the current one included."""
+    frame_attention: int = 0
+    """Layers of attention at code resolution to earlier frames, one in each of the first blocks; 0: none."""
+    frame_attention_width: int = 64
+    """Width of that attention, all heads together."""
+    frame_attention_heads: int = 2
+    """Its heads."""
+    frame_attention_window: int = 16
+    """Earlier frames that it attends to."""
 
     def check(self) -> None:
         super().check()
-        at_least(self, 1, "history", "lookup_heads", "transformer_width", "heads")
+        at_least(self, 1, "history", "lookup_heads", "transformer_width", "heads", "frame_attention_heads")
+        within(self, 0, self.blocks, "frame_attention")
+        at_least(self, 2, "frame_attention_window")
+        divides(self, "frame_attention_width", 16, "frame_attention_heads")
         at_least(self, 0, "blocks", "transformer_layers")
         at_least(self, 2, "window")
         within(self, 0, self.blocks, "lookups")
@@ -724,6 +737,9 @@ class TrainVQVAEConfig(CommandSettings):
             raise ValueError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
 
 
+BEGINS_AS_NOTHING = {"frame_attention": 0, "corruption_levels": 1}
+"""Settings of parts that change nothing until they have learnt, so that a network without them (the values here) can go
+on with them: their names, and the beginnings of those that belong to them."""
 LEARNING_ALONE = (
     "commitment",
     "decay",
@@ -784,7 +800,17 @@ class TrainPredictorConfig(CommandSettings):
     window: int = 16
     """Frames in a training window."""
     context_noise: float = 0.05
-    """Part of the context codes replaced by a code of similar look, against drift in rollouts."""
+    """Part of the context codes that are replaced, against drift in rollouts."""
+    context_noise_any: float = 0.0
+    """Part of the replaced codes that become any code; the others become one of similar look."""
+    own_frames: float = 0.0
+    """Part of the windows in which some context frames are drawn by the predictor itself, against drift in rollouts."""
+    own_length: int = 4
+    """So many of them in a row at most."""
+    own_passes: int = 1
+    """Passes in which they are drawn: first given the recorded frames, then again given those of the pass before."""
+    own_temperature: float = 1.0
+    """Temperature at which they are drawn."""
     targets: int = 4
     """Frames of each window, drawn anew each time, whose codes are learnt; the others serve as context only."""
     action_dropout: float = 0.0
@@ -794,7 +820,16 @@ class TrainPredictorConfig(CommandSettings):
         named(self, "store", "run")
         at_least(self, 2, "window")
         within(self, 0, 0.5, "context_noise")
+        within(self, 0, 1, "context_noise_any", "own_frames")
         within(self, 1, self.window, "targets")
+        if self.model.corruption_levels > 1 and not self.context_noise and not self.own_frames:
+            raise ValueError(
+                "model.corruption_levels: has no effect without context_noise or own_frames; give one, or leave it 1"
+            )
+        if self.own_frames:
+            within(self, 1, self.window - 2, "own_length")
+            within(self, 1, self.own_length, "own_passes")
+            at_least(self, 0, "own_temperature")
         within(self, 0, 1, "action_dropout")
 
 

@@ -27,7 +27,8 @@ from videovq.evaluation.reconstruction import reconstruction
 from videovq.parsing import read_config
 from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
-from videovq.training.predictor import add_noise, drop_actions
+from videovq.training.corruption import add_noise
+from videovq.training.predictor import drop_actions
 from videovq.training.similar import SimilarCodes, similar_codes
 
 
@@ -126,7 +127,7 @@ def test_noise_replaces_about_the_part_asked_for_by_similar_codes() -> None:
     assert set(similar[10].tolist()) == {6, 7, 8, 9, 11, 12, 13, 14}
     torch.manual_seed(0)
     codes = torch.full((200, 4, 6, 6), 10)
-    changed = add_noise(codes, SimilarCodes(codebook), 0.1)
+    changed, _ = add_noise(codes, SimilarCodes(codebook), 0.1)
     assert 0.08 < (changed != codes).float().mean() < 0.12
     assert (changed - codes).abs().max() <= 4
 

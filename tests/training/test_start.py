@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import predictor_config, vqvae_config
-from videovq.checkpoints import WEIGHTS, load_vqvae, read_facts
+from videovq.checkpoints import WEIGHTS, load_predictor, load_vqvae, read_facts
 from videovq.config import EMAConfig, PackConfig, TrainPredictorConfig, TrainVQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.models.build import build_predictor
@@ -75,6 +75,27 @@ def test_another_architecture_is_refused_by_the_first_field_that_differs(
         with pytest.raises(ValueError, match=rf"^init: .* another architecture \(model.{name}: {named}\)"):
             predictor.train(replace(config, model=other))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_predictor_goes_on_with_parts_that_begin_as_nothing(
+    predictor_run: Path, code_store: CodeStore, tmp_path: Path
+) -> None:
+    config = predictor_config(code_store, tmp_path / "run", steps=1)
+    model = replace(config.model, frame_attention=1, frame_attention_width=32, corruption_levels=3)  # type: ignore[arg-type]
+    still = replace(config.optimizer, learning_rate=0.0, weight_decay=0.0)
+    predictor.train(replace(config, model=model, optimizer=still, init=str(predictor_run)))
+    grown, before = (load_predictor(run).network for run in (tmp_path / "run", predictor_run))
+    assert {name.split(".")[0] for name in set(grown.state_dict()) - set(before.state_dict())} == {
+        "corruption",
+        "context",
+    }
+    info = code_store.split("val")[0]
+    episode = code_store.read(info, 0, info.length)
+    with torch.no_grad():
+        ours, theirs = (network(episode.codes[None], episode.actions[None]).nll for network in (grown, before))
+    assert torch.allclose(ours, theirs, atol=1e-5)
+    with pytest.raises(ValueError, match=r"another architecture \(model.corruption_levels: 3 -> 1\)"):
+        predictor.train(replace(config, run=str(tmp_path / "back"), init=str(tmp_path / "run")))
 
 
 def test_how_it_learns_may_differ_and_statistics_of_the_data_stay(vqvae_run: Path, episode_store: EpisodeStore) -> None:

@@ -21,7 +21,7 @@ from videovq.models.embeddings import unknown
 from videovq.models.predictors.contract import Choose
 from videovq.models.predictors.layers import TimeAttention
 from videovq.models.predictors.lookup_context import Memory
-from videovq.models.predictors.predictor import PredictorState
+from videovq.models.predictors.predictor import DRAWN, GIVEN, PredictorState
 from videovq.models.sampling import choose, entropy
 from videovq.rollout.pair import Pair
 from videovq.types import Sampling
@@ -82,6 +82,8 @@ class World(nn.Module):
             raise ValueError(
                 f"predictor: {type(model).__name__} cannot be exported; train a PatchPredictorConfig with a transformer"
             )
+        if model.frame_attention:
+            raise ValueError("predictor: with frame_attention cannot be exported; train one without")
         self.predictor = deepcopy(pair.predictor.network)
         self.frame_size, self.window = pair.vqvae.frame_size, model.window
         context: Any = self.predictor.context
@@ -110,12 +112,12 @@ class World(nn.Module):
         return unknown(torch.zeros(1, spec.width, dtype=spec.dtype))
 
     def advance(
-        self, state: State, action: Shaped[Tensor, "b a"], choose: Choose
+        self, state: State, action: Shaped[Tensor, "b a"], choose: Choose, level: int = DRAWN
     ) -> tuple[Int64[Tensor, "b y x"], State]:
-        """The next frame, with codes that ``choose`` picks by their scores."""
+        """The next frame, with codes that ``choose`` picks by their scores; ``level``: see :meth:`Predictor.draw`."""
         layers: list[Any] = [(k, v, state.seen) for k, v in state.memory]
         before = PredictorState(state.past_codes, state.past_actions, Memory(layers))
-        codes, after = self.predictor.draw(before, action, choose)
+        codes, after = self.predictor.draw(before, action, choose, level=level)
         memory = torch.stack([torch.stack(kept) for kept in after.memory.layers])
         seen = (state.seen + 1).clamp(max=self.window - 1)
         return codes, State(after.codes, after.actions, seen, memory)
@@ -202,6 +204,6 @@ class Watch(nn.Module):
         found = self.world.quantizer.nearest(rearrange(grid, "b d y x -> (b y x) d"))
         known = found.view(len(frame), -1)
         codes, state = self.world.advance(
-            State(past_codes, past_actions, seen, memory), action, lambda scores, places: known[:, places]
+            State(past_codes, past_actions, seen, memory), action, lambda scores, places: known[:, places], GIVEN
         )
         return codes, *state

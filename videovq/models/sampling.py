@@ -17,9 +17,17 @@ def gumbel(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, 
 
     argmax(scores + T * gumbel) is an exact draw from softmax(scores / T) (the Gumbel-max trick, Gumbel 1954).
     """
+    return _gumbel_of(torch.rand(shape, generator=generator))
+
+
+def gumbel_like(shape: tuple[int, ...], device: torch.device) -> Float[Tensor, "..."]:
+    """The same on a device, from its own default generator: for training."""
+    return _gumbel_of(torch.rand(shape, device=device))
+
+
+def _gumbel_of(uniform: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     tiny = torch.finfo(torch.float32).tiny
-    uniform = torch.rand(shape, generator=generator).clamp_(min=tiny)
-    return uniform.log_().neg_().clamp_(min=tiny).log_().neg_()
+    return uniform.clamp_(min=tiny).log_().neg_().clamp_(min=tiny).log_().neg_()
 
 
 def choose(

@@ -8,7 +8,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from videovq.config import TrainPredictorConfig
@@ -21,6 +21,7 @@ from videovq.models.predictors.outcome import reward_values
 from videovq.models.predictors.predictor import Predictor
 from videovq.training import run
 from videovq.training.callbacks import Curves
+from videovq.training.corruption import add_noise, add_own_frames, choose_targets
 from videovq.training.encode import written_by
 from videovq.training.memory import recompute_activations
 from videovq.training.optimizers import optimizer
@@ -44,11 +45,17 @@ class PredictorModule(L.LightningModule):
         self.similar = SimilarCodes(network.codebook) if config.context_noise else None
 
     def training_step(self, batch: CodeBatch, batch_idx: int) -> Tensor:
-        given = add_noise(batch.codes, self.similar, self.config.context_noise) if self.similar else None
-        batch_size, frames = batch.codes.shape[:2]
-        wanted = torch.rand(batch_size, frames, device=self.device).argsort(dim=1)[:, : self.config.targets]
-        actions = drop_actions(batch.actions, self.config.action_dropout)
-        output = self.network(batch.codes, actions, given, wanted, batch.outcomes)
+        config, (batch_size, frames) = self.config, batch.codes.shape[:2]
+        given, levels = batch.codes, batch.codes.new_zeros(batch_size, frames)
+        if self.similar:
+            any_code, told = config.context_noise_any, config.model.corruption_levels
+            given, levels = add_noise(given, self.similar, config.context_noise, any_code, told)
+        first = levels.new_full((batch_size,), -1)
+        if config.own_frames:
+            (given, levels), first = add_own_frames(self.network, (given, levels), batch.actions, config)
+        targets = choose_targets(frames, config.targets, first)
+        actions = drop_actions(batch.actions, config.action_dropout)
+        output = self.network(batch.codes, actions, given, targets, batch.outcomes, levels)
         self.log("train/bits_per_code", output.nll.detach().mean() / math.log(2), batch_size=batch_size)
         if output.outcome_loss is not None:
             self.log("train/outcome_loss", output.outcome_loss.detach(), batch_size=batch_size)
@@ -65,16 +72,6 @@ class PredictorModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         return optimizer(self.network, self.config.optimizer, self.config.training.steps)
-
-
-def add_noise(codes: Int64[Tensor, "b t y x"], similar: SimilarCodes, mean: float) -> Int64[Tensor, "b t y x"]:
-    """Replace codes by similar ones: in each frame a part that is uniform between 0 and twice ``mean``.
-
-    A rollout feeds the predictor its own, slightly wrong frames; this shows it such frames in training.
-    """
-    part = torch.rand(*codes.shape[:2], 1, 1, device=codes.device) * 2 * mean
-    which = torch.randint(similar.count, codes.shape, device=codes.device)
-    return similar(codes, which, torch.rand(codes.shape, device=codes.device) < part)
 
 
 def drop_actions(actions: Shaped[Tensor, "b t a"], part: float) -> Shaped[Tensor, "b t a"]:

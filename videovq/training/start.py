@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from videovq.checkpoints import fingerprint, init_run, load_predictor, load_vqvae
-from videovq.config import LEARNING_ALONE, PredictorConfig, VQVAEConfig
+from videovq.config import BEGINS_AS_NOTHING, LEARNING_ALONE, PredictorConfig, VQVAEConfig
 from videovq.data.store import CodeStore
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
@@ -63,15 +63,18 @@ def predictor_starts(network: Predictor, config: PredictorConfig, store: CodeSto
 
 def _take(init: str, given: nn.Module, theirs: Any, network: nn.Module, ours: Any) -> None:
     changed = differences(theirs, ours, "model")
-    fixed = [one for one in changed if one.partition(":")[0].rpartition(".")[2] not in LEARNING_ALONE]
+    new = tuple(name for name, off in BEGINS_AS_NOTHING.items() if getattr(theirs, name, off) == off)
+    fields = {one: one.partition(":")[0].rpartition(".")[2] for one in changed}
+    fixed = [one for one, field in fields.items() if not (field in LEARNING_ALONE or field.startswith(new))]
     state, own = given.state_dict(), network.state_dict()
-    fits = {name: value.shape for name, value in state.items()} == {name: value.shape for name, value in own.items()}
+    added = any(field.startswith(new) for field in fields.values())
+    shapes, own_shapes = ({name: value.shape for name, value in one.items()} for one in (state, own))
+    fits = shapes.items() <= own_shapes.items() if added else shapes == own_shapes
     if fixed or not fits:
         first = next(iter(fixed or changed), "of its grids")
         raise ValueError(f"init: {init} has another architecture ({first}); set it as it is there, or leave init out")
-    network.load_state_dict(
-        {name: own[name] if name.rpartition(".")[2] in OF_DATA else value for name, value in state.items()}
-    )
+    taken = {name: value for name, value in state.items() if name.rpartition(".")[2] not in OF_DATA}
+    network.load_state_dict(own | taken)
 
 
 def _meaning(spec: ActionSpec) -> str:

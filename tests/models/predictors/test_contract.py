@@ -10,17 +10,26 @@ import pytest
 import torch
 
 from tests.conftest import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
-from videovq.config import LookupContextConfig, PatchPredictorConfig, PixelCNNPredictorConfig, RasterPredictorConfig
+from videovq.config import LookupContextConfig, PredictorConfig
 from videovq.models.build import PREDICTORS, build_predictor
 from videovq.models.embeddings import unknown
-from videovq.models.predictors.predictor import Predictor
+from videovq.models.predictors.predictor import DRAWN, GIVEN, Predictor
 from videovq.models.sampling import gumbel
 from videovq.types import ActionSpec, Sampling
 
+SMALL_RECALLING = replace(
+    SMALL_PATCH,
+    frame_attention=2,
+    frame_attention_width=32,
+    frame_attention_heads=2,
+    frame_attention_window=5,
+    corruption_levels=3,
+)
 SMALL = {
-    PatchPredictorConfig: SMALL_PATCH,
-    RasterPredictorConfig: SMALL_RASTER,
-    PixelCNNPredictorConfig: SMALL_PIXELCNN,
+    "patch": SMALL_PATCH,
+    "patch_that_recalls": SMALL_RECALLING,
+    "raster": SMALL_RASTER,
+    "pixelcnn": SMALL_PIXELCNN,
 }
 K, GRID = 16, (6, 6)
 SPECS = [
@@ -32,13 +41,13 @@ SPECS = [
 
 
 def test_every_registered_predictor_is_tested() -> None:
-    assert set(SMALL) == set(PREDICTORS)
+    assert {type(settings) for settings in SMALL.values()} == set(PREDICTORS)
 
 
-def make(kind: type, spec: ActionSpec = SPECS[1], grid: tuple[int, int] = GRID, k: int = K) -> Predictor:
+def make(kind: PredictorConfig, spec: ActionSpec = SPECS[1], grid: tuple[int, int] = GRID, k: int = K) -> Predictor:
     """A predictor with random weights everywhere, so that nothing hides behind a zero."""
     torch.manual_seed(0)
-    predictor = build_predictor(SMALL[kind], spec, grid, torch.randn(k, 4)).eval()
+    predictor = build_predictor(kind, spec, grid, torch.randn(k, 4)).eval()
     for parameter in predictor.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return predictor.double()
@@ -53,13 +62,13 @@ def sample(spec: ActionSpec = SPECS[1], frames: int = 7, batch: int = 2) -> tupl
     return codes, torch.stack(columns, -1) if columns else torch.empty(batch, frames, 0, dtype=torch.int64)
 
 
-@pytest.fixture(params=list(SMALL), ids=lambda kind: kind.__name__)
-def kind(request: pytest.FixtureRequest) -> type:
+@pytest.fixture(params=SMALL.values(), ids=SMALL)
+def kind(request: pytest.FixtureRequest) -> PredictorConfig:
     return request.param
 
 
 @torch.no_grad()
-def test_no_future_code_or_action_changes_an_earlier_score(kind: type) -> None:
+def test_no_future_code_or_action_changes_an_earlier_score(kind: PredictorConfig) -> None:
     predictor = make(kind)
     codes, actions = sample()
     before = predictor(codes, actions).logits
@@ -78,7 +87,7 @@ def test_no_future_code_or_action_changes_an_earlier_score(kind: type) -> None:
 
 
 @torch.no_grad()
-def test_within_a_frame_the_codes_have_an_order(kind: type) -> None:
+def test_within_a_frame_the_codes_have_an_order(kind: PredictorConfig) -> None:
     """Perturbing one code changes other scores of its frame, never its own, and never both ways between two codes."""
     predictor = make(kind)
     codes, actions = sample(frames=3, batch=1)
@@ -97,7 +106,7 @@ def test_within_a_frame_the_codes_have_an_order(kind: type) -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("spec", SPECS, ids=lambda s: s.kind)
-def test_step_repeated_equals_forward(kind: type, spec: ActionSpec) -> None:
+def test_step_repeated_equals_forward(kind: PredictorConfig, spec: ActionSpec) -> None:
     """Along a long rollout, beyond every window, the drawn codes are the argmax of forward's logits plus the noise."""
     predictor = make(kind, spec)
     codes, actions = sample(spec, frames=14)
@@ -107,14 +116,16 @@ def test_step_repeated_equals_forward(kind: type, spec: ActionSpec) -> None:
     for t in range(3, 14):
         new, state = predictor.step(state, actions[:, t - 1], noise[t])
         drawn = torch.cat([drawn, new[:, None]], dim=1)
-    logits = predictor(drawn, actions).logits
+    levels = torch.full(drawn.shape[:2], DRAWN)
+    levels[:, :3] = GIVEN
+    logits = predictor(drawn, actions, levels=levels).logits
     for t in range(3, 14):
         assert torch.equal((logits[:, t] + noise[t]).argmax(-1), drawn[:, t]), t
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("sampling", [Sampling(), Sampling(0.7, top_k=9, top_p=0.9), Sampling(guidance=1.5)], ids=str)
-def test_every_sampler_draws_the_very_same_codes(kind: type, sampling: Sampling) -> None:
+def test_every_sampler_draws_the_very_same_codes(kind: PredictorConfig, sampling: Sampling) -> None:
     """In float32, from the same noise: with caches, with a pass for every group, and by predictive sampling."""
     predictor = make(kind).float()
     passes = 0
@@ -148,7 +159,7 @@ def test_every_sampler_draws_the_very_same_codes(kind: type, sampling: Sampling)
 
 
 @torch.no_grad()
-def test_start_from_more_context_than_the_window(kind: type) -> None:
+def test_start_from_more_context_than_the_window(kind: PredictorConfig) -> None:
     predictor = make(kind)
     codes, actions = sample(frames=11)
     zeros = torch.zeros(2, *GRID, K).double()
@@ -159,7 +170,7 @@ def test_start_from_more_context_than_the_window(kind: type) -> None:
 
 
 @torch.no_grad()
-def test_nll_is_that_of_the_logits_in_nats(kind: type) -> None:
+def test_nll_is_that_of_the_logits_in_nats(kind: PredictorConfig) -> None:
     predictor = make(kind)
     codes, actions = sample()
     output = predictor(codes, actions)
@@ -169,7 +180,7 @@ def test_nll_is_that_of_the_logits_in_nats(kind: type) -> None:
 
 
 @torch.no_grad()
-def test_wanted_frames_are_scored_as_among_all(kind: type) -> None:
+def test_wanted_frames_are_scored_as_among_all(kind: PredictorConfig) -> None:
     predictor = make(kind)
     codes, actions = sample()
     wanted = torch.tensor([[4, 0, 3], [1, 6, 2]])
@@ -180,7 +191,7 @@ def test_wanted_frames_are_scored_as_among_all(kind: type) -> None:
 
 
 @torch.no_grad()
-def test_the_density_sums_to_one(kind: type) -> None:
+def test_the_density_sums_to_one(kind: PredictorConfig) -> None:
     """Over all 2^9 frames of a 3x3 grid of two codes."""
     predictor = make(kind, grid=(3, 3), k=2)
     every = torch.tensor(list(itertools.product(range(2), repeat=9))).reshape(-1, 1, 3, 3)
@@ -191,7 +202,7 @@ def test_the_density_sums_to_one(kind: type) -> None:
 
 
 @torch.no_grad()
-def test_drawn_frequencies_agree_with_the_density(kind: type) -> None:
+def test_drawn_frequencies_agree_with_the_density(kind: PredictorConfig) -> None:
     predictor = make(kind, grid=(3, 3), k=2)
     for parameter in predictor.parameters():
         parameter.mul_(0.5)
@@ -214,7 +225,7 @@ def test_drawn_frequencies_agree_with_the_density(kind: type) -> None:
 
 
 @torch.no_grad()
-def test_a_lower_temperature_draws_likelier_frames(kind: type) -> None:
+def test_a_lower_temperature_draws_likelier_frames(kind: PredictorConfig) -> None:
     predictor = make(kind, grid=(3, 3), k=2)
     n = 500
     context, action = torch.ones(n, 1, 3, 3, dtype=torch.int64), torch.ones(n, 1, dtype=torch.int64)
@@ -228,7 +239,7 @@ def test_a_lower_temperature_draws_likelier_frames(kind: type) -> None:
     assert costs[1] < costs[2] < costs[3]
 
 
-def test_training_against_noise_scores_the_true_codes(kind: type) -> None:
+def test_training_against_noise_scores_the_true_codes(kind: PredictorConfig) -> None:
     predictor = make(kind)
     codes, actions = sample()
     given = codes.clone()
@@ -239,10 +250,10 @@ def test_training_against_noise_scores_the_true_codes(kind: type) -> None:
 
 
 @pytest.mark.slow
-def test_a_world_where_actions_matter_is_learnt_from_the_actions(kind: type) -> None:
+def test_a_world_where_actions_matter_is_learnt_from_the_actions(kind: PredictorConfig) -> None:
     """The grid rolls left or right by one patch, as the action says; permuted actions must cost likelihood."""
     torch.manual_seed(0)
-    predictor = build_predictor(SMALL[kind], SPECS[1], GRID, torch.randn(K, 4))
+    predictor = build_predictor(kind, SPECS[1], GRID, torch.randn(K, 4))
     optimizer = torch.optim.Adam(predictor.parameters(), 3e-3)
     generator = torch.Generator().manual_seed(0)
 
@@ -272,16 +283,18 @@ def test_a_world_where_actions_matter_is_learnt_from_the_actions(kind: type) -> 
 
 def test_a_grid_or_setting_that_cannot_work_is_refused() -> None:
     with pytest.raises(ValueError, match="7x7"):
-        make(PatchPredictorConfig, grid=(7, 7))
-    for kind, changes, word in (
-        (PatchPredictorConfig, {"lookups": 3}, "lookups"),
-        (PatchPredictorConfig, {"lookup_heads": 3}, "lookup_heads"),
-        (PatchPredictorConfig, {"heads": 3}, "transformer_width"),
-        (PatchPredictorConfig, {"window": 1}, "window"),
-        (RasterPredictorConfig, {"decoder_heads": 3}, "decoder_heads"),
-        (PixelCNNPredictorConfig, {"history": 0}, "history"),
+        make(SMALL_PATCH, grid=(7, 7))
+    for settings, changes, word in (
+        (SMALL_PATCH, {"lookups": 3}, "lookups"),
+        (SMALL_PATCH, {"lookup_heads": 3}, "lookup_heads"),
+        (SMALL_PATCH, {"heads": 3}, "transformer_width"),
+        (SMALL_PATCH, {"window": 1}, "window"),
+        (SMALL_PATCH, {"frame_attention": 3}, "frame_attention"),
+        (SMALL_RECALLING, {"frame_attention_width": 24}, "frame_attention_width"),
+        (SMALL_RASTER, {"decoder_heads": 3}, "decoder_heads"),
+        (SMALL_PIXELCNN, {"history": 0}, "history"),
     ):
         with pytest.raises(ValueError, match=word):
-            build_predictor(replace(SMALL[kind], **changes), SPECS[1], GRID, torch.randn(K, 4))
+            build_predictor(replace(settings, **changes), SPECS[1], GRID, torch.randn(K, 4))
     with pytest.raises(ValueError, match="PatchPredictorConfig, RasterPredictorConfig, PixelCNNPredictorConfig"):
         build_predictor(LookupContextConfig(), SPECS[1], GRID, torch.randn(K, 4))

@@ -11,7 +11,7 @@ Shapes: ``u v`` = rows and columns of patches (7, 7).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
@@ -21,35 +21,35 @@ from torch.nn.functional import pixel_shuffle
 
 from videovq.config import LookupContextConfig
 from videovq.models.predictors.contract import ContextNetwork, side_by_side
+from videovq.models.predictors.frame_attention import FrameAttention, FrameHistory
 from videovq.models.predictors.layers import Conditions, FeedForward, Lookup, ModulatedBlock, TimeAttention
 
 PATCH = 3
 
 
 class Memory(NamedTuple):
-    """Keys and values of the last frames in every transformer layer."""
+    """Keys and values of the last frames in every transformer layer; last, what attention to frames keeps."""
 
-    layers: list[tuple[Float[Tensor, "b m t p e"], Float[Tensor, "b m t p e"]]]
+    layers: list[tuple[Tensor, ...]]
 
     def repeat(self, times: int) -> Memory:
         """The same memory for several rollouts in place of each."""
-        layers = [(k.repeat_interleave(times, dim=0), v.repeat_interleave(times, dim=0)) for k, v in self.layers]
-        return Memory(layers)
+        return Memory([tuple(z.repeat_interleave(times, dim=0) for z in layer) for layer in self.layers])
 
     def rows(self, which: list[int] | slice) -> Memory:
         """The memory of some rollouts of the batch: a copy, or with a slice a view."""
-        return Memory([(k[which], v[which]) for k, v in self.layers])
+        return Memory([tuple(z[which] for z in layer) for layer in self.layers])
 
     @property
     def frames(self) -> int:
         """Frames that are remembered."""
-        return self.layers[0][0].shape[2] if self.layers else 0
+        return max((layer[0].shape[2] for layer in self.layers), default=0)
 
     @staticmethod
     def joined(memories: Sequence[Memory]) -> Memory:
         """The memories of several rollouts, of equally many frames each, in one batch."""
         layers = zip(*(memory.layers for memory in memories), strict=True)
-        return Memory([(torch.cat([k for k, _ in one]), torch.cat([v for _, v in one])) for one in layers])
+        return Memory([tuple(torch.cat(z) for z in zip(*layer, strict=True)) for layer in layers])
 
 
 class LookupContext(ContextNetwork):
@@ -74,6 +74,17 @@ class LookupContext(ContextNetwork):
         self.look = nn.Conv2d(config.history * config.embedding, width, 3, padding=1)
         self.lookups = nn.ModuleList(Lookup(width, condition, config.lookup_heads, grid) for _ in range(config.lookups))
         self.blocks = nn.ModuleList(ModulatedBlock(width, condition) for _ in range(config.blocks))
+        self.frames, self.frame_attention = None, nn.ModuleList()
+        if config.frame_attention:
+            inner, heads, window = (
+                config.frame_attention_width,
+                config.frame_attention_heads,
+                config.frame_attention_window,
+            )
+            self.frames = FrameHistory(config.embedding, config.history * config.embedding, inner, heads, window)
+            self.frame_attention = nn.ModuleList(
+                FrameAttention(width, condition, inner, heads, window, grid) for _ in range(config.frame_attention)
+            )
 
     def forward(
         self,
@@ -82,16 +93,27 @@ class LookupContext(ContextNetwork):
         memory: Memory | None,
         wanted: Int64[Tensor, "b m"] | None,
     ) -> tuple[Float[Tensor, "n w y x"], Memory]:
-        coarse, memory = self._remember(frames[:, self.history - 1 :], actions[:, self.history - 1 :], memory)
+        past, before = memory, self.history - 1
+        coarse, memory = self._remember(frames[:, before:], actions[:, before:], past)
         if wanted is not None:
             coarse = coarse[torch.arange(len(coarse), device=coarse.device)[:, None], wanted]
         grid = frames.shape[2] // PATCH
         coarse = pixel_shuffle(rearrange(self.up(coarse), "b m (u v) w -> (b m) w u v", u=grid), PATCH)
         rows = self.conditions(side_by_side(actions, self.history, wanted).flatten(0, 1))
         x = self.look(rearrange(side_by_side(frames, self.history, wanted), "b m y x w -> (b m) w y x")) + coarse
+        recalled: list[Any] = []
+        if self.frames is not None:
+            leading = side_by_side(actions, self.history, None)
+            *recalled, kept = self.frames(frames[:, before:], leading, past.layers[-1] if past else None)
+            memory.layers.append(kept)
+            if wanted is None:
+                wanted = torch.arange(leading.shape[1], device=x.device).expand(len(leading), -1)
+            recalled.append(wanted)
         for i, block in enumerate(self.blocks):
             if i < len(self.lookups):
                 x = self.lookups[i](x, rows)
+            if i < len(self.frame_attention):
+                x = self.frame_attention[i](x, rows, *recalled)
             x = block(x, rows)
         return x, memory
 

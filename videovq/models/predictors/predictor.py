@@ -19,10 +19,13 @@ from videovq.models.predictors.outcome import OutcomeHead
 from videovq.models.sampling import choose, predictive, uncached
 from videovq.types import ActionSpec, OutcomeOutput, Outcomes, PredictorOutput, Sampling
 
+GIVEN, DRAWN = 0, 1  # levels of corruption of a rollout's frames
+
 
 @dataclass(frozen=True)
 class PredictorState:
-    """The last frames' codes, the last actions' embeddings, and the context network's memory of those before.
+    """The last frames' codes as they are seen, the last actions' embeddings, and the context network's memory of those
+    before.
 
     ``outcome`` is what was expected of the last action, for those who ask: no later step depends on it. None at the
     start, where states were repeated or joined, and of a predictor without such a head.
@@ -100,6 +103,9 @@ class Predictor(nn.Module):
         self.latent = nn.Conv2d(config.width, codebook.shape[1], 1)
         self.decoder = decoder
         self.outcome = None if values is None else OutcomeHead(config.width, values)  # last: the rest is as without it
+        self.levels = config.corruption_levels
+        if self.levels > 1:
+            self.corruption = nn.Parameter(torch.zeros(self.levels, config.embedding))
 
     def forward(
         self,
@@ -108,6 +114,7 @@ class Predictor(nn.Module):
         given: Int64[Tensor, "b t y x"] | None = None,
         wanted: Int64[Tensor, "b m"] | None = None,
         outcomes: Outcomes | None = None,
+        levels: Int64[Tensor, "b t"] | None = None,
     ) -> PredictorOutput:
         """Score every code of every frame, the first frame included.
 
@@ -119,9 +126,10 @@ class Predictor(nn.Module):
             wanted: numbers of the frames of each sequence that are to be scored (``t`` of the output); None: all.
             outcomes: what came of every action, to be scored for those that led to these frames and for the last one;
                 needs a predictor with that head.
+            levels: how wrong each of the ``given`` frames is; None: as they are.
         """
         table = self.codes(self.codebook)
-        past = self._after_nothing(codes if given is None else given)
+        past = self._after_nothing(self._seen(codes if given is None else given, GIVEN if levels is None else levels))
         outcome_loss = None
         if outcomes is None:
             context, _ = self._read(past[:, :-1], self._after_no_action(actions[:, :-1]), None, wanted, table)
@@ -180,9 +188,19 @@ class Predictor(nn.Module):
         return self.draw(state, action, partial(choose, noise.flatten(1, 2), sampling), sampling.sampler)
 
     def draw(
-        self, state: PredictorState, action: Shaped[Tensor, "b a"], choose: Choose, sampler: str = "cached"
+        self,
+        state: PredictorState,
+        action: Shaped[Tensor, "b a"],
+        choose: Choose,
+        sampler: str = "cached",
+        level: int = DRAWN,
     ) -> tuple[Int64[Tensor, "b y x"], PredictorState]:
-        """The next frame, with codes that ``choose`` picks by their scores; ``sampler``: see Sampling."""
+        """The next frame, with codes that ``choose`` picks by their scores.
+
+        Args:
+            sampler: see Sampling.
+            level: of corruption, with which later steps see the frame; ``GIVEN`` where its codes were not drawn.
+        """
         table = self.codes(self.codebook)
         past_actions = torch.cat([state.actions, self.actions(action[:, None])], dim=1)
         context, memory = self._read(state.codes, past_actions, state.memory, None, table)
@@ -190,9 +208,37 @@ class Predictor(nn.Module):
         if sampler != "cached":
             draw = partial(predictive if sampler == "predictive" else uncached, self.decoder)
         codes = draw(context, table, self.codebook, choose)
-        past = torch.cat([state.codes[:, 1:], codes[:, None]], dim=1)
+        past = torch.cat([state.codes[:, 1:], self._seen(codes[:, None], level)], dim=1)
         outcome = None if self.outcome is None else self.outcome(context)
         return codes, PredictorState(past, past_actions[:, 1:], memory, outcome)
+
+    def redraw(
+        self,
+        codes: Int64[Tensor, "b t y x"],
+        levels: Int64[Tensor, "b t"],
+        actions: Shaped[Tensor, "b t a"],
+        wanted: Int64[Tensor, "b m"],
+        choose: Choose,
+    ) -> Int64[Tensor, "b m y x"]:
+        """Draw some frames of every sequence in one pass, each given the frames before it as they are in ``codes``.
+
+        Args:
+            levels: how wrong each frame is.
+            wanted: numbers of the frames to draw.
+            choose: of ``b m`` frames in a row.
+        """
+        table = self.codes(self.codebook)
+        past = self._after_nothing(self._seen(codes, levels))
+        context, _ = self._read(past[:, :-1], self._after_no_action(actions[:, :-1]), None, wanted, table)
+        return self.decoder.draw(context, table, self.codebook, choose).unflatten(0, wanted.shape)
+
+    def _seen(self, codes: Int64[Tensor, "b t y x"], level: Int64[Tensor, "b t"] | int) -> Int64[Tensor, "b t y x"]:
+        """Codes that say how wrong their frame is: those of each level have numbers of their own."""
+        if self.levels == 1:
+            return codes
+        if isinstance(level, Tensor):
+            level = level[..., None, None]
+        return codes + level * (self.codes.missing + 1)
 
     def _read_with_outcomes(
         self,
@@ -222,7 +268,8 @@ class Predictor(nn.Module):
     ) -> tuple[Float[Tensor, "n w y x"], Any]:
         """What the context network says, in whatever precision its weights are."""
         precision = next(self.context.parameters()).dtype
-        context, memory = self.context(embedding(past, table).to(precision), past_actions.to(precision), memory, wanted)
+        shown = table if self.levels == 1 else (table + self.corruption[:, None]).flatten(0, 1)
+        context, memory = self.context(embedding(past, shown).to(precision), past_actions.to(precision), memory, wanted)
         return context if precision == table.dtype else context.to(table.dtype), memory
 
     def _after_nothing(self, codes: Int64[Tensor, "b t y x"]) -> Int64[Tensor, "b s y x"]:

@@ -1,0 +1,169 @@
+"""Attention to earlier frames at code resolution, with rotary positions that move along with the actions.
+
+Where a thing stands in the next frame depends on where it stood and on how one has moved since. So rows and columns
+enter as rotary positions (Su et al. 2021, arXiv 2104.09864) that every action shifts by a learned displacement: a key
+of an earlier frame is found where its content has moved to by now, without a look at the frames between. Displacements
+add up along the actions, and the frequencies of rows and columns are whole multiples of one that closes after four
+grids: a full turn where the camera sees 90 degrees. The time that has passed enters as a third coordinate.
+
+Shapes: ``w`` channels, ``c`` width of the condition, ``m`` heads, ``e`` width of a head, ``p`` codes of a frame, ``t``
+frames, ``s`` keys' frames, ``half`` pairs of rotated numbers.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from videovq.models.predictors.layers import rotate
+
+Kept = tuple[Float[Tensor, "b m _ p _"], Float[Tensor, "b m _ p _"], Float[Tensor, "b m _ 2"]]
+"""Keys and values of earlier frames, and by how many rows and columns their contents have moved since."""
+
+
+class FrameHistory(nn.Module):
+    """Keys and values of the frames of a window, and the displacements that the actions add up to.
+
+    Args:
+        embedding: width of a code's embedding.
+        actions: width of the embedded actions that lead to a frame.
+        width: of all heads together.
+        window: frames that are kept, the newest included.
+    """
+
+    def __init__(self, embedding: int, actions: int, width: int, heads: int, window: int) -> None:
+        super().__init__()
+        self.heads, self.window = heads, window
+        self.look = nn.Conv2d(embedding, 2 * width, 3, padding=1)
+        self.displacement = nn.Linear(actions, 2 * heads, bias=False)
+        nn.init.zeros_(self.displacement.weight)
+
+    def forward(
+        self, frames: Float[Tensor, "b t y x e"], actions: Float[Tensor, "b t a"], past: Kept | None
+    ) -> tuple[Kept, Float[Tensor, "b m t 2"], Kept]:
+        """Keys and values of all frames, and the state for the frames that follow.
+
+        Args:
+            actions: that lead from each frame to the next one.
+
+        Returns:
+            Keys, values and positions of the past and these frames; positions of the frames that follow each of these,
+            on the same axis; and what is kept for later.
+        """
+        found = self.look(rearrange(frames, "b t y x e -> (b t) e y x"))
+        keys, values = rearrange(found, "(b t) (two m e) y x -> two b m t (y x) e", b=len(frames), two=2, m=self.heads)
+        moved = rearrange(self.displacement(actions).float(), "b t (m two) -> b m t two", two=2)
+        total = moved.cumsum(dim=2)
+        positions = moved - total  # minus what has been moved before the frame
+        if past is not None:
+            keys, values = torch.cat([past[0], keys], dim=2), torch.cat([past[1], values], dim=2)
+            positions = torch.cat([past[2], positions], dim=2)
+        keep = self.window - 1
+        since = positions + total[:, :, -1:]
+        kept = keys[:, :, -keep:], values[:, :, -keep:], since[:, :, -keep:]
+        return (keys, values, positions), -total, kept
+
+
+class FrameAttention(nn.Module):
+    """x + attention of every code of the next frame to the codes of the last ``window`` frames.
+
+    It begins as nothing (its output layer is zero), so that a network that was trained without it can go on with it.
+
+    Args:
+        width: channels of the queries.
+        condition: width of the condition.
+        inner: width of all heads together.
+    """
+
+    places: Tensor
+    frequencies: Tensor
+
+    def __init__(self, width: int, condition: int, inner: int, heads: int, window: int, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.heads, self.window = heads, window
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, inner)
+        self.aim = nn.Conv2d(condition, inner, 1)
+        self.out = nn.Linear(inner, width)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
+        places = torch.stack([rows.flatten(), columns.flatten()], dim=-1).float()
+        self.register_buffer("places", places, persistent=False)
+        self.register_buffer("frequencies", motion_frequencies(grid, inner // heads), persistent=False)
+
+    def forward(
+        self,
+        x: Float[Tensor, "n w y x"],
+        condition: Float[Tensor, "n c y x"],
+        history: Kept,
+        positions: Float[Tensor, "b m t 2"],
+        wanted: Int64[Tensor, "b t_wanted"],
+    ) -> Float[Tensor, "n w y x"]:
+        """The queries' grid, with what was found added.
+
+        Args:
+            x: of the wanted frames, all of the first sequence first.
+            history: keys, values and positions of all frames up to the last of the sequence.
+            positions: of the frames that follow the last ``t`` of them.
+            wanted: which of these ``x`` is of.
+        """
+        keys, values, key_positions = history
+        q = self.query(self.norm(rearrange(x, "n w y x -> n (y x) w")))
+        q = q + rearrange(self.aim(condition), "n w y x -> n (y x) w")
+        q = rearrange(q, "(b t) p (m e) -> b m t p e", b=len(wanted), m=self.heads)
+        row = torch.arange(len(wanted), device=x.device)[:, None]
+        number = wanted + keys.shape[2] - positions.shape[2]
+        times = torch.arange(keys.shape[2], device=x.device)
+        q = self._rotated(q, positions.transpose(1, 2)[row, wanted].transpose(1, 2), number[:, None])
+        k = self._rotated(keys, key_positions, times[None, None])
+        mask = None
+        if positions.shape[2] > 1 or keys.shape[2] > self.window:
+            behind = number[..., None] - times
+            mask = ((behind >= 0) & (behind < self.window)).repeat_interleave(k.shape[3], dim=-1)
+        out = self.out(self._attend(q, k, values, mask))
+        return x + rearrange(out, "n (y x) w -> n w y x", y=x.shape[2])
+
+    def _attend(
+        self,
+        q: Float[Tensor, "b m t p e"],
+        k: Float[Tensor, "b m s p e"],
+        v: Float[Tensor, "b m s p e"],
+        mask: Bool[Tensor, "b t sp"] | None,
+    ) -> Float[Tensor, "n p w"]:
+        """Every wanted frame on its own: their keys are the same, and few are masked."""
+        k, v = (rearrange(z, "b m s p e -> b m (s p) e").repeat_interleave(q.shape[2], dim=0) for z in (k, v))
+        q = rearrange(q, "b m t p e -> (b t) m p e")
+        mask = None if mask is None else rearrange(mask, "b t sp -> (b t) 1 1 sp")
+        return rearrange(scaled_dot_product_attention(q, k, v, attn_mask=mask), "n m p e -> n p (m e)")
+
+    def _rotated(
+        self, z: Float[Tensor, "b m s p e"], positions: Float[Tensor, "b m s 2"], times: Int64[Tensor, "#b 1 s"]
+    ) -> Float[Tensor, "b m s p e"]:
+        where = self.places + positions[..., None, :]
+        when = times[..., None, None].expand(*where.shape[:-1], 1).to(where.dtype)
+        angles = torch.cat([where, when], dim=-1) @ self.frequencies
+        return rotate(z, angles.cos(), angles.sin())
+
+
+def motion_frequencies(grid: tuple[int, int], width: int) -> Float[Tensor, "3 half"]:
+    """Angles a row, a column and a frame for each of ``width / 2`` pairs of numbers; each pair counts one of the three.
+
+    Those of rows and columns are whole multiples of a turn in four grids.
+    """
+    half = width // 2
+    frames = half // 4
+    rows = (half - frames) // 2
+    frequencies = torch.zeros(3, half)
+    for i, (first, count) in enumerate(((0, rows), (rows, half - frames - rows))):
+        turn = 2 * math.pi / (4 * grid[i])
+        highest = 1 / turn  # one radian a code: no two codes within three are alike
+        multiples = (highest ** torch.linspace(1, 0, count)).round().clamp(min=1)
+        frequencies[i, first : first + count] = turn * multiples
+    frequencies[2, half - frames :] = 0.1 ** torch.linspace(0, 1, frames)
+    return frequencies
