@@ -16,8 +16,8 @@ import yaml
 
 import videovq
 from videovq import config, parsing
-from videovq.checks import Settings, checked
 from videovq.cli import COMMANDS, main
+from videovq.config.checks import Settings, checked
 from videovq.gym import World
 from videovq.types import Sampling
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.test_config import fields_of
 from videovq import config
-from videovq.checks import Settings
 from videovq.cli import COMMANDS, main
+from videovq.config.checks import Settings
 from videovq.help import help_of
 
 

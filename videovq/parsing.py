@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 MODE = "as written"
+PUBLIC = "videovq.config"  # every choice is found there, whatever its module
 
 
 def make_parser(config: type, prog: str) -> ArgumentParser:
@@ -396,8 +397,7 @@ def to_plain(config: Any) -> Any:
     if is_dataclass(config):
         fields = {name: to_plain(getattr(config, name)) for name in config.__dataclass_fields__}
         if isinstance(config, CHOICES):
-            kind = type(config)
-            return {"class_path": f"{kind.__module__}.{kind.__qualname__}", "init_args": fields}
+            return {"class_path": f"{PUBLIC}.{type(config).__name__}", "init_args": fields}
         return fields
     if isinstance(config, (list, tuple)):
         return [to_plain(value) for value in config]

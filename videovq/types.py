@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
-from videovq.checks import LARGEST_FLOAT, at_least, sampling
+from videovq.config.checks import LARGEST_FLOAT, at_least, sampling
 
 
 @dataclass(frozen=True)

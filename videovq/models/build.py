@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from videovq import config
-from videovq.checks import checked
 from videovq.config import (
     PatchPredictorConfig,
     PixelCNNConfig,
@@ -18,6 +17,7 @@ from videovq.config import (
     QuantizerConfig,
     RasterPredictorConfig,
 )
+from videovq.config.checks import checked
 from videovq.models.predictors.attentive_pixelcnn import AttentivePixelCNN
 from videovq.models.predictors.contract import ContextNetwork, FrameDecoder
 from videovq.models.predictors.convolutional_context import ConvolutionalContext

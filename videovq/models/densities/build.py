@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from videovq.checks import checked
 from videovq.config import DensityConfig, GaussianVAEConfig, QuantizedVAEConfig, VIMCOConfig
+from videovq.config.checks import checked
 from videovq.models.densities.contract import Density
 from videovq.models.densities.gaussian import GaussianVAE
 from videovq.models.densities.quantized import QuantizedVAE

@@ -1,0 +1,130 @@
+"""Settings of the experiments on single frames: a frame's prior, a second stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from videovq.config.checks import CommandSettings, Settings, at_least, named, part, within
+from videovq.config.models import EMAConfig, PixelCNNConfig, QuantizerConfig
+from videovq.config.rollout import SamplingChoice
+from videovq.config.training import OptimizerConfig, TrainingConfig
+
+
+@dataclass(frozen=True)
+class SecondStageConfig(Settings):
+    """A VQ-VAE on top of the first one's codes (van den Oord et al. 2017, section 4.2)."""
+
+    latents: int = 3
+    """Codes of a frame."""
+    code_dim: int = 64
+    """D, width of their vectors."""
+    quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(commitment=0.25, restart_below=0.1))
+    """How each vector becomes a code; every latent has a codebook of its own."""
+    decoder: PixelCNNConfig = field(default_factory=lambda: PixelCNNConfig(width=64, decoder_layers=6))
+    """The PixelCNN that decodes."""
+    code_dropout: float = 0.3
+    """Part of the earlier codes that the decoder is not shown in training, so that it needs the latents."""
+
+    def check(self) -> None:
+        at_least(self, 1, "latents", "code_dim")
+        part(self, "code_dropout")
+
+
+@dataclass(frozen=True)
+class TrainSecondStageConfig(CommandSettings):
+    """Train a second-stage VQ-VAE on the single frames of a CodeStore."""
+
+    store: str = "stores/codes"
+    """Folder of the CodeStore."""
+    run: str = "runs/second_stage"
+    """Run folder; an interrupted run continues there."""
+    model: SecondStageConfig = field(default_factory=SecondStageConfig)
+    """The network."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
+    """Length, batch, precision, logging."""
+
+    def check(self) -> None:
+        named(self, "store", "run")
+
+
+@dataclass(frozen=True)
+class TrainPriorConfig(CommandSettings):
+    """Train a prior of single frames on a CodeStore."""
+
+    store: str = "stores/codes"
+    """Folder of the CodeStore."""
+    run: str = "runs/prior"
+    """Run folder; an interrupted run continues there."""
+    model: PixelCNNConfig = field(default_factory=PixelCNNConfig)
+    """The network."""
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
+    """Length, batch, precision, logging."""
+    level_dropout: float = 0.1
+    """Part of the frames that are learnt without their level, so that frames of any level can be drawn, and guidance
+    used."""
+
+    def check(self) -> None:
+        named(self, "store", "run")
+        within(self, 0, 1, "level_dropout")
+
+
+@dataclass(frozen=True)
+class EvaluateSecondStageConfig(SamplingChoice, CommandSettings):
+    """Whether a second-stage VQ-VAE uses its codes, and frames that went through them."""
+
+    second_stage: str = "runs/second_stage"
+    """Run folder of the second stage."""
+    vqvae: str = "runs/vqvae"
+    """Run folder of the first-stage VQ-VAE."""
+    pretrained: str = ""
+    """Name of a model that ships with videovq, in place of ``vqvae``."""
+    store: str = "stores/codes"
+    """Folder of the CodeStore."""
+    split: Literal["train", "val", "test"] = "test"
+    """Split to measure on."""
+    stride: int = 1
+    """Measure every n-th frame of an episode: neighbours are much alike."""
+    shown: int = 8
+    """Frames reconstructed, and drawn in each of four rows."""
+    out: str = "reports/second_stage"
+    """Folder of ``report.html``, ``metrics.json``, ``reconstructions.png`` and ``samples.png``."""
+
+    def check(self) -> None:
+        super().check()
+        named(self, "second_stage", "vqvae", "store", "out")
+        at_least(self, 1, "stride", "shown")
+
+
+@dataclass(frozen=True)
+class EvaluatePriorConfig(SamplingChoice, CommandSettings):
+    """Bits of a frame prior beside simple models, and frames that it draws."""
+
+    prior: str = "runs/prior"
+    """Run folder of the prior."""
+    vqvae: str = "runs/vqvae"
+    """Run folder of the VQ-VAE that wrote its codes."""
+    pretrained: str = ""
+    """Name of a model that ships with videovq, in place of ``vqvae``."""
+    store: str = "stores/codes"
+    """Folder of the CodeStore."""
+    split: Literal["train", "val", "test"] = "test"
+    """Split to measure on."""
+    stride: int = 1
+    """Measure every n-th frame of an episode: neighbours are much alike."""
+    samples: int = 8
+    """Frames drawn of each level."""
+    guidance: float = 1.0
+    """How strongly the level acts; 1: as the prior learnt it."""
+    out: str = "reports/prior"
+    """Folder of ``report.html``, ``metrics.json`` and ``samples.png``."""
+
+    def check(self) -> None:
+        super().check()
+        named(self, "prior", "vqvae", "store", "out")
+        at_least(self, 1, "stride", "samples")
+        at_least(self, 0, "guidance")
