@@ -242,8 +242,11 @@ class TrainPredictorConfig(CommandSettings):
             raise ValueError(
                 "model.corruption_levels: has no effect without context_noise or own_frames; give one, or leave it 1"
             )
+        at_least(self, 1, "own_length", "own_passes")
+        at_least(self, 0, "own_temperature")
         if self.own_frames:
             within(self, 1, self.window - 2, "own_length")
             within(self, 1, self.own_length, "own_passes")
-            at_least(self, 0, "own_temperature")
+        else:
+            without_effect(self, "while own_frames is 0", "own_length", "own_passes", "own_temperature")
         within(self, 0, 1, "action_dropout")
