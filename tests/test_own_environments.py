@@ -111,7 +111,7 @@ def test_from_an_environment_to_a_gif_and_a_report(
         "encode",
         f"train predictor {TINY} {PREDICTOR}",
         f"rollout --context stores/episodes --context_frames 2 --frames 3 --actions {actions} --out seen",
-        "evaluate --context 2 --frames 2 --samples 1 --out report",
+        "evaluate --context_frames 2 --frames 2 --samples 1 --out report",
     ):
         assert main(command.split()) == 0, command
     spec = EpisodeStore("stores/episodes").header.action_spec

@@ -81,7 +81,7 @@ def test_they_are_trained_on(codes: CodeStore, lone: EpisodeStore, tmp_path: Pat
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("evaluate", ["--frames", "1", "--context", "5", "--stride", "40"]),
+        ("evaluate", ["--frames", "1", "--context_frames", "5", "--stride", "40"]),
         ("evaluate vqvae", []),
         ("evaluate long", ["--frames", "4", "--rollouts", "2", "--segment", "2"]),
     ],
@@ -115,7 +115,7 @@ def test_where_every_episode_is_too_short_one_line_says_so(
         assert main([*words, *runs]) == 2
         shown = capsys.readouterr().err
         assert named in shown and "Traceback" not in shown
-    words = ["--context", "1", "--frames", "2", "--rollouts", "2"]
+    words = ["--context_frames", "1", "--frames", "2", "--rollouts", "2"]
     assert main(["evaluate", "long", "--store", str(lone), *words, *runs]) == 0
 
 

@@ -132,7 +132,7 @@ def test_video_distance_names_its_weights_and_number(
     words += ["--fvd", str(weights), "--out", str(tmp_path / "out"), "--stride", "1"]
     assert main(["evaluate", *words]) == 2
     assert "50 windows are too few" in capsys.readouterr().err
-    assert main(["evaluate", *words, "--split", "train", "--context", "2", "--frames", "1"]) == 0
+    assert main(["evaluate", *words, "--split", "train", "--context_frames", "2", "--frames", "1"]) == 0
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())["fvd"]
     assert found["videos"] == 266 and found["weights"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert 0 < found["value"] < 1
@@ -166,10 +166,10 @@ def test_compare(report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["compare", "--reports", f"[{report},{other}]", "--out", str(out)]) == 0
     for shown in (capsys.readouterr().out, out.read_text()):
         assert "another one ffffffffffff" in shown and "accuracy: cannot be compared: not of the same VQ-VAE" in shown
-    metrics["settings"]["context"] = 5
+    metrics["settings"]["context_frames"] = 5
     (other / "metrics.json").write_text(json.dumps(metrics))
     for reports, named in (
-        (f"[{report},{other}]", "different `context`"),
+        (f"[{report},{other}]", "different `context_frames`"),
         (f"[{report}]", "two folders"),
         (f"[{report},{tmp_path}]", "is not of `videovq evaluate`"),
     ):

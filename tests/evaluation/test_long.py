@@ -109,7 +109,7 @@ def test_coming_back(code_store: CodeStore, vqvae_run: Path) -> None:
 
 
 def test_actions_last_as_long_as_the_rollout(episode_store: EpisodeStore, vqvae_run: Path) -> None:
-    config = EvaluateLongConfig(split="test", context=6, frames=100, rollouts=5)
+    config = EvaluateLongConfig(split="test", context_frames=6, frames=100, rollouts=5)
     codes, actions = contexts(load_vqvae(vqvae_run).network, episode_store, config)
     recorded = [episode_store.read(info).actions for info in episode_store.split("test")]
     assert codes.shape == (5, 6, 6, 6) and actions.shape == (5, 105, 1)

@@ -6,6 +6,16 @@ command's settings are made, see videovq.config.checks.
 
 from __future__ import annotations
 
+from videovq.config.choices import (
+    LOOKING_TEMPERATURE,
+    MEASURING_TEMPERATURE,
+    DeviceChoice,
+    LookingChoice,
+    ModelChoice,
+    Precision,
+    SamplingChoice,
+    VQVAEChoice,
+)
 from videovq.config.demo import DemoConfig
 from videovq.config.evaluate import (
     CompareConfig,
@@ -47,15 +57,7 @@ from videovq.config.models import (
 from videovq.config.play import PlayConfig
 from videovq.config.prep import DeclareActionsConfig, DeclareConfig, ImportTokensConfig, InspectConfig, PrepConfig
 from videovq.config.record import DeepMindLabSource, GymnasiumSource, RecordConfig, SourceConfig, from_text
-from videovq.config.rollout import (
-    LOOKING_TEMPERATURE,
-    MEASURING_TEMPERATURE,
-    LookingChoice,
-    ModelChoice,
-    Precision,
-    RolloutConfig,
-    SamplingChoice,
-)
+from videovq.config.rollout import RolloutConfig
 from videovq.config.single_frames import (
     EvaluatePriorConfig,
     EvaluateSecondStageConfig,
@@ -89,7 +91,11 @@ from videovq.config.two_levels import (
     VQVAE2Config,
 )
 
-RENAMED: dict[type, dict[str, str]] = {TrainVQVAEConfig: {"pretrained": "init"}}
+RENAMED: dict[type, dict[str, str]] = {
+    TrainVQVAEConfig: {"pretrained": "init"},
+    EvaluateConfig: {"context": "context_frames"},
+    EvaluateLongConfig: {"context": "context_frames"},
+}
 """Names that settings had in earlier versions, which files and commands may still use, and the names they have now."""
 
 CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig, DensityConfig)

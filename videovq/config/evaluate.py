@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from videovq.config.checks import SEEDS, CommandSettings, at_least, device, named, within, without_effect
-from videovq.config.rollout import MEASURING_TEMPERATURE, ModelChoice, SamplingChoice
+from videovq.config.checks import SEEDS, CommandSettings, at_least, named, within, without_effect
+from videovq.config.choices import MEASURING_TEMPERATURE, DeviceChoice, ModelChoice, SamplingChoice, VQVAEChoice
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(SamplingChoice, ModelChoice, CommandSettings):
+class EvaluateConfig(SamplingChoice, ModelChoice, DeviceChoice, CommandSettings):
     """Measure a predictor over a split, beside baselines and controls: metrics.json, plots, and one HTML page."""
 
     temperature: float = MEASURING_TEMPERATURE
@@ -20,8 +20,8 @@ class EvaluateConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Folder of the EpisodeStore."""
     split: Literal["train", "val", "test"] = "test"
     """Split to measure on."""
-    context: int = 6
-    """Frames that are given."""
+    context_frames: int = 6
+    """Context frames that the predictor is given."""
     frames: int = 10
     """Frames that are predicted, with the recorded actions."""
     stride: int = 16
@@ -40,9 +40,6 @@ class EvaluateConfig(SamplingChoice, ModelChoice, CommandSettings):
     following: bool = True
     """False: do without the network that says whether rollouts follow their actions; it learns from the training
     episodes in a minute or two, and is kept in the folder of the report."""
-    device: str = "auto"
-    """``auto`` (a GPU of CUDA where there is one, else the processor), ``cpu``, ``gpu`` (CUDA or MPS, whatever there
-    is), ``cuda``, ``cuda:1`` ..., ``mps``."""
     out: str = "reports/prediction"
     """Folder of the report."""
 
@@ -50,9 +47,9 @@ class EvaluateConfig(SamplingChoice, ModelChoice, CommandSettings):
         SamplingChoice.check(self)
         ModelChoice.check(self)
         named(self, "store", "out")
-        at_least(self, 1, "context", "frames", "stride", "samples", "batch_size")
+        at_least(self, 1, "context_frames", "frames", "stride", "samples", "batch_size")
         within(self, 1, 179, "field_of_view")
-        device(self)
+        DeviceChoice.check(self)
         if not self.temperature:
             without_effect(self, "while temperature is 0", "samples")
 
@@ -65,8 +62,8 @@ class EvaluateLongConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Folder of the EpisodeStore that contexts and actions come from."""
     split: Literal["train", "val", "test"] = "test"
     """Split of the contexts."""
-    context: int = 6
-    """Frames that are given."""
+    context_frames: int = 6
+    """Context frames that the predictor is given."""
     frames: int = 1000
     """Frames that are predicted."""
     rollouts: int = 20
@@ -90,7 +87,7 @@ class EvaluateLongConfig(SamplingChoice, ModelChoice, CommandSettings):
         SamplingChoice.check(self)
         ModelChoice.check(self)
         named(self, "store", "turn_action", "out")
-        at_least(self, 1, "context", "frames", "rollouts", "segment", "mirror_steps")
+        at_least(self, 1, "context_frames", "frames", "rollouts", "segment", "mirror_steps")
         at_least(self, 0, "turn_steps")
         if not self.mirror_steps:
             without_effect(self, "while mirror_steps is empty", "inverses")
@@ -112,15 +109,11 @@ class CompareConfig(CommandSettings):
 
 
 @dataclass(frozen=True)
-class EvaluateVQVAEConfig(CommandSettings):
+class EvaluateVQVAEConfig(VQVAEChoice, CommandSettings):
     """Measure a VQ-VAE over every frame of a split: report.json, plots, and a grid of reconstructions."""
 
     store: str = "stores/episodes"
     """Folder of the EpisodeStore."""
-    vqvae: str = "runs/vqvae"
-    """Run folder of the VQ-VAE."""
-    pretrained: str = ""
-    """Name of a VQ-VAE that ships with videovq, in place of ``vqvae``."""
     split: Literal["train", "val", "test"] = "test"
     """Split to measure on."""
     compare: list[str] = field(default_factory=list)
@@ -131,20 +124,17 @@ class EvaluateVQVAEConfig(CommandSettings):
     """Enlargement of the reconstructions."""
 
     def check(self) -> None:
-        named(self, "store", "vqvae", "compare", "out")
+        VQVAEChoice.check(self)
+        named(self, "store", "compare", "out")
         at_least(self, 1, "scale")
 
 
 @dataclass(frozen=True)
-class ShowCodebookConfig(CommandSettings):
+class ShowCodebookConfig(VQVAEChoice, CommandSettings):
     """Draw every code of a VQ-VAE decoded alone with its usage, and a map of the codes."""
 
     store: str = "stores/episodes"
     """Folder of the EpisodeStore whose frames tell how often each code is used."""
-    vqvae: str = "runs/vqvae"
-    """Run folder of the VQ-VAE."""
-    pretrained: str = ""
-    """Name of a VQ-VAE that ships with videovq, in place of ``vqvae``."""
     split: Literal["train", "val", "test"] = "val"
     """Split whose frames are encoded."""
     out: str = "reports/codebook"
@@ -155,5 +145,6 @@ class ShowCodebookConfig(CommandSettings):
     """Seed of the map's layout."""
 
     def check(self) -> None:
-        named(self, "store", "vqvae", "out")
+        VQVAEChoice.check(self)
+        named(self, "store", "out")
         within(self, 0, SEEDS, "seed")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from videovq.config.checks import CommandSettings, named
-from videovq.config.rollout import ModelChoice
+from videovq.config.choices import ModelChoice
 
 
 @dataclass(frozen=True)

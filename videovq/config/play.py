@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from videovq.config.checks import CommandSettings, above, at_least, device, named, within, without_effect
+from videovq.config.checks import CommandSettings, above, at_least, named, within, without_effect
+from videovq.config.choices import DeviceChoice, LookingChoice, ModelChoice, Precision, SamplingChoice
 from videovq.config.prep import DeclareActionsConfig
-from videovq.config.rollout import LookingChoice, ModelChoice, Precision, SamplingChoice
 
 
 @dataclass(frozen=True)
-class PlayConfig(LookingChoice, ModelChoice, CommandSettings):
+class PlayConfig(LookingChoice, ModelChoice, DeviceChoice, CommandSettings):
     """Walk through the learned world with the arrow keys, in the browser; nothing leaves this machine."""
 
     store: str = ""
@@ -31,9 +31,6 @@ class PlayConfig(LookingChoice, ModelChoice, CommandSettings):
     """Players at the same time; they share the predictor's batches."""
     idle: float = 600.0
     """Seconds without a sign of life after which a player's memory is freed."""
-    device: str = "auto"
-    """``auto`` (a GPU of CUDA where there is one, else the processor), ``cpu``, ``gpu`` (CUDA or MPS, whatever there
-    is), ``cuda``, ``cuda:1`` ..., ``mps``."""
     precision: Precision = "auto"
     """``32-true``: float32; ``bf16`` (or ``bf16-mixed``): most of both networks in bf16; ``auto``: bf16 where the
     hardware computes it natively."""
@@ -52,6 +49,6 @@ class PlayConfig(LookingChoice, ModelChoice, CommandSettings):
         within(self, 0, 65535, "port")
         at_least(self, 0, "rate")
         above(self, 0, "idle")
-        device(self)
+        DeviceChoice.check(self)
         if self.in_browser:
             without_effect(self, "beside in_browser", "top_k", "top_p")

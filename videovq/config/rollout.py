@@ -1,4 +1,4 @@
-"""Settings of rollouts, and what every command that draws frames shares: which models, how codes are sampled."""
+"""Settings of ``videovq rollout``."""
 
 from __future__ import annotations
 
@@ -6,71 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Literal
 
-from videovq.config.checks import CommandSettings, Settings, at_least, device, named, sampling, within, without_effect
+from videovq.config.checks import CommandSettings, at_least, named, within, without_effect
+from videovq.config.choices import DeviceChoice, LookingChoice, ModelChoice, Precision, SamplingChoice
 from videovq.config.prep import DeclareActionsConfig
 
-Precision = Literal["auto", "32-true", "bf16", "bf16-mixed"]
-"""What networks compute in. ``bf16`` and ``bf16-mixed`` are two names of one thing, in every command."""
-
 
 @dataclass(frozen=True)
-class ModelChoice(Settings):
-    """Which predictor, and which VQ-VAE."""
-
-    predictor: str = ""
-    """Run folder of the predictor; empty: the predictor of ``pretrained`` or, without that, ``runs/predictor``."""
-    vqvae: str = "runs/vqvae"
-    """Run folder of the VQ-VAE that wrote the predictor's codes."""
-    pretrained: str = ""
-    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
-
-    def check(self) -> None:
-        named(self, "vqvae")
-
-
-LOOKING_TEMPERATURE = 0.85
-"""Where rollouts are looked at or walked through (``rollout``, ``play``, ``videovq.load(...).predict``, the Gymnasium
-environment): rendered at 0.5, 0.7, 0.85 and 1, rollouts of the worlds that ship lose the patterns of walls and floors
-at 0.5, and at 1 get blotches of colours that are nowhere in the scene; at 0.85 there is most of the one and little of
-the other."""
-MEASURING_TEMPERATURE = 0.3
-"""Where frames are measured against those that followed (``evaluate``): PSNR is best where a rollout keeps to what is
-likely, and that is what wipes patterns out. Good for figures, not for the eye: the gradients in frames of
-``dmlab-small``, as a part of the true frames', are 0.86 and 0.58 at horizons 1 and 10 (26.7 and 18.1 dB); at
-temperature 1 they are 0.94 and 0.80 (25.7 and 17.9 dB)."""
-
-
-@dataclass(frozen=True)
-class SamplingChoice(Settings):
-    """How codes are drawn from their scores."""
-
-    temperature: float = 1.0
-    """Sampling temperature; 0 takes the most likely code each time. Bits do not depend on it."""
-    top_k: int = 0
-    """Draw from that many of the most likely codes only; 0: from all."""
-    top_p: float = 1.0
-    """Draw from the most likely codes that together have this probability only; 1: from all."""
-    seed: int = 0
-    """Seed of the sampling noise (and of an evaluation's confidence intervals)."""
-
-    def check(self) -> None:
-        sampling(self)
-        within(self, 0, 2**53 - 1, "seed")
-        if not self.temperature:
-            without_effect(self, "while temperature is 0", "top_k", "top_p")
-
-
-@dataclass(frozen=True)
-class LookingChoice(SamplingChoice):
-    """How codes are drawn where rollouts are looked at."""
-
-    temperature: float = LOOKING_TEMPERATURE
-    """Sampling temperature: 1 draws from the model, lower keeps to what is likely (calmer, and with less texture), 0
-    takes the most likely code each time."""
-
-
-@dataclass(frozen=True)
-class RolloutConfig(LookingChoice, ModelChoice, CommandSettings):
+class RolloutConfig(LookingChoice, ModelChoice, DeviceChoice, CommandSettings):
     """Predict frames as codes, then decode the predicted codes, and write GIF, MP4, PNG strip and npz."""
 
     context: str = ""
@@ -103,9 +45,6 @@ class RolloutConfig(LookingChoice, ModelChoice, CommandSettings):
     """Classifier-free guidance: how strongly the actions act; 1: as the model learnt them."""
     sampler: Literal["cached", "predictive", "uncached"] = "cached"
     """How a frame is drawn, for the same codes in less or more time."""
-    device: str = "auto"
-    """``auto`` (a GPU of CUDA where there is one, else the processor), ``cpu``, ``gpu`` (CUDA or MPS, whatever there
-    is), ``cuda``, ``cuda:1`` ..., ``mps``."""
     precision: Precision = "32-true"
     """``32-true``: float32; ``bf16`` (or ``bf16-mixed``): most of both networks in bf16, faster where the hardware
     computes that natively (``auto`` finds out), slightly other scores."""
@@ -132,7 +71,7 @@ class RolloutConfig(LookingChoice, ModelChoice, CommandSettings):
         at_least(self, 1, "context_frames", "frames", "samples", "scale")
         within(self, 0.01, 100, "speed")
         within(self, 0, 65535, "loops")
-        device(self)
+        DeviceChoice.check(self)
         if not PurePath(self.out).name.strip("."):
             raise ValueError(f"out: {self.out!r} names a folder; add the name of the files, without an ending")
         if self.from_video and self.context:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, named, part, within
+from videovq.config.choices import SamplingChoice
 from videovq.config.models import EMAConfig, PixelCNNConfig, QuantizerConfig
-from videovq.config.rollout import SamplingChoice
 from videovq.config.training import OptimizerConfig, TrainingConfig
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videovq.config.checks import SEEDS, CommandSettings, Settings, above, at_least, named, part, within, without_effect
+from videovq.config.choices import SamplingChoice
 from videovq.config.models import (
     EMAConfig,
     QuantizerConfig,
 )
-from videovq.config.rollout import SamplingChoice
 from videovq.config.training import OptimizerConfig, TrainingConfig
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, named, part, shared, within, without_effect
+from videovq.config.choices import Precision, VQVAEChoice
 from videovq.config.models import PatchPredictorConfig, PredictorConfig, VQVAEConfig
-from videovq.config.rollout import Precision
 
 
 @dataclass(frozen=True)
@@ -171,15 +171,11 @@ class TrainVQVAEConfig(CommandSettings):
 
 
 @dataclass(frozen=True)
-class EncodeConfig(CommandSettings):
+class EncodeConfig(VQVAEChoice, CommandSettings):
     """Encode every frame of an EpisodeStore with a trained VQ-VAE into a CodeStore."""
 
     store: str = "stores/episodes"
     """Folder of the EpisodeStore."""
-    vqvae: str = "runs/vqvae"
-    """Run folder of the VQ-VAE."""
-    pretrained: str = ""
-    """Name of a VQ-VAE that ships with videovq, in place of ``vqvae``."""
     out: str = "stores/codes"
     """Folder of the CodeStore."""
     batch_size: int = 64
@@ -189,7 +185,8 @@ class EncodeConfig(CommandSettings):
     twice as many scenes to learn from."""
 
     def check(self) -> None:
-        named(self, "store", "vqvae", "out")
+        super().check()
+        named(self, "store", "out")
         at_least(self, 1, "batch_size")
 
 

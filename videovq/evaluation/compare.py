@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from videovq.config import CompareConfig
+from videovq.config import RENAMED, CompareConfig, EvaluateConfig
 from videovq.evaluation.predictor_page import comparison_page
 from videovq.storage import write_text
 
-SAME = ("split", "context", "frames", "stride")
+SAME = ("split", "context_frames", "frames", "stride")
 DRAWN = ("temperature", "top_k", "top_p")
 MATTERS = {
     "bits per code": ("store", "VQ-VAE"),
@@ -95,6 +95,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     path = folder / "metrics.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        return {**found, "methods": found["methods"], "settings": found["settings"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        settings = {RENAMED[EvaluateConfig].get(name, name): value for name, value in found["settings"].items()}
+        return {**found, "methods": found["methods"], "settings": settings}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"reports: {path} is not of `videovq evaluate` ({error})") from None

@@ -51,7 +51,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     Raises:
         ValueError: runs and store do not belong together, or a setting cannot be used.
     """
-    protocol = Protocol(config.split, config.context, config.frames, config.stride)
+    protocol = Protocol(config.split, config.context_frames, config.frames, config.stride)
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     measures: dict[str, Measure] = dict(MEASURES)
     if config.lpips:
@@ -61,7 +61,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     store = open_episodes(config.store, pair)
     place(vqvae.network, predictor.network, config.device, "32-true")
     networks = vqvae.network, predictor.network
-    length = config.context + config.frames
+    length = config.context_frames + config.frames
     chosen = windows(store.split(config.split), length, config.stride, "context + frames")
     number = len(chosen)
     if distance and number < FEWEST:
@@ -74,13 +74,13 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
             print(f"{store}: has no episode in split train, which `copy, moved` is measured on: it is left out")
     watched = watch(config, store, chosen)
     batches = clips(vqvae.network, store, protocol, config.batch_size, "bits")
-    bits = likelihood(predictor.network, batches, config.context)
+    bits = likelihood(predictor.network, batches, config.context_frames)
     batches = clips(vqvae.network, store, protocol, config.batch_size, "rollouts")
     features = distance.features if distance else None
     rolled = prediction(
         *networks,
         batches,
-        config.context,
+        config.context_frames,
         config.samples,
         sampling,
         config.seed,
@@ -92,7 +92,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     found = Evaluation(pair, bits, by_action(bits, predictor.action_spec), rolled)
     metrics = {**report(found, config, store), **watched.report(rolled, predictor.action_spec, config.seed)}
     if predictor.network.outcome is not None:
-        expected = expectations(*networks, store, config.split, config.context)
+        expected = expectations(*networks, store, config.split, config.context_frames)
         metrics["outcomes"] = judged(expected, config.seed) if expected else None
     if distance and rolled.features:
         metrics["fvd"] = {"value": frechet(*rolled.features), "videos": number, "weights": distance.weights}
@@ -176,8 +176,8 @@ def table(metrics: dict[str, Any]) -> str:
     """What one wants to know first, for a terminal."""
     settings, bits = metrics["settings"], metrics["bits_per_code"]
     lines = [
-        f"{metrics['name']}: {settings['context']} -> {settings['frames']} frames, {metrics['windows']} windows of"
-        f" {metrics['episodes']} {settings['split']} episodes, {settings['samples']} sample(s) at temperature"
+        f"{metrics['name']}: {settings['context_frames']} -> {settings['frames']} frames, {metrics['windows']} windows"
+        f" of {metrics['episodes']} {settings['split']} episodes, {settings['samples']} sample(s) at temperature"
         f" {settings['temperature']:g}, seed {settings['seed']}",
         "bits per code      "
         + "; ".join(f"{name} {one['mean']:.3f} ({spelt(one['low'], one['high'])})" for name, one in bits.items()),

@@ -74,7 +74,7 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
         "collapse": fallen,
         "left_out": left_out,
     }
-    given = actions[:, : config.context - 1]
+    given = actions[:, : config.context_frames - 1]
     if turning:
         action, steps = turning
         held = torch.full((len(codes), steps, 1), action)
@@ -118,7 +118,7 @@ def full_turn(
 
 def number_of_contexts(store: EpisodeStore, config: EvaluateLongConfig) -> int:
     """Number of episodes that rollouts begin in."""
-    return sum(info.length >= config.context for info in store.split(config.split))
+    return sum(info.length >= config.context_frames for info in store.split(config.split))
 
 
 def contexts(
@@ -127,20 +127,20 @@ def contexts(
     """Contexts spread over a split, each followed by the actions recorded from there on, on through the next episodes
     for as long as a rollout lasts.
     """
-    episodes = [info for info in store.split(config.split) if info.length >= config.context]
+    episodes = [info for info in store.split(config.split) if info.length >= config.context_frames]
     if not episodes:
-        raise ValueError(f"context: no episode of {config.split} has {config.context} frames")
+        raise ValueError(f"context_frames: no episode of {config.split} has {config.context_frames} frames")
     everything = torch.cat([store.read(info).actions for info in episodes])
     firsts = np.cumsum([0, *(info.length for info in episodes)])
     codes, actions = [], []
     for i in range(config.rollouts):
         number = i % len(episodes)
         info = episodes[number]
-        begin = i // len(episodes) * config.context % max(1, info.length - config.context + 1)
-        frames = store.read(info, begin, begin + config.context).frames
+        begin = i // len(episodes) * config.context_frames % max(1, info.length - config.context_frames + 1)
+        frames = store.read(info, begin, begin + config.context_frames).frames
         with torch.inference_mode():
             codes.append(vqvae.encode(to_float(frames).to(vqvae.device)).cpu())
-        needed = torch.arange(config.context - 1 + config.frames) + int(firsts[number]) + begin
+        needed = torch.arange(config.context_frames - 1 + config.frames) + int(firsts[number]) + begin
         actions.append(everything[needed % len(everything)])
     return torch.stack(codes), torch.stack(actions)
 

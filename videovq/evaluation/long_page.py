@@ -38,8 +38,8 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
     heads = ["perplexity of codes", "codes that change", "brightness", "contrast", "gradient energy", "distance"]
     parts = [
         paragraph(
-            f"{settings['rollouts']} rollouts of {settings['frames']} frames from {settings['context']} frames of"
-            f" {settings['split']} episodes, with recorded actions, temperature {settings['temperature']:g}."
+            f"{settings['rollouts']} rollouts of {settings['frames']} frames from {settings['context_frames']} frames"
+            f" of {settings['split']} episodes, with recorded actions, temperature {settings['temperature']:g}."
         ),
         figure(strip, "Some rollouts, after so many predicted frames"),
         heading("Over time"),

@@ -78,7 +78,7 @@ def _likelihood(metrics: dict[str, Any], chart: np.ndarray) -> list[str]:
     told = "" if metrics["action_kind"] == "none" else " with the recorded actions"
     return [
         paragraph(
-            f"{settings['context']} frames given, {settings['frames']} predicted purely as codes{told};"
+            f"{settings['context_frames']} frames given, {settings['frames']} predicted purely as codes{told};"
             f" {metrics['windows']} windows of {metrics['episodes']} {settings['split']} episodes,"
             f" {settings['samples']} sample(s) each at temperature {settings['temperature']:g}, seed"
             f" {settings['seed']}. Brackets and bands: 95 % intervals, resampling whole episodes. Computed on arrays,"

@@ -71,7 +71,7 @@ def watch(config: EvaluateConfig, store: EpisodeStore, windows: list[Window]) ->
     poses = torch.stack([store.poses(w.episode, w.start, w.start + w.length) for w in windows])
     actions = torch.stack([store.read(w.episode, w.start, w.start + w.length).actions for w in windows])
     usual = usual_step(store, config.split)
-    kinds, told = kinds_of_windows(poses, actions, spec, config.context, usual) or (None, "")
+    kinds, told = kinds_of_windows(poses, actions, spec, config.context_frames, usual) or (None, "")
     if kinds is None:
         named = f", and the names {', '.join(spec.names)} do not tell" if spec.names else ""
         left_out[KIND] = f"no poses are recorded in this split{named}"
@@ -79,9 +79,9 @@ def watch(config: EvaluateConfig, store: EpisodeStore, windows: list[Window]) ->
     if kinds is None or told != "poses":
         left_out[VIEW] = "no poses are recorded in this split"
     else:
-        turned = turned_since(poses, kinds, config.context)
+        turned = turned_since(poses, kinds, config.context_frames)
         if turned[:, 0].isfinite().any():
-            views = TurnedViews(turned, config.context, config.field_of_view)
+            views = TurnedViews(turned, config.context_frames, config.field_of_view)
         else:
             left_out[VIEW] = "in no window one turns on the spot"
     following, network = None, ""
@@ -93,5 +93,5 @@ def watch(config: EvaluateConfig, store: EpisodeStore, windows: list[Window]) ->
         left_out[FOLLOWED] = "the store has no episode in split train to learn it from"
     else:
         network = fingerprint(store, "train")
-        following = Following(learnt(store, "train", Path(config.out)), config.context)
+        following = Following(learnt(store, "train", Path(config.out)), config.context_frames)
     return Watched(kinds, told, views, following, network, left_out)

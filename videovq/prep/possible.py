@@ -12,9 +12,9 @@ from videovq.follow_up import free, typed
 NEEDS = {  # command -> frames in a row that it needs in each split, as it is set up unless told otherwise
     "train vqvae": {"train": 1, "val": 1},
     "train predictor": dict.fromkeys(("train", "val"), TrainPredictorConfig.window),
-    "evaluate": {"test": EvaluateConfig.context + EvaluateConfig.frames},
+    "evaluate": {"test": EvaluateConfig.context_frames + EvaluateConfig.frames},
 }
-SHORTER = {"train predictor": "choose a smaller --window", "evaluate": "choose a smaller --context and --frames"}
+SHORTER = {"train predictor": "choose a smaller --window", "evaluate": "choose a smaller --context_frames and --frames"}
 
 
 def possible(store: EpisodeStore, wanted: Collection[str] = SPLITS) -> list[str]:
