@@ -152,6 +152,8 @@ def test_compare(report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "differs" not in page and "accuracy: can be compared" in page
     assert "gradient energy" in page and "actions recognised (macro F1)" in page
     older = {name: value for name, value in metrics.items() if name not in ("following", "left_out")}
+    renamed = {"context_frames": "context"}
+    older["settings"] = {renamed.get(name, name): value for name, value in metrics["settings"].items()}
     older["methods"] = {
         method: {name: one for name, one in found.items() if name != "gradient_energy"}
         for method, found in metrics["methods"].items()
