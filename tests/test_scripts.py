@@ -23,7 +23,7 @@ from videovq.data.store import CodeStore, EpisodeStore
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "data_prep", "docs/examples", "train")
-SHARED = ("arguments.py", "steps.py")  # what scripts share
+SHARED = ("arguments.py", "cases.py", "facts.py", "steps.py")  # what scripts share
 SCRIPTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.name not in SHARED]
 NEEDED = {
     "benchmarks/encoding.py": "VQVAE_RUN, EPISODE_STORE",
@@ -37,6 +37,7 @@ NEEDED = {
     "benchmarks/rate_distortion.py": "EPISODE_STORE, OUT",
     "benchmarks/sampling.py": "VQVAE_RUN, CODE_STORE, PREDICTOR_RUN",
     "benchmarks/turns.py": "VQVAE_RUN, PREDICTOR_RUN, EPISODE_STORE",
+    "benchmarks/unchanged.py": "WHAT, FOLDER",
     "docs/examples/exported.py": "EXPORTS, PICTURE, ACTION",
 }
 
@@ -159,6 +160,7 @@ RUNS = {
     "benchmarks/training.py": ("{configs}/debug/train_vqvae.yaml 2", "of the throughput without"),
     "benchmarks/training_predictor.py": ("{configs}/debug/train_predictor.yaml --steps 1", "of the matrix peak"),
     "benchmarks/turns.py": ("{vqvae} {predictor} {episodes} 1 left", "left "),
+    "benchmarks/unchanged.py": ("record {out} --only vqvae/fsq", "4 cases, "),
     "data_prep/inspect_episodes.py": ("--store={episodes} --out={out}", "written to"),
     "data_prep/prepare_episodes.py": ("--config={configs}/debug/prep.yaml --source={recordings} --out={out}", "next:"),
     "data_prep/record_episodes.py": (
