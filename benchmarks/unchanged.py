@@ -258,6 +258,7 @@ def compare(folder: Path) -> int:
     for title, was in before["facts"].items():
         found = now.get(title, {})
         names = [name for name in {**was, **found} if was.get(name) != found.get(name)]
+        names = ["failed"] if "failed" in found else names
         differ += bool(names)
         for name in names[:SHOWN]:
             print(f"DIFFERS  {title}: {name}: {was.get(name)} then, {found.get(name)} now")

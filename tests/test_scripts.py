@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import io
+import json
 import runpy
 import shlex
 import subprocess
@@ -234,3 +235,34 @@ def test_a_script_runs_at_a_tiny_size(
         runpy.run_path(str(script), run_name="__main__")
     assert said in capsys.readouterr().out
     assert ("{out}" in words) == (tmp_path / "out").exists()
+
+
+def test_what_is_no_longer_as_it_was_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script, folder = ROOT / "benchmarks" / "unchanged.py", tmp_path / "before"
+    monkeypatch.syspath_prepend(script.parent)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.chdir(tmp_path)
+
+    def ended(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", [str(script), *words])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(script), run_name="__main__")
+        return int(end.value.code or 0)
+
+    assert ended("record", str(folder), "--only", "stores/silent") == 0
+    assert ended("compare", str(folder)) == 0
+    assert "2 cases, " in (said := capsys.readouterr().out) and "all as they were, to the last bit" in said
+    record = json.loads((folder / "record.json").read_text())
+    name = "shard-00000.safetensors: frames"
+    record["facts"]["made: stores/silent"][name] = "others"
+    (folder / "record.json").write_text(json.dumps(record))
+    assert ended("compare", str(folder)) == 1
+    said = capsys.readouterr().out
+    assert f"DIFFERS  made: stores/silent: {name}: others then, " in said and "1 cases DIFFER" in said
+    record["machine"]["threads"] = "77"
+    (folder / "record.json").write_text(json.dumps(record))
+    monkeypatch.setattr(sys, "argv", [str(script), "compare", str(folder)])
+    with pytest.raises(ValueError, match="nothing can be compared to the last bit here .threads: 77 then, "):
+        runpy.run_path(str(script), run_name="__main__")
