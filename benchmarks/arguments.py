@@ -22,11 +22,14 @@ def arguments(doc: str | None, **named: Any) -> list[Any]:
     Args:
         doc: of the script.
         named: for each argument what makes its value, such as :func:`there`, where it must be given; in a list, where
-            there may be several of it. Where it may be left out its default, or a list of these. An option's is in
-            small letters.
+            there may be several of it; in a tuple, what it is chosen from. Where it may be left out its default, or a
+            list of these. An option's is in small letters.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, what in named.items():
+        if isinstance(what, tuple):
+            parser.add_argument(name, choices=what)
+            continue
         one, several = (what[0], "+" if callable(what[0]) else "*") if isinstance(what, list) else (what, None)
         if callable(one):
             parser.add_argument(name, type=one, nargs=several)

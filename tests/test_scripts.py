@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import io
+import json
 import runpy
 import shlex
 import subprocess
@@ -23,7 +24,7 @@ from videovq.data.store import CodeStore, EpisodeStore
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "data_prep", "docs/examples", "train")
-SHARED = ("arguments.py", "steps.py")  # what scripts share
+SHARED = ("arguments.py", "cases.py", "facts.py", "steps.py")  # what scripts share
 SCRIPTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.name not in SHARED]
 NEEDED = {
     "benchmarks/encoding.py": "VQVAE_RUN, EPISODE_STORE",
@@ -37,6 +38,7 @@ NEEDED = {
     "benchmarks/rate_distortion.py": "EPISODE_STORE, OUT",
     "benchmarks/sampling.py": "VQVAE_RUN, CODE_STORE, PREDICTOR_RUN",
     "benchmarks/turns.py": "VQVAE_RUN, PREDICTOR_RUN, EPISODE_STORE",
+    "benchmarks/unchanged.py": "WHAT, FOLDER",
     "docs/examples/exported.py": "EXPORTS, PICTURE, ACTION",
 }
 
@@ -159,6 +161,7 @@ RUNS = {
     "benchmarks/training.py": ("{configs}/debug/train_vqvae.yaml 2", "of the throughput without"),
     "benchmarks/training_predictor.py": ("{configs}/debug/train_predictor.yaml --steps 1", "of the matrix peak"),
     "benchmarks/turns.py": ("{vqvae} {predictor} {episodes} 1 left", "left "),
+    "benchmarks/unchanged.py": ("record {out} --only vqvae/fsq", "4 cases, "),
     "data_prep/inspect_episodes.py": ("--store={episodes} --out={out}", "written to"),
     "data_prep/prepare_episodes.py": ("--config={configs}/debug/prep.yaml --source={recordings} --out={out}", "next:"),
     "data_prep/record_episodes.py": (
@@ -232,3 +235,34 @@ def test_a_script_runs_at_a_tiny_size(
         runpy.run_path(str(script), run_name="__main__")
     assert said in capsys.readouterr().out
     assert ("{out}" in words) == (tmp_path / "out").exists()
+
+
+def test_what_is_no_longer_as_it_was_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script, folder = ROOT / "benchmarks" / "unchanged.py", tmp_path / "before"
+    monkeypatch.syspath_prepend(script.parent)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.chdir(tmp_path)
+
+    def ended(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", [str(script), *words])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(script), run_name="__main__")
+        return int(end.value.code or 0)
+
+    assert ended("record", str(folder), "--only", "stores/silent") == 0
+    assert ended("compare", str(folder)) == 0
+    assert "2 cases, " in (said := capsys.readouterr().out) and "all as they were, to the last bit" in said
+    record = json.loads((folder / "record.json").read_text())
+    name = "shard-00000.safetensors: frames"
+    record["facts"]["made: stores/silent"][name] = "others"
+    (folder / "record.json").write_text(json.dumps(record))
+    assert ended("compare", str(folder)) == 1
+    said = capsys.readouterr().out
+    assert f"DIFFERS  made: stores/silent: {name}: others then, " in said and "1 cases DIFFER" in said
+    record["machine"]["threads"] = "77"
+    (folder / "record.json").write_text(json.dumps(record))
+    monkeypatch.setattr(sys, "argv", [str(script), "compare", str(folder)])
+    with pytest.raises(ValueError, match="nothing can be compared to the last bit here .threads: 77 then, "):
+        runpy.run_path(str(script), run_name="__main__")
