@@ -25,6 +25,18 @@ def test_pixel_losses_are_measured_in_the_datas_spread() -> None:
     assert float(l1) == pytest.approx(abs(error).mean() / 0.2, rel=1e-5)
 
 
+def test_gradient_differences_ask_for_the_strength_of_edges_not_their_side() -> None:
+    _, frames = pair()
+    loss = ReconstructionLoss(LossConfig(gradients=1.0), 1e9, 48)  # the squared error counts for nothing
+    value = loss(0.5 * frames, frames)
+    edges, scales = 0.0, frames
+    for _ in range(3):
+        edges += sum(float(scales.diff(dim=axis).abs().mean()) for axis in (-2, -1))
+        scales = torch.nn.functional.avg_pool2d(scales, 2)
+    assert float(value) == pytest.approx(0.5 * edges / 1e9**0.5, rel=1e-3)
+    assert loss(-frames, frames) < 1e-3 * value, "the same edges, from dark to bright"
+
+
 def test_ssim_adds_what_blur_costs_and_teaches() -> None:
     _, frames = pair()
     loss = ReconstructionLoss(LossConfig(ssim=1.0), 1e9, 48)  # the squared error counts for nothing

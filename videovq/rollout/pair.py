@@ -42,7 +42,7 @@ def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:
     Raises:
         ValueError: the predictor was trained on another VQ-VAE's codes.
     """
-    if vqvae.fingerprint != predictor.vqvae:
+    if vqvae.codes_of != predictor.vqvae:
         raise ValueError("vqvae: the predictor was trained on codes of another VQ-VAE; give the run that encoded them")
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback, WeightAveraging
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from videovq.checkpoints import is_finished, read_facts, save_weights, steps_in_weights
 from videovq.config import MAY_CHANGE, OptimizerConfig, TrainingConfig
@@ -75,7 +76,9 @@ def fit(
     announcement = Announcement(what, f"{about}; {size / 1e6:.2g} M parameters")
     shared = [StepSeed(training.seed), Schedule(), announcement, ProgressBar(what), checkpoints]
     if optimizer.weight_average:
-        shared.append(EMAWeightAveraging(decay=optimizer.weight_average, use_buffers=False))
+        # Of weights that stay the average is what they are, to the last bit; EMAWeightAveraging's is not.
+        average = get_ema_multi_avg_fn(optimizer.weight_average)
+        shared.append(WeightAveraging(use_buffers=False, multi_avg_fn=average))
     trainer = make_trainer(
         training,
         optimizer,

@@ -9,6 +9,7 @@ import lightning as L
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from videovq.config import EncodeConfig, TrainVQVAEConfig
@@ -22,6 +23,7 @@ from videovq.pictures import labelled_rows, scale_to
 from videovq.training import run
 from videovq.training.adversarial import AdversarialVQVAEModule
 from videovq.training.callbacks import Curves, Pictures
+from videovq.training.decoder import DecoderAlone, SameCodes
 from videovq.training.reconstruction import VQVAEModule
 from videovq.training.start import vqvae_starts
 
@@ -44,7 +46,10 @@ def train(config: TrainVQVAEConfig) -> None:
     data = FrameData(store, training.batch_size, training.steps, training.seed)
     variance = data.variance()
     torch.manual_seed(training.seed)
-    network = VQVAE(config.model, variance).to(memory_format=torch.channels_last)
+    network = VQVAE(config.model, variance)
+    if config.decoder_only:
+        network = DecoderAlone(config.model, variance, config.code_swaps)
+    network.to(memory_format=torch.channels_last)
     facts: dict[str, Any] = {"frame_size": list(store.header.grid)}
     if config.init:
         facts |= vqvae_starts(network, config.model, config.init)
@@ -54,8 +59,11 @@ def train(config: TrainVQVAEConfig) -> None:
     module = kind(network, loss, config.optimizer, training.steps)
     shown = data.places["val"][torch.linspace(0, len(data.places["val"]) - 1, 8).long()]
     pictures = Pictures(folder, "reconstructions", lambda m, step: reconstruction_sheet(m, store.frames(shown), step))
+    callbacks: list[Callback] = [Curves(folder, PANELS), pictures]
+    if config.decoder_only:
+        callbacks.append(SameCodes(facts["codes_of"]))
     then = typed("encode", store=config.store, vqvae=config.run, out=free(EncodeConfig.out))
-    run.fit(module, data, config, [Curves(folder, PANELS), pictures], facts, about=store.amount("train"), then=then)
+    run.fit(module, data, config, callbacks, facts, about=store.amount("train"), then=then)
 
 
 def check(config: TrainVQVAEConfig, store: EpisodeStore) -> None:
