@@ -681,8 +681,8 @@ class LossConfig(Settings):
     lpips_network: Literal["vgg", "alex", "squeeze"] = "vgg"
     """Network of LPIPS."""
     gradients: float = 0.0
-    """Weight of the difference of absolute gradients at several scales (Mathieu et al. 2016): keeps edges and textures
-    as strong as they are, where the squared error blurs what the codes do not tell."""
+    """Weight of the squared difference in the strength of edges and textures, window by window at several scales, over
+    the variance of the training frames: keeps them where the squared error wipes out what the codes do not tell."""
     adversarial: float = 0.0
     """Weight of a patch discriminator's judgement, relative to the other losses' pull at the decoder's last layer."""
     adversarial_after: int = 0
@@ -1178,9 +1178,10 @@ class ModelChoice(Settings):
     predictor: str = ""
     """Run folder of the predictor; empty: the predictor of ``pretrained`` or, without that, ``runs/predictor``."""
     vqvae: str = "runs/vqvae"
-    """Run folder of the VQ-VAE that wrote the predictor's codes."""
+    """Run folder of the VQ-VAE that wrote the predictor's codes, or of one that differs in its decoder only."""
     pretrained: str = ""
-    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
+    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty; with a
+    ``vqvae`` beside it, of its predictor alone."""
 
     def check(self) -> None:
         named(self, "vqvae")

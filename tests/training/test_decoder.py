@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 
 from tests.conftest import Once, stopped_at_a_checkpoint, vqvae_config
 from videovq.checkpoints import WEIGHTS, load_predictor, load_vqvae
-from videovq.config import EncodeConfig, LossConfig, PackConfig, TrainVQVAEConfig
+from videovq.config import EncodeConfig, LossConfig, ModelChoice, PackConfig, TrainVQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import to_float
 from videovq.pack import pack, vqvae_beside
-from videovq.rollout.pair import check_pair
+from videovq.rollout.pair import check_pair, load_pair
 from videovq.training import vqvae
 from videovq.training.decoder import DecoderAlone, swapped
 from videovq.training.encode import encode
@@ -101,7 +101,13 @@ def test_packed_it_keeps_its_codes_unless_rounding_changes_the_encoder(
     # a decoder for a world that was rounded already: rounded again, nothing changes but itself
     vqvae.train(decoder_config(episode_store, tmp_path / "decoder", tmp_path / "half" / "vqvae", steps=1))
     pack(PackConfig(str(tmp_path / "decoder"), out=str(tmp_path / "again"), dtype="float16"))
-    check_pair(load_vqvae(tmp_path / "again" / "vqvae"), load_predictor(tmp_path / "half" / "predictor"))
+    other = str(tmp_path / "again" / "vqvae")
+    pair = load_pair(ModelChoice(pretrained=str(tmp_path / "half"), vqvae=other))
+    assert pair.vqvae.fingerprint == load_vqvae(other).fingerprint != rounded.fingerprint
+    with pytest.raises(ValueError, match="another VQ-VAE"):
+        load_pair(ModelChoice(pretrained=str(tmp_path / "half"), vqvae=str(vqvae_run)))
+    with pytest.raises(ValueError, match="^vqvae: .* has no effect beside pretrained"):
+        load_pair(ModelChoice(str(predictor_run), other, str(tmp_path / "half")))
 
 
 def test_packing_takes_the_vqvae_that_wrote_the_codes_before_another_decoder(

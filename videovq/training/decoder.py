@@ -33,7 +33,8 @@ class DecoderAlone(VQVAE):
 
     def forward(self, frames: Float[Tensor, "b c h w"]) -> VQVAEOutput:
         size = self.quantizer.codebook_size
-        with torch.no_grad(), torch.autocast(frames.device.type, enabled=False):  # the codes that `videovq encode` finds
+        # In float32, so that these are the codes that `videovq encode` finds.
+        with torch.no_grad(), torch.autocast(frames.device.type, enabled=False):
             codes = self.encode(frames)
             seen = codes
             if self.training and self.swaps:
