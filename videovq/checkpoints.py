@@ -76,12 +76,19 @@ class TrainedVQVAE:
         config: its architecture.
         frame_size: height and width it was trained on, in pixels.
         fingerprint: sha256 of its architecture and weights.
+        started_from: fingerprint of the VQ-VAE whose encoder and codebook it has, where its decoder alone was trained.
     """
 
     network: VQVAE
     config: VQVAEConfig
     frame_size: tuple[int, int]
     fingerprint: str
+    started_from: str = ""
+
+    @property
+    def codes_of(self) -> str:
+        """What its codes are known by: the fingerprint of the VQ-VAE that they are codes of."""
+        return self.started_from or self.fingerprint
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,8 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
     config = read_config(TrainVQVAEConfig, folder / "config.yaml").model
     network = VQVAE(config)
     facts = _load(folder, network)
-    return TrainedVQVAE(network, config, tuple(facts["frame_size"]), fingerprint(config, network))
+    print_of = fingerprint(config, network)
+    return TrainedVQVAE(network, config, tuple(facts["frame_size"]), print_of, facts.get("codes_of", ""))
 
 
 def pretrained_run(name: str, part: str = "vqvae", setting: str = "pretrained") -> Path:

@@ -73,25 +73,28 @@ def pack(config: PackConfig) -> None:
 
 
 def vqvae_beside(run: Path, predictor: TrainedPredictor) -> Path:
-    """The run of the VQ-VAE whose codes a predictor predicts, among those beside its own.
+    """The run of the VQ-VAE whose codes a predictor predicts, among those beside its own: the one that wrote them where
+    it is there, else one with its encoder and codebook and another decoder.
 
     Raises:
         ValueError: it is not there.
     """
     folder = run.absolute().parent
-    for other in sorted(path for path in folder.iterdir() if is_finished(path)):
-        if kind_of_run(other) == "vqvae" and load_vqvae(other).fingerprint == predictor.vqvae:
-            return other
-    raise ValueError(f"vqvae: the one that wrote the codes of {run} is not beside it; give its run as --vqvae")
+    runs = sorted(path for path in folder.iterdir() if is_finished(path) and kind_of_run(path) == "vqvae")
+    fitting = {path: one for path in runs if (one := load_vqvae(path)).codes_of == predictor.vqvae}
+    if not fitting:
+        raise ValueError(f"vqvae: the one that wrote the codes of {run} is not beside it; give its run as --vqvae")
+    return min(fitting, key=lambda path: fitting[path].fingerprint != predictor.vqvae)
 
 
 def _write(folder: Path, runs: dict[str, Path], config: PackConfig) -> None:
     dtype: torch.dtype = getattr(torch, config.dtype)
-    _write_part(folder / "vqvae", TrainVQVAEConfig, runs["vqvae"], dtype, {})
+    of_its_own = {} if _keeps_codes(runs["vqvae"], dtype) else {"codes_of": ""}
+    _write_part(folder / "vqvae", TrainVQVAEConfig, runs["vqvae"], dtype, of_its_own)
     vqvae, predictor = load_vqvae(folder / "vqvae"), None
     if "predictor" in runs:
         # Rounded, the VQ-VAE is another one, of which the predictor is.
-        belongs = {"vqvae": vqvae.fingerprint}
+        belongs = {"vqvae": vqvae.codes_of}
         _write_part(folder / "predictor", TrainPredictorConfig, runs["predictor"], dtype, belongs)
         predictor = load_predictor(folder / "predictor")
         if config.examples:
@@ -112,6 +115,13 @@ def _write_part(folder: Path, kind: type[Any], run: Path, dtype: torch.dtype, fa
     write_text(folder / "config.yaml", to_yaml(replace(settings, **places)))
     facts = {**read_facts(run), **facts, "packed": str(dtype).removeprefix("torch.")}
     write_tensors(folder / WEIGHTS, _rounded(run, dtype), {"videovq": json.dumps(facts)})
+
+
+def _keeps_codes(run: Path, dtype: torch.dtype) -> bool:
+    """Whether a VQ-VAE's codes stay what they are: those of weights that were rounded before."""
+    tensors = read_tensors(run / WEIGHTS)
+    parts = [value for name, value in tensors.items() if name.startswith(("encoder.", "quantizer."))]
+    return all(torch.equal(value, value.to(dtype).to(value.dtype)) for value in parts if value.is_floating_point())
 
 
 def _rounded(run: Path, dtype: torch.dtype) -> dict[str, Tensor]:

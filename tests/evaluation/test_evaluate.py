@@ -184,6 +184,11 @@ def test_compare(report: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
     ("changes", "differing", "comparable"),
     [
         ({"vqvae": "f" * 64}, "VQ-VAE differs: predictor", {"PSNR, SSIM and turns"}),
+        (
+            {"decoder": "f" * 64},
+            "decoder differs: predictor its own, other ffffffffffff",
+            {"bits per code", "PSNR, SSIM and turns", "accuracy"},
+        ),
         ({"episodes_sha256": "f" * 64}, "store differs: predictor", set()),
         ({"settings.temperature": 1.0}, "temperature differs: predictor 0.5, other 1.0", {"bits per code"}),
         ({"settings.top_k": 5}, "top_k differs: predictor 0, other 5", {"bits per code"}),

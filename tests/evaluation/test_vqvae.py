@@ -40,6 +40,10 @@ def test_the_report_is_recomputed_in_numpy(report: Path, episode_store: EpisodeS
     assert found["frames"] == len(frames) == 80
     assert found["psnr"] == pytest.approx((10 * np.log10(255**2 / error)).mean(), abs=1e-3)
     assert found["nmse"] == pytest.approx(error.mean() / frames.numpy().var(), rel=1e-4)
+    slopes = [
+        sum((np.diff(some.numpy().astype(float), axis=axis) ** 2).mean() for axis in (1, 2)) for some in (again, frames)
+    ]
+    assert found["gradient_energy"] == pytest.approx(slopes[0] / slopes[1], abs=1e-3)
     usage = np.bincount(codes.flatten().numpy(), minlength=32) / codes.numel()
     assert found["codes_used"] == (usage > 0).sum()
     entropy = -(usage[usage > 0] * np.log2(usage[usage > 0])).sum()

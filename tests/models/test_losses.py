@@ -25,6 +25,23 @@ def test_pixel_losses_are_measured_in_the_datas_spread() -> None:
     assert float(l1) == pytest.approx(abs(error).mean() / 0.2, rel=1e-5)
 
 
+def test_gradient_differences_ask_for_the_strength_of_a_texture_not_its_place() -> None:
+    torch.manual_seed(0)
+    frames = torch.rand(2, 3, 48, 48) - 0.5
+    loss = ReconstructionLoss(LossConfig(gradients=1.0), 0.01, 48)
+    cost = {name: float(loss(one, frames)) - float((one - frames).pow(2).mean()) / 0.01 for name, one in (
+        ("same", frames), ("flat", 0 * frames), ("half", 0.5 * frames), ("moved", frames.roll((3, 3), (2, 3)))
+    )}  # fmt: skip
+    assert cost["same"] == 0
+    assert cost["moved"] < 0.1 * cost["flat"]
+    assert cost["half"] == pytest.approx(cost["flat"] / 4, rel=0.02), "the strength is half"
+    strength = (torch.nn.functional.avg_pool2d(frames.diff(dim=-1).pow(2), 8, 4) + 1e-6).sqrt()
+    along = 100 * float((strength - 1e-3).pow(2).mean())
+    assert 1.5 * along < cost["flat"] < 3 * along, "both directions, and coarser scales where less is left"
+    wide = torch.rand(1, 3, 4, 16)
+    assert torch.isfinite(loss(wide, 0.5 * wide)), "smaller than a window"
+
+
 def test_ssim_adds_what_blur_costs_and_teaches() -> None:
     _, frames = pair()
     loss = ReconstructionLoss(LossConfig(ssim=1.0), 1e9, 48)  # the squared error counts for nothing

@@ -81,6 +81,13 @@ def test_vqvae(quantizer: QuantizerConfig, loss: LossConfig, episode_store: Epis
     check_resumes(vqvae.train, config, tmp_path, "train/nmse")
 
 
+def test_a_decoder_alone(vqvae_run: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
+    config = vqvae_config(episode_store, tmp_path, steps=STEPS)
+    config = replace(config, training=replace(config.training, **INTERVALS))
+    config = replace(config, init=str(vqvae_run), decoder_only=True, code_swaps=0.3)
+    check_resumes(vqvae.train, config, tmp_path, "train/nmse")
+
+
 def test_a_killed_process(episode_store: EpisodeStore, tmp_path: Path) -> None:
     config = vqvae_config(episode_store, tmp_path / "whole", steps=STEPS, quantizer=EMA)
     config = replace(config, training=replace(config.training, **INTERVALS))

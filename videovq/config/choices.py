@@ -18,9 +18,10 @@ class ModelChoice(Settings):
     predictor: str = ""
     """Run folder of the predictor; empty: the predictor of ``pretrained`` or, without that, ``runs/predictor``."""
     vqvae: str = "runs/vqvae"
-    """Run folder of the VQ-VAE that wrote the predictor's codes."""
+    """Run folder of the VQ-VAE that wrote the predictor's codes, or of one that differs in its decoder only."""
     pretrained: str = ""
-    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty."""
+    """Name of a model that ships with videovq, in place of ``vqvae``, and of ``predictor`` where that is empty; with a
+    ``vqvae`` beside it, of its predictor alone."""
 
     def check(self) -> None:
         named(self, "vqvae")

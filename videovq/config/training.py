@@ -126,6 +126,9 @@ class LossConfig(Settings):
     """Weight of LPIPS, a distance of ImageNet features; needs their weights (``lpips_network``) on this machine."""
     lpips_network: Literal["vgg", "alex", "squeeze"] = "vgg"
     """Network of LPIPS."""
+    gradients: float = 0.0
+    """Weight of the squared difference in the strength of edges and textures, window by window at several scales, over
+    the variance of the training frames: keeps them where the squared error wipes out what the codes do not tell."""
     adversarial: float = 0.0
     """Weight of a patch discriminator's judgement, relative to the other losses' pull at the decoder's last layer."""
     adversarial_after: int = 0
@@ -134,7 +137,7 @@ class LossConfig(Settings):
     """Channels of the discriminator's first convolution."""
 
     def check(self) -> None:
-        at_least(self, 0, "ssim", "lpips", "adversarial", "adversarial_after")
+        at_least(self, 0, "ssim", "lpips", "gradients", "adversarial", "adversarial_after")
         at_least(self, 1, "discriminator_width")
         if not self.lpips:
             without_effect(self, "while lpips is 0", "lpips_network")
@@ -153,6 +156,12 @@ class TrainVQVAEConfig(CommandSettings):
     init: str = ""
     """Start from the weights of this VQ-VAE: a model that ships with videovq, by name, a run folder, or a packed world;
     ``model`` must be its architecture. Empty: from weights drawn at random."""
+    decoder_only: bool = False
+    """Train the decoder alone: encoder and codebook stay those of ``init``, so that its codes, the stores of them and
+    the predictors of them are this one's, too."""
+    code_swaps: float = 0.0
+    """With ``decoder_only``: the largest part of a frame's codes that are swapped in training, for similar ones and for
+    any, so that wrong codes of a rollout do less harm."""
     model: VQVAEConfig = field(default_factory=VQVAEConfig)
     """The network."""
     loss: LossConfig = field(default_factory=LossConfig)
@@ -168,6 +177,11 @@ class TrainVQVAEConfig(CommandSettings):
         named(self, "store", "run")
         if self.loss.adversarial and self.training.devices * self.training.nodes > 1:
             raise ValueError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
+        within(self, 0, 1, "code_swaps")
+        if not self.decoder_only:
+            without_effect(self, "without decoder_only", "code_swaps")
+        elif not self.init:
+            raise ValueError("decoder_only: needs init, the VQ-VAE whose encoder and codebook stay")
 
 
 @dataclass(frozen=True)

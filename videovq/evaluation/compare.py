@@ -64,6 +64,7 @@ def differences(reports: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
         name: [str(one["settings"][name]) for one in reports] for name in (*DRAWN, *ALSO_NAMED)
     }
     values["VQ-VAE"] = [one["vqvae"][:12] for one in reports]
+    values["decoder"] = [one.get("decoder", "its own")[:12] for one in reports]
     values["store"] = [one.get("episodes_sha256", "")[:12] for one in reports]
     if not all(values["store"]):  # of an older videovq, which wrote down the folder only
         values["store"] = [one["settings"]["store"] for one in reports]

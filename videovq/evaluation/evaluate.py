@@ -141,7 +141,8 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         "action_kind": found.pair.predictor.action_spec.kind,
         "windows": len(bits.episodes),
         "episodes": len(bits.episodes.unique()),
-        "vqvae": found.pair.vqvae.fingerprint,
+        "vqvae": found.pair.vqvae.codes_of,
+        **({"decoder": found.pair.vqvae.fingerprint} if found.pair.vqvae.started_from else {}),
         "episodes_sha256": episodes_sha256(store, config.split),
         "bits_per_code": {
             "prediction": summary(bits.true, bits.episodes, config.seed),

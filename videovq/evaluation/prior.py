@@ -37,7 +37,7 @@ def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
     sampling = Sampling(config.temperature, config.top_k, config.top_p, config.guidance)
     trained, store = load_prior(config.prior), CodeStore(config.store)
     vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
-    if not trained.vqvae == vqvae.fingerprint == store.header.fingerprint:
+    if not trained.vqvae == vqvae.codes_of == store.header.fingerprint:
         raise ValueError("vqvae: prior, VQ-VAE and store must be of the same codes")
     bits = prior_bits(trained, store, config.split, config.stride)
     train = torch.cat([store.read(info).codes for info in store.split("train")])

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from videovq.data.store import EpisodeStore
+from videovq.evaluation.sharpness import gradient_energy
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE
@@ -28,6 +29,7 @@ class Reconstruction:
         ssim: of each frame, at most 1.
         levels: level of each frame.
         nmse: mean squared error over the variance of these frames' values.
+        gradient_energy: of the reconstructions over that of the frames.
         usage: how often each code was chosen.
         grid: rows and columns of a frame's codes.
         frame_size: rows and columns of a frame's pixels.
@@ -37,6 +39,7 @@ class Reconstruction:
     ssim: Float[Tensor, "n"]
     levels: list[str]
     nmse: float
+    gradient_energy: float
     usage: Float[Tensor, "k"]
     grid: tuple[int, int]
     frame_size: tuple[int, int]
@@ -69,6 +72,7 @@ class Reconstruction:
             "psnr": round(float(self.psnr.mean()), 3),
             "ssim": round(float(self.ssim.mean()), 4),
             "nmse": round(self.nmse, 6),
+            "gradient_energy": round(self.gradient_energy, 3),
             "codebook_size": len(self.usage),
             "codes_used": self.codes_used,
             "perplexity": round(self.perplexity, 1),
@@ -89,6 +93,7 @@ def reconstruction(vqvae: VQVAE, store: EpisodeStore, split: str) -> Reconstruct
     usage = torch.zeros(vqvae.quantizer.codebook_size)
     ratios, similarities, levels = [], [], []
     error, total, squares, values = 0.0, 0.0, 0.0, 0
+    kept, given = 0.0, 0.0
     episodes = store.split(split)
     with progress(sum(info.length for info in episodes), "reconstruct", "frame") as bar:
         for info in episodes:
@@ -101,6 +106,8 @@ def reconstruction(vqvae: VQVAE, store: EpisodeStore, split: str) -> Reconstruct
                 total += float(frames.double().sum())
                 squares += float(frames.double().pow(2).sum())
                 values += frames.numel()
+                kept += float(gradient_energy(again).sum())
+                given += float(gradient_energy(frames).sum())
                 bar.update(len(frames))
             levels += [info.level] * info.length
     return Reconstruction(
@@ -108,6 +115,7 @@ def reconstruction(vqvae: VQVAE, store: EpisodeStore, split: str) -> Reconstruct
         ssim=torch.cat(similarities),
         levels=levels,
         nmse=error / max(squares - total**2 / values, values),  # at least a grey level's
+        gradient_energy=kept / given if given else 1.0,
         usage=usage,
         grid=(codes.shape[1], codes.shape[2]),
         frame_size=store.header.grid,

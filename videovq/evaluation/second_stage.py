@@ -38,7 +38,7 @@ def evaluate(config: EvaluateSecondStageConfig) -> dict[str, Any]:
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     trained, store = load_second_stage(config.second_stage), CodeStore(config.store)
     vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
-    if not trained.vqvae == vqvae.fingerprint == store.header.fingerprint:
+    if not trained.vqvae == vqvae.codes_of == store.header.fingerprint:
         raise ValueError("vqvae: second stage, VQ-VAE and store must be of the same codes")
     network = trained.network
     codes = torch.cat([store.read(info).codes[:: config.stride] for info in store.split(config.split)])

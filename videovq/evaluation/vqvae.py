@@ -77,6 +77,7 @@ def tables(reports: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list
             f"{one['psnr']:.2f}",
             f"{one['ssim']:.3f}",
             f"{one['nmse']:.4f}",
+            f"{one['gradient_energy']:.2f}" if "gradient_energy" in one else "",  # of an older videovq
             f"{one['codes_used']} of {one['codebook_size']}",
             f"{one['perplexity']:.0f}",
             "x".join(map(str, one["grid"])),
@@ -88,7 +89,8 @@ def tables(reports: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list
         [short(name) or "unnamed", str(one["frames"]), f"{one['psnr']:.2f}", f"{one['ssim']:.3f}"]
         for name, one in reports[-1]["levels"].items()
     ]
-    head = ["VQ-VAE", "PSNR (dB)", "SSIM", "NMSE", "codes used", "perplexity", "codes a frame", "bits per pixel"]
+    measured = ["PSNR (dB)", "SSIM", "NMSE", "gradient energy", "codes used", "perplexity"]
+    head = ["VQ-VAE", *measured, "codes a frame", "bits per pixel"]
     return {"Reconstruction": (head, rows), "By level": (["level", "frames", "PSNR (dB)", "SSIM"], levels)}
 
 
@@ -110,7 +112,7 @@ def summary(report: dict[str, Any]) -> str:
     rows, columns = report["grid"]
     return (
         f"{report['name']} on {report['split']}: {report['frames']} frames, PSNR {report['psnr']:.2f} dB,"
-        f" SSIM {report['ssim']:.3f}, NMSE {report['nmse']:.4f}\n"
+        f" SSIM {report['ssim']:.3f}, NMSE {report['nmse']:.4f}, gradient energy {report['gradient_energy']:.2f}\n"
         f"{report['codes_used']} of {report['codebook_size']} codes used, perplexity {report['perplexity']:.0f};"
         f" {rows}x{columns} codes, {report['bits_per_pixel']:.3f} bits per pixel, {report['compression_ratio']:.1f}:1"
     )

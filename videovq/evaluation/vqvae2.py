@@ -150,7 +150,7 @@ def load(config: EvaluateVQVAE2Config, store: EpisodeStore) -> dict[str, OneLeve
     for run, found, wanted in (
         (config.top_prior, top.vqvae, two.fingerprint_of("top")),
         (config.bottom_prior, bottom.vqvae, two.fingerprint_of("bottom")),
-        (config.one_level_prior, prior.vqvae, one.fingerprint),
+        (config.one_level_prior, prior.vqvae, one.codes_of),
     ):
         if found != wanted:
             raise ValueError(f"{run}: was trained on the codes of another VQ-VAE")

@@ -19,13 +19,14 @@ class Pair(NamedTuple):
 
 
 def load_pair(choice: ModelChoice) -> Pair:
-    """The networks that a command's settings mean.
+    """The networks that a command's settings mean: those of ``pretrained``, of which one may be replaced.
 
     Raises:
         ValueError: a run is missing or unfinished, or they do not belong together.
     """
     predictor = load_predictor(predictor_run(choice.predictor, choice.pretrained))
-    vqvae = load_vqvae(vqvae_run(choice.vqvae, choice.pretrained))
+    another = bool(choice.pretrained) and not choice.predictor and choice.vqvae not in ("", ModelChoice.vqvae)
+    vqvae = load_vqvae(vqvae_run(choice.vqvae, "" if another else choice.pretrained))
     check_pair(vqvae, predictor)
     return Pair(vqvae, predictor)
 
@@ -42,7 +43,7 @@ def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:
     Raises:
         ValueError: the predictor was trained on another VQ-VAE's codes.
     """
-    if vqvae.fingerprint != predictor.vqvae:
+    if vqvae.codes_of != predictor.vqvae:
         raise ValueError("vqvae: the predictor was trained on codes of another VQ-VAE; give the run that encoded them")
 
 

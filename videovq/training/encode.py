@@ -48,7 +48,7 @@ def encode(config: EncodeConfig) -> CodeStore:
         )
     swap = swapped(store.header.action_spec) if config.mirror else None
     by = {"pretrained": config.pretrained} if config.pretrained else {"vqvae": config.vqvae}
-    found = encode_store(store, trained.network, trained.fingerprint, config.out, config.batch_size, swap, by)
+    found = encode_store(store, trained.network, trained.codes_of, config.out, config.batch_size, swap, by)
     print(f"next: {typed('train predictor', store=config.out, run=free(TrainPredictorConfig.run))}")
     return found
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging
-from torch import Tensor
+from lightning.pytorch.callbacks import EMAWeightAveraging, WeightAveraging
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from videovq.checkpoints import is_finished, read_facts, save_weights, steps_in_weights
 from videovq.config import MAY_CHANGE
@@ -50,7 +51,7 @@ def fit(task: Task) -> None:
     announcement = Announcement(task.command, f"{task.about}; {size / 1e6:.2g} M parameters")
     shared = [StepSeed(training.seed), Schedule(), announcement, ProgressBar(task.command), checkpoints]
     if optimizer.weight_average:
-        shared.append(EMAWeightAveraging(decay=optimizer.weight_average, use_buffers=False))
+        shared.append(_average(network, optimizer.weight_average))
     callbacks = task.callbacks(run)
     trainer = make_trainer(
         training,
@@ -139,6 +140,14 @@ def _check_claim(run: Path, config: Any) -> int:
     if finished and not started and steps > done:
         raise ValueError(f"training.steps: {run} has no checkpoint to go on from; give {done}, or choose another run")
     return done
+
+
+def _average(network: nn.Module, decay: float) -> WeightAveraging:
+    """The moving average of the weights."""
+    if all(parameter.requires_grad for parameter in network.parameters()):
+        return EMAWeightAveraging(decay=decay, use_buffers=False)
+    # Of weights that stay, only this form's average is what they are to the last bit.
+    return WeightAveraging(use_buffers=False, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 def _checkpoint(run: Path) -> Path:

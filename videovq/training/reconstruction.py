@@ -22,6 +22,7 @@ from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE, VQVAEOutput
 from videovq.pictures import labelled_rows, scale_to
 from videovq.training.callbacks import Pictures
+from videovq.training.decoder import DecoderAlone, SameCodes
 from videovq.training.start import vqvae_starts
 from videovq.training.task import Metrics, Task
 from videovq.types import FrameBatch
@@ -49,12 +50,14 @@ class VQVAETask(Task):
             )
         data = FrameData(store, training.batch_size, training.steps, training.seed)
         then = typed("encode", store=config.store, vqvae=config.run, out=free(EncodeConfig.out))
-        facts = {"frame_size": list(store.header.grid)}
+        facts: dict[str, Any] = {"frame_size": list(store.header.grid)}
         super().__init__(config, data, facts, about=store.amount("train"), then=then)
 
     def build(self) -> VQVAE:
         config, variance = self.config, self.data.variance()
         network = VQVAE(config.model, variance)
+        if config.decoder_only:
+            network = DecoderAlone(config.model, variance, config.code_swaps)
         if config.init:
             self.facts |= vqvae_starts(network, config.model, config.init)
         self.reconstruction_loss = ReconstructionLoss(config.loss, variance, min(self.data.store.header.grid))
@@ -78,7 +81,8 @@ class VQVAETask(Task):
         store, places = self.data.store, self.data.places["val"]
         shown = places[torch.linspace(0, len(places) - 1, 8).long()]
         draw = lambda module, step: reconstruction_sheet(module, store.frames(shown), step)  # noqa: E731
-        return [*super().callbacks(run), Pictures(run, "reconstructions", draw)]
+        same = [SameCodes(self.facts["codes_of"])] if self.config.decoder_only else []
+        return [*super().callbacks(run), Pictures(run, "reconstructions", draw), *same]
 
 
 def metrics_of(output: VQVAEOutput) -> Metrics:

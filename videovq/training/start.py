@@ -11,6 +11,7 @@ from videovq.config import BEGINS_AS_NOTHING, LEARNING_ALONE, PredictorConfig, V
 from videovq.data.store import CodeStore
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
+from videovq.training.decoder import DecoderAlone
 from videovq.training.loop import differences
 from videovq.types import ActionSpec
 from videovq.worlds import world_called
@@ -25,14 +26,15 @@ def vqvae_starts(network: VQVAE, config: VQVAEConfig, init: str) -> dict[str, An
         init: a name, a run folder, or the path of a packed world.
 
     Returns:
-        What the run remembers of it: name and fingerprint.
+        What the run remembers of it: name and fingerprint, and whose codes it keeps where its decoder alone learns.
 
     Raises:
         ValueError: there is no such VQ-VAE, or it has another architecture.
     """
     trained = load_vqvae(init_run(init, "vqvae"))
     _take(init, trained.network, trained.config, network, config)
-    return {"init": {"name": world_called(init), "fingerprint": trained.fingerprint}}
+    keeps = {"codes_of": trained.codes_of} if isinstance(network, DecoderAlone) else {}
+    return {"init": {"name": world_called(init), "fingerprint": trained.fingerprint}, **keeps}
 
 
 def predictor_starts(network: Predictor, config: PredictorConfig, store: CodeStore, init: str) -> dict[str, Any]:
