@@ -80,9 +80,9 @@ class VQVAETask(Task):
     def callbacks(self, run: Path) -> list[Callback]:
         store, places = self.data.store, self.data.places["val"]
         shown = places[torch.linspace(0, len(places) - 1, 8).long()]
-        draw = lambda module, step: reconstruction_sheet(module, store.frames(shown), step)  # noqa: E731
+        pictures = Pictures(run, "reconstructions", lambda m, step: reconstruction_sheet(m, store.frames(shown), step))
         same = [SameCodes(self.facts["codes_of"])] if self.config.decoder_only else []
-        return [*super().callbacks(run), Pictures(run, "reconstructions", draw), *same]
+        return [*super().callbacks(run), pictures, *same]
 
 
 def metrics_of(output: VQVAEOutput) -> Metrics:
