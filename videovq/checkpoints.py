@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,20 +38,13 @@ from videovq.models.vqvae2 import VQVAE2
 from videovq.naming import strangers
 from videovq.parsing import read_config, settings_in, to_plain
 from videovq.shipped import WEIGHTS, shipped
+from videovq.slices import RunKind, slices
 from videovq.storage import read_metadata, read_tensors, read_types, write_tensors
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
 from videovq.worlds import CARD, EXAMPLES, world
 
 guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vector.AsyncVectorEnv does
-
-
-class RunKind(NamedTuple):
-    """A kind of run: the settings of its training, what it is called, and the option that takes it."""
-
-    config: type
-    what: str
-    option: str
 
 
 RUNS = {
@@ -65,7 +58,7 @@ RUNS = {
     "sound": RunKind(TrainSoundConfig, "a VQ-VAE of sound", "sound"),
     "sound-prior": RunKind(TrainSoundPriorConfig, "a prior of sound", "prior"),
 }
-"""By the command that trains them: `videovq train NAME`."""
+"""By the command that trains them: `videovq train NAME`; :func:`run_kinds` adds those of slices."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +95,11 @@ class TrainedPredictor:
     vqvae: str
 
 
+def run_kinds() -> dict[str, RunKind]:
+    """All kinds of runs, by the command that trains them."""
+    return {**RUNS, **{name: kind for one in slices() for name, kind in one.runs.items()}}
+
+
 def is_finished(run: Path) -> bool:
     """Whether the run's training reached its end."""
     return (run / WEIGHTS).is_file()
@@ -128,10 +126,10 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "vqvae")
+    folder = finished_run(run, "vqvae")
     config = read_config(TrainVQVAEConfig, folder / "config.yaml").model
     network = VQVAE(config)
-    facts = _load(folder, network)
+    facts = load_weights(folder, network)
     return TrainedVQVAE(network, config, tuple(facts["frame_size"]), fingerprint(config, network))
 
 
@@ -214,7 +212,7 @@ def model_card(run: Path) -> str:
 
 
 def kind_of_run(folder: Path) -> str:
-    """Which of :data:`RUNS` a run is.
+    """Which of :func:`run_kinds` a run is.
 
     Raises:
         ValueError: it is no run.
@@ -222,7 +220,7 @@ def kind_of_run(folder: Path) -> str:
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such run")
     settings = settings_in(str(folder / "config.yaml"))
-    kinds = [name for name, one in RUNS.items() if not strangers(one.config, settings)]
+    kinds = [name for name, one in run_kinds().items() if not strangers(one.config, settings)]
     if not kinds:
         raise ValueError(f"{folder}: is no run of a training of videovq")
     return kinds[0]
@@ -234,14 +232,14 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "predictor")
+    folder = finished_run(run, "predictor")
     config = read_config(TrainPredictorConfig, folder / "config.yaml")
     tensors = read_tensors(folder / WEIGHTS)
     facts = read_facts(folder)
     spec = ActionSpec.from_json(facts["action_spec"])
     values = tensors.get("outcome.values")  # of a predictor of rewards and ends
     network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"], values)
-    _load(folder, network)
+    load_weights(folder, network)
     return TrainedPredictor(network, config, spec, facts["fps"], facts["vqvae"])
 
 
@@ -265,11 +263,11 @@ def load_prior(run: str | Path) -> TrainedPrior:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "prior")
+    folder = finished_run(run, "prior")
     facts, config = read_facts(folder), read_config(TrainPriorConfig, folder / "config.yaml")
     codebook = read_tensors(folder / WEIGHTS)["codebook"]
     network = FramePrior(config.model, tuple(facts["grid"]), codebook, len(facts["levels"]))
-    _load(folder, network)
+    load_weights(folder, network)
     return TrainedPrior(network, facts["levels"], facts["vqvae"])
 
 
@@ -287,10 +285,10 @@ def load_second_stage(run: str | Path) -> TrainedSecondStage:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "second-stage")
+    folder = finished_run(run, "second-stage")
     facts, config = read_facts(folder), read_config(TrainSecondStageConfig, folder / "config.yaml")
     network = SecondStage(config.model, tuple(facts["grid"]), read_tensors(folder / WEIGHTS)["codebook"])
-    _load(folder, network)
+    load_weights(folder, network)
     return TrainedSecondStage(network, facts["vqvae"])
 
 
@@ -308,11 +306,11 @@ def load_density(run: str | Path) -> TrainedDensity:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "density")
+    folder = finished_run(run, "density")
     config, facts = read_config(TrainDensityConfig, folder / "config.yaml"), read_facts(folder)
     frame_size = tuple(facts["frame_size"])
     network = build_density(config.model, frame_size)
-    _load(folder, network)
+    load_weights(folder, network)
     return TrainedDensity(network, frame_size)
 
 
@@ -340,10 +338,10 @@ def load_vqvae2(run: str | Path) -> TrainedVQVAE2:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "vqvae2")
+    folder = finished_run(run, "vqvae2")
     config = read_config(TrainVQVAE2Config, folder / "config.yaml").model
     network = VQVAE2(config)
-    facts = _load(folder, network)
+    facts = load_weights(folder, network)
     return TrainedVQVAE2(network, tuple(facts["frame_size"]), fingerprint(config, network))
 
 
@@ -361,11 +359,11 @@ def load_bottom_prior(run: str | Path) -> TrainedBottomPrior:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "bottom-prior")
+    folder = finished_run(run, "bottom-prior")
     facts, config = read_facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")
     tensors = read_tensors(folder / WEIGHTS)
     network = BottomPrior(config.model, tuple(facts["grid"]), tensors["top"], tensors["bottom"])
-    _load(folder, network)
+    load_weights(folder, network)
     return TrainedBottomPrior(network, facts["vqvae"])
 
 
@@ -391,10 +389,10 @@ def load_sound(run: str | Path) -> TrainedSound:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "sound")
+    folder = finished_run(run, "sound")
     config = read_config(TrainSoundConfig, folder / "config.yaml")
     network = SoundVQVAE(config.model)
-    facts = _load(folder, network)
+    facts = load_weights(folder, network)
     return TrainedSound(network, config.rate, fingerprint(config.model, network), facts["folder"])
 
 
@@ -412,10 +410,10 @@ def load_sound_prior(run: str | Path) -> TrainedSoundPrior:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "sound-prior")
+    folder = finished_run(run, "sound-prior")
     facts, config = read_facts(folder), read_config(TrainSoundPriorConfig, folder / "config.yaml")
     network = DilatedNetwork(config.model, facts["codes"])
-    _load(folder, network)
+    load_weights(folder, network)
     return TrainedSoundPrior(network, facts["sound"])
 
 
@@ -428,7 +426,12 @@ def fingerprint(config: Any, network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _finished(run: str | Path, command: str) -> Path:
+def finished_run(run: str | Path, command: str) -> Path:
+    """The folder of a run, if `videovq train COMMAND` made it and has ended.
+
+    Raises:
+        ValueError: it did not.
+    """
     folder = Path(run)
     if not is_finished(folder):
         why = "its training is not finished" if folder.is_dir() else "no such run"
@@ -436,8 +439,8 @@ def _finished(run: str | Path, command: str) -> Path:
     settings = settings_in(str(folder / "config.yaml"))
     if "training" not in settings:  # which every run has, behind its network: defaults must not stand in for that
         raise ValueError(f"{folder / 'config.yaml'}: is torn; copy it from the run again")
-    if strangers(RUNS[command].config, settings):
-        for other in RUNS.values():
+    if strangers(run_kinds()[command].config, settings):
+        for other in run_kinds().values():
             if not strangers(other.config, settings):
                 raise ValueError(f"{folder}: is a run of {other.what}; give it as --{other.option}")
     return folder
@@ -455,7 +458,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
     return json.loads(facts)
 
 
-def _load(folder: Path, network: nn.Module) -> dict[str, Any]:
+def load_weights(folder: Path, network: nn.Module) -> dict[str, Any]:
+    """Give a network the weights of a run; returns what these say of their data.
+
+    Raises:
+        ValueError: they are of another network.
+    """
     try:
         network.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:

@@ -18,22 +18,9 @@ from videovq.help import help_of
 from videovq.naming import nearest
 from videovq.parsing import parse
 from videovq.progress import escape_what_cannot_be_shown
+from videovq.slices import Command, slices
 from videovq.threads import Watch
 from videovq.writable import give_caches_a_home, hindrance
-
-
-class Command(NamedTuple):
-    """``module.function(config)`` does the work; ``config`` names the dataclass in videovq.config.
-
-    Attributes:
-        bare: the setting whose value may come first, without its name.
-    """
-
-    module: str
-    function: str
-    config: type
-    help: str
-    bare: str = ""
 
 
 class Text(NamedTuple):
@@ -45,7 +32,7 @@ class Text(NamedTuple):
     help: str
 
 
-COMMANDS = {
+CORE = {
     "record": Command("videovq.prep.record", "record", config.RecordConfig, "record episodes from an environment"),
     "prep": Command("videovq.prep.prepare", "prepare", config.PrepConfig, "videos + actions -> EpisodeStore"),
     "import tokens": Command(
@@ -131,6 +118,8 @@ COMMANDS = {
     "demo": Command("videovq.demo", "demo", config.DemoConfig, "record ViZDoom and run every stage, small"),
 }
 
+COMMANDS = {**CORE, **{name: command for one in slices() for name, command in one.commands.items()}}
+
 TEXTS = {
     "list": Text(
         "videovq.listing",
@@ -158,8 +147,10 @@ UNREAD = 141  # exit code of what SIGPIPE stops
 
 
 def usage() -> str:
-    return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *listed(COMMANDS), "",
-                      *listed(TEXTS), f"  {'version, -V':<21} print the version", "",
+    beside = [name for name in COMMANDS if name not in CORE]
+    papers = ["", "Experiments of papers, beside the main job:", "", *listed(beside)] if beside else []
+    return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *listed(CORE), "",
+                      *listed(TEXTS), f"  {'version, -V':<21} print the version", *papers, "",
                       "videovq COMMAND --help lists the command's options."])  # fmt: skip
 
 
@@ -175,7 +166,7 @@ def group(word: str) -> list[str]:
 
 def command_in(words: list[str]) -> str:
     """The command that arguments begin with; empty: none."""
-    name = next((n for n in COMMANDS if words[: len(n.split())] == n.split()), "")
+    name = max((n for n in COMMANDS if words[: len(n.split())] == n.split()), key=len, default="")
     rest = words[len(name.split()) :]
     astray = rest and not rest[0].startswith("-") and group(words[0]) and " " not in name
     return "" if astray else name  # `evaluate vqave` is no `evaluate`

@@ -6,6 +6,8 @@ command's settings are made, see videovq.config.checks.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from videovq.config.demo import DemoConfig
 from videovq.config.evaluate import (
     CompareConfig,
@@ -88,9 +90,26 @@ from videovq.config.two_levels import (
     TrainVQVAE2Config,
     VQVAE2Config,
 )
+from videovq.slices import slices
 
 RENAMED: dict[type, dict[str, str]] = {TrainVQVAEConfig: {"pretrained": "init"}}
 """Names that settings had in earlier versions, which files and commands may still use, and the names they have now."""
 
 CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig, DensityConfig)
-"""Configs of which a user chooses a subclass, in YAML by ``class_path``."""
+"""Configs of which a user chooses a subclass, in YAML by ``class_path``; :func:`choice_bases` adds those of slices."""
+
+
+def choice_bases() -> tuple[type, ...]:
+    """All configs of which a user chooses a subclass."""
+    return CHOICES + tuple(choice for one in slices() for choice in one.choices)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> type:
+        """What a slice lets choose: a ``class_path`` names all choices here, whatever their modules."""
+        for choice in choice_bases()[len(CHOICES) :]:
+            for kind in choice.__subclasses__():
+                if kind.__name__ == name:
+                    return kind
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
