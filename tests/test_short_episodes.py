@@ -10,8 +10,9 @@ import pytest
 from tests.conftest import predictor_config, prep_config, world, write_episode
 from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.cli import main
-from videovq.config import PixelCNNConfig, TrainingConfig, TrainPriorConfig
+from videovq.config import PixelCNNConfig, TrainingConfig
 from videovq.data.store import CodeStore, EpisodeStore
+from videovq.papers.single_frames.config import TrainPriorConfig
 from videovq.prep.prepare import prepare
 from videovq.rollout.contexts import contexts
 from videovq.rollout.pair import Pair

@@ -11,30 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from videovq.config import (
-    ModelChoice,
-    TrainBottomPriorConfig,
-    TrainDensityConfig,
-    TrainPredictorConfig,
-    TrainPriorConfig,
-    TrainSecondStageConfig,
-    TrainSoundConfig,
-    TrainSoundPriorConfig,
-    TrainVQVAE2Config,
-    TrainVQVAEConfig,
-    VQVAEConfig,
-)
-from videovq.models.bottom_prior import BottomPrior
+from videovq.config import ModelChoice, TrainPredictorConfig, TrainVQVAEConfig, VQVAEConfig
 from videovq.models.build import build_predictor
-from videovq.models.densities.build import build_density
-from videovq.models.densities.contract import Density
-from videovq.models.dilated import DilatedNetwork
-from videovq.models.frame_prior import FramePrior
 from videovq.models.predictors.predictor import Predictor
-from videovq.models.second_stage import SecondStage
-from videovq.models.sound import SoundVQVAE
 from videovq.models.vqvae import VQVAE
-from videovq.models.vqvae2 import VQVAE2
 from videovq.naming import strangers
 from videovq.parsing import read_config, settings_in, to_plain
 from videovq.shipped import WEIGHTS, shipped
@@ -50,13 +30,6 @@ guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vecto
 RUNS = {
     "vqvae": RunKind(TrainVQVAEConfig, "a VQ-VAE", "vqvae"),
     "predictor": RunKind(TrainPredictorConfig, "a predictor", "predictor"),
-    "prior": RunKind(TrainPriorConfig, "a prior of single frames", "prior"),
-    "second-stage": RunKind(TrainSecondStageConfig, "a second stage", "second_stage"),
-    "density": RunKind(TrainDensityConfig, "an autoencoder with a likelihood", "runs"),
-    "vqvae2": RunKind(TrainVQVAE2Config, "a VQ-VAE with two levels", "vqvae2"),
-    "bottom-prior": RunKind(TrainBottomPriorConfig, "a bottom prior", "bottom_prior"),
-    "sound": RunKind(TrainSoundConfig, "a VQ-VAE of sound", "sound"),
-    "sound-prior": RunKind(TrainSoundPriorConfig, "a prior of sound", "prior"),
 }
 """By the command that trains them: `videovq train NAME`; :func:`run_kinds` adds those of slices."""
 
@@ -241,180 +214,6 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"], values)
     load_weights(folder, network)
     return TrainedPredictor(network, config, spec, facts["fps"], facts["vqvae"])
-
-
-@dataclass(frozen=True)
-class TrainedPrior:
-    """A frame prior from its run.
-
-    Attributes:
-        levels: names of the levels it knows, in the order of their numbers.
-        vqvae: fingerprint of the VQ-VAE whose codes it models.
-    """
-
-    network: FramePrior
-    levels: list[str]
-    vqvae: str
-
-
-def load_prior(run: str | Path) -> TrainedPrior:
-    """Rebuild a frame prior from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = finished_run(run, "prior")
-    facts, config = read_facts(folder), read_config(TrainPriorConfig, folder / "config.yaml")
-    codebook = read_tensors(folder / WEIGHTS)["codebook"]
-    network = FramePrior(config.model, tuple(facts["grid"]), codebook, len(facts["levels"]))
-    load_weights(folder, network)
-    return TrainedPrior(network, facts["levels"], facts["vqvae"])
-
-
-@dataclass(frozen=True)
-class TrainedSecondStage:
-    """A second-stage VQ-VAE from its run; ``vqvae``: fingerprint of the first stage."""
-
-    network: SecondStage
-    vqvae: str
-
-
-def load_second_stage(run: str | Path) -> TrainedSecondStage:
-    """Rebuild a second-stage VQ-VAE from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = finished_run(run, "second-stage")
-    facts, config = read_facts(folder), read_config(TrainSecondStageConfig, folder / "config.yaml")
-    network = SecondStage(config.model, tuple(facts["grid"]), read_tensors(folder / WEIGHTS)["codebook"])
-    load_weights(folder, network)
-    return TrainedSecondStage(network, facts["vqvae"])
-
-
-@dataclass(frozen=True)
-class TrainedDensity:
-    """An autoencoder with a likelihood from its run; ``frame_size``: height and width of its frames, in pixels."""
-
-    network: Density
-    frame_size: tuple[int, int]
-
-
-def load_density(run: str | Path) -> TrainedDensity:
-    """Rebuild an autoencoder with a likelihood from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = finished_run(run, "density")
-    config, facts = read_config(TrainDensityConfig, folder / "config.yaml"), read_facts(folder)
-    frame_size = tuple(facts["frame_size"])
-    network = build_density(config.model, frame_size)
-    load_weights(folder, network)
-    return TrainedDensity(network, frame_size)
-
-
-@dataclass(frozen=True)
-class TrainedVQVAE2:
-    """A VQ-VAE with two levels from its run.
-
-    Attributes:
-        frame_size: height and width it was trained on, in pixels.
-        fingerprint: sha256 of its architecture and weights.
-    """
-
-    network: VQVAE2
-    frame_size: tuple[int, int]
-    fingerprint: str
-
-    def fingerprint_of(self, level: str) -> str:
-        """What the codes of a level are known by."""
-        return f"{self.fingerprint}-{level}"
-
-
-def load_vqvae2(run: str | Path) -> TrainedVQVAE2:
-    """Rebuild a VQ-VAE with two levels from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = finished_run(run, "vqvae2")
-    config = read_config(TrainVQVAE2Config, folder / "config.yaml").model
-    network = VQVAE2(config)
-    facts = load_weights(folder, network)
-    return TrainedVQVAE2(network, tuple(facts["frame_size"]), fingerprint(config, network))
-
-
-@dataclass(frozen=True)
-class TrainedBottomPrior:
-    """A bottom prior from its run; ``vqvae``: fingerprint of the level whose codes it models."""
-
-    network: BottomPrior
-    vqvae: str
-
-
-def load_bottom_prior(run: str | Path) -> TrainedBottomPrior:
-    """Rebuild a bottom prior from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = finished_run(run, "bottom-prior")
-    facts, config = read_facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")
-    tensors = read_tensors(folder / WEIGHTS)
-    network = BottomPrior(config.model, tuple(facts["grid"]), tensors["top"], tensors["bottom"])
-    load_weights(folder, network)
-    return TrainedBottomPrior(network, facts["vqvae"])
-
-
-@dataclass(frozen=True)
-class TrainedSound:
-    """A VQ-VAE of sound from its run.
-
-    Attributes:
-        rate: samples a second.
-        fingerprint: sha256 of its architecture and weights.
-        folder: fingerprint of the folder it was trained on.
-    """
-
-    network: SoundVQVAE
-    rate: int
-    fingerprint: str
-    folder: str
-
-
-def load_sound(run: str | Path) -> TrainedSound:
-    """Rebuild a VQ-VAE of sound from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = finished_run(run, "sound")
-    config = read_config(TrainSoundConfig, folder / "config.yaml")
-    network = SoundVQVAE(config.model)
-    facts = load_weights(folder, network)
-    return TrainedSound(network, config.rate, fingerprint(config.model, network), facts["folder"])
-
-
-@dataclass(frozen=True)
-class TrainedSoundPrior:
-    """A prior of sound from its run; ``sound``: fingerprint of the VQ-VAE whose codes it models."""
-
-    network: DilatedNetwork
-    sound: str
-
-
-def load_sound_prior(run: str | Path) -> TrainedSoundPrior:
-    """Rebuild a prior of sound from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = finished_run(run, "sound-prior")
-    facts, config = read_facts(folder), read_config(TrainSoundPriorConfig, folder / "config.yaml")
-    network = DilatedNetwork(config.model, facts["codes"])
-    load_weights(folder, network)
-    return TrainedSoundPrior(network, facts["sound"])
 
 
 def fingerprint(config: Any, network: nn.Module) -> str:

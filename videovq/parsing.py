@@ -287,7 +287,7 @@ def file_named(name: str) -> str:
         ValueError: a bare name, and neither exists.
     """
     ships = shipped_configs()
-    plain = name.removeprefix("configs/").removesuffix(".yaml")
+    plain = re.sub(r"^configs/(papers/\w+/)?|\.yaml$", "", name)
     path = Path(at_home(name, "config"))
     if plain in ships and not path.is_file():
         return str(ships[plain])

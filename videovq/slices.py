@@ -10,7 +10,12 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
-SLICES: tuple[str, ...] = ()
+SLICES = (
+    "single_frames",
+    "likelihoods",
+    "two_levels",
+    "sound",
+)
 
 
 class Command(NamedTuple):

@@ -19,12 +19,10 @@ from videovq.config import (
     PixelCNNConfig,
     QuantizerConfig,
     RotationConfig,
-    SecondStageConfig,
     TrainingConfig,
-    TrainPriorConfig,
-    TrainSecondStageConfig,
 )
 from videovq.data.store import CodeStore, EpisodeStore
+from videovq.papers.single_frames.config import SecondStageConfig, TrainPriorConfig, TrainSecondStageConfig
 from videovq.parsing import to_yaml
 from videovq.training import predictor, prior, second_stage, vqvae
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import predictor_config, prep_config, vqvae_config, write_episode
-from videovq.checkpoints import load_predictor, load_prior, load_vqvae
+from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.config import (
     CodebookLossConfig,
     CosineConfig,
@@ -24,6 +24,7 @@ from videovq.config import (
 )
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.evaluation.reconstruction import reconstruction
+from videovq.papers.single_frames.runs import load_prior
 from videovq.parsing import read_config
 from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae

@@ -17,14 +17,6 @@ from videovq.config.evaluate import (
     ShowCodebookConfig,
 )
 from videovq.config.export import ExportConfig, PackConfig
-from videovq.config.likelihoods import (
-    DensityConfig,
-    EvaluateDensityConfig,
-    GaussianVAEConfig,
-    QuantizedVAEConfig,
-    TrainDensityConfig,
-    VIMCOConfig,
-)
 from videovq.config.models import (
     BEGINS_AS_NOTHING,
     LEARNING_ALONE,
@@ -58,21 +50,6 @@ from videovq.config.rollout import (
     RolloutConfig,
     SamplingChoice,
 )
-from videovq.config.single_frames import (
-    EvaluatePriorConfig,
-    EvaluateSecondStageConfig,
-    SecondStageConfig,
-    TrainPriorConfig,
-    TrainSecondStageConfig,
-)
-from videovq.config.sound import (
-    DilatedConfig,
-    EvaluateSoundConfig,
-    MakeSyllablesConfig,
-    SoundConfig,
-    TrainSoundConfig,
-    TrainSoundPriorConfig,
-)
 from videovq.config.training import (
     MAY_CHANGE,
     EncodeConfig,
@@ -83,19 +60,12 @@ from videovq.config.training import (
     TrainPredictorConfig,
     TrainVQVAEConfig,
 )
-from videovq.config.two_levels import (
-    EncodeVQVAE2Config,
-    EvaluateVQVAE2Config,
-    TrainBottomPriorConfig,
-    TrainVQVAE2Config,
-    VQVAE2Config,
-)
 from videovq.slices import slices
 
 RENAMED: dict[type, dict[str, str]] = {TrainVQVAEConfig: {"pretrained": "init"}}
 """Names that settings had in earlier versions, which files and commands may still use, and the names they have now."""
 
-CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig, DensityConfig)
+CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig)
 """Configs of which a user chooses a subclass, in YAML by ``class_path``; :func:`choice_bases` adds those of slices."""
 
 

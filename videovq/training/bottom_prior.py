@@ -10,11 +10,11 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.config import TrainBottomPriorConfig
 from videovq.data.modules import TwoLevelData
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
-from videovq.models.bottom_prior import BottomPrior
+from videovq.papers.two_levels.bottom_prior import BottomPrior
+from videovq.papers.two_levels.config import TrainBottomPriorConfig
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.optimizers import optimizer

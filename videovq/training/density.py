@@ -10,12 +10,13 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.config import OptimizerConfig, TrainDensityConfig
+from videovq.config import OptimizerConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
 from videovq.follow_up import typed
-from videovq.models.densities.build import build_density
-from videovq.models.densities.contract import Density
+from videovq.papers.likelihoods.config import TrainDensityConfig
+from videovq.papers.likelihoods.models.build import build_density
+from videovq.papers.likelihoods.models.contract import Density
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.optimizers import optimizer

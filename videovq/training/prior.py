@@ -10,11 +10,11 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.config import TrainPriorConfig
 from videovq.data.modules import LevelData
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
-from videovq.models.frame_prior import FramePrior
+from videovq.papers.single_frames.config import TrainPriorConfig
+from videovq.papers.single_frames.frame_prior import FramePrior
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.encode import written_by

@@ -10,12 +10,12 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.config import TrainSecondStageConfig
 from videovq.data.modules import LevelData
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
 from videovq.models.quantizers.contract import perplexity
-from videovq.models.second_stage import SecondStage
+from videovq.papers.single_frames.config import TrainSecondStageConfig
+from videovq.papers.single_frames.second_stage import SecondStage
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.encode import written_by

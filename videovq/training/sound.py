@@ -10,12 +10,12 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.config import TrainSoundConfig, TrainSoundPriorConfig
 from videovq.data.modules import SymbolData
-from videovq.data.sound import SoundFolder
 from videovq.follow_up import free, typed
 from videovq.models.quantizers.contract import perplexity
-from videovq.models.sound import SoundVQVAE
+from videovq.papers.sound.config import TrainSoundConfig, TrainSoundPriorConfig
+from videovq.papers.sound.folder import SoundFolder
+from videovq.papers.sound.model import SoundVQVAE
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.optimizers import optimizer

@@ -10,13 +10,13 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import load_sound
-from videovq.config import TrainSoundPriorConfig
 from videovq.data.modules import SymbolData
-from videovq.data.sound import SoundFolder
 from videovq.follow_up import typed
-from videovq.models.dilated import DilatedNetwork
-from videovq.models.sound import codes_of
+from videovq.papers.sound.config import TrainSoundPriorConfig
+from videovq.papers.sound.dilated import DilatedNetwork
+from videovq.papers.sound.folder import SoundFolder
+from videovq.papers.sound.model import codes_of
+from videovq.papers.sound.runs import load_sound
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.optimizers import optimizer

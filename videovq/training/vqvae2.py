@@ -9,14 +9,15 @@ import lightning as L
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import load_vqvae2
-from videovq.config import EncodeVQVAE2Config, OptimizerConfig, TrainBottomPriorConfig, TrainVQVAE2Config
+from videovq.config import OptimizerConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.follow_up import free, typed
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.quantizers.contract import perplexity
-from videovq.models.vqvae2 import LEVELS, VQVAE2, Level
+from videovq.papers.two_levels.config import EncodeVQVAE2Config, TrainBottomPriorConfig, TrainVQVAE2Config
+from videovq.papers.two_levels.runs import load_vqvae2
+from videovq.papers.two_levels.vqvae2 import LEVELS, VQVAE2, Level
 from videovq.training import run
 from videovq.training.callbacks import Curves
 from videovq.training.encode import encode_store
