@@ -24,7 +24,6 @@ from videovq.config import (
 )
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.evaluation.reconstruction import reconstruction
-from videovq.papers.single_frames.runs import load_prior
 from videovq.parsing import read_config
 from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
@@ -66,7 +65,6 @@ def test_a_run_of_another_kind_is_named(vqvae_run: Path, predictor_run: Path) ->
     for load, run, said in (
         (load_vqvae, predictor_run, "is a run of a predictor; give it as --predictor"),
         (load_predictor, vqvae_run, "is a run of a VQ-VAE; give it as --vqvae"),
-        (load_prior, vqvae_run, "is a run of a VQ-VAE; give it as --vqvae"),
     ):
         with pytest.raises(ValueError, match=f"^{run}: {said}$"):
             load(run)

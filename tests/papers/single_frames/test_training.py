@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.training.test_resume import EMA, INTERVALS, STEPS, check_resumes
 from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingConfig
 from videovq.data.folders import open_folder
 from videovq.data.store import CodeStore, StoreHeader, write_shard
@@ -25,19 +26,18 @@ SIZE, FRAMES = 12, 96
 SMALL = PixelCNNConfig(width=32, embedding=16, decoder_layers=2)
 
 
-@pytest.fixture(scope="module")
-def patterns(tmp_path_factory: pytest.TempPathFactory) -> CodeStore:
+def store_of_patterns(path: Path, frames: int) -> CodeStore:
     """Frames of 6x6 codes, each one of eight patterns, four to a level, with a twentieth of the codes changed."""
     generator = torch.Generator().manual_seed(0)
     every = torch.randint(SIZE, (8, 6, 6), generator=generator)
-    folder = open_folder(tmp_path_factory.mktemp("codes"))
+    folder = open_folder(path)
     for shard, split in enumerate(("train", "val", "test")):
-        which = torch.cat([torch.randint(4, (FRAMES,), generator=generator) + 4 * level for level in (0, 1)])
+        which = torch.cat([torch.randint(4, (frames,), generator=generator) + 4 * level for level in (0, 1)])
         codes = every[which]
         changed = torch.rand(codes.shape, generator=generator) < 0.05
         codes = torch.where(changed, torch.randint(SIZE, codes.shape, generator=generator), codes)
         infos = [
-            EpisodeInfo(f"{split}/{name}", split, shard, i * FRAMES, FRAMES, name, "", "")
+            EpisodeInfo(f"{split}/{name}", split, shard, i * frames, frames, name, "", "")
             for i, name in enumerate("ab")
         ]
         actions = torch.empty((len(codes), 0), dtype=torch.int64)
@@ -45,6 +45,11 @@ def patterns(tmp_path_factory: pytest.TempPathFactory) -> CodeStore:
     write_tensors(folder.path / "codebook.safetensors", {"codebook": torch.randn(SIZE, 4, generator=generator)})
     StoreHeader("codes", (6, 6), 1.0, ActionSpec("none"), "", 3, {}, SIZE, "of nobody").write(folder)
     return CodeStore(folder.path)
+
+
+@pytest.fixture(scope="module")
+def patterns(tmp_path_factory: pytest.TempPathFactory) -> CodeStore:
+    return store_of_patterns(tmp_path_factory.mktemp("codes"), FRAMES)
 
 
 def training(steps: int) -> TrainingConfig:
@@ -125,3 +130,28 @@ def test_settings_that_cannot_work_are_refused(patterns: CodeStore, tmp_path: Pa
     with pytest.raises(ValueError, match="code_dropout"):
         second_stage.train(replace(second, model=replace(second.model, code_dropout=1.0)))
     assert not run.exists()
+
+
+def test_episodes_of_one_frame_are_learnt_from(tmp_path: Path) -> None:
+    store = store_of_patterns(tmp_path / "codes", 1)
+    prior.train(prior_config(store, tmp_path / "run", steps=1))
+
+
+def test_another_kind_of_run_is_named(vqvae_run: Path) -> None:
+    with pytest.raises(ValueError, match=f"^{vqvae_run}: is a run of a VQ-VAE; give it as --vqvae$"):
+        load_prior(vqvae_run)
+
+
+SHORT = TrainingConfig(steps=STEPS, batch_size=8, precision="32-true", accelerator="cpu", **INTERVALS)
+ATTENTIVE = PixelCNNConfig(width=16, embedding=8, decoder_layers=3, attention_every=2, heads=2)
+
+
+def test_a_prior_cut_off_ends_as_an_uninterrupted_one(code_store: CodeStore, tmp_path: Path) -> None:
+    config = TrainPriorConfig(str(code_store), str(tmp_path), ATTENTIVE, OptimizerConfig(), SHORT)
+    check_resumes(prior.train, config, tmp_path, "train/bits_per_code")
+
+
+def test_a_second_stage_cut_off_ends_as_an_uninterrupted_one(code_store: CodeStore, tmp_path: Path) -> None:
+    model = SecondStageConfig(code_dim=8, quantizer=EMA, decoder=ATTENTIVE)
+    config = TrainSecondStageConfig(str(code_store), str(tmp_path), model, OptimizerConfig(), SHORT)
+    check_resumes(second_stage.train, config, tmp_path, "train/bits_per_latent")
