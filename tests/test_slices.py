@@ -17,10 +17,17 @@ from videovq.slices import SLICES, slices
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-QUICK = [*(f"tests/test_{name}.py" for name in ("completion", "listing", "naming", "parsing", "shipped")),
-         "tests/test_cli.py::test_help_of_every_command_imports_no_torch"]  # fmt: skip
+QUICK = [
+    "tests/test_cli.py::test_help_of_every_command_imports_no_torch",
+    "tests/test_completion.py",
+    "tests/test_listing.py",
+    "tests/test_parsing.py::test_every_shipped_yaml_is_parsed",
+    "tests/test_shipped.py",
+]
 IMPORT_ALL = """
-import pkgutil, videovq.checkpoints as checkpoints
+import pkgutil
+import videovq
+from videovq import checkpoints
 for one in pkgutil.walk_packages(videovq.__path__, "videovq."):
     one.name.endswith("__main__") or __import__(one.name)
 assert [*checkpoints.run_kinds()] == ["vqvae", "predictor"]
