@@ -13,7 +13,8 @@ from videovq.cli import COMMANDS, LOOKED_AT, command_in, main
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.follow_up import free, occupant, typed
 from videovq.parsing import parse
-from videovq.training import predictor, run, vqvae
+from videovq.training import loop, predictor, vqvae
+from videovq.training.task import Task
 
 
 def test_a_line_can_be_copied() -> None:
@@ -77,12 +78,12 @@ def test_the_stages_name_each_other(
     episode_store: EpisodeStore, vqvae_run: Path, code_store: CodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said: list[dict[str, str]] = []
-    monkeypatch.setattr(run, "fit", lambda *_, **words: said.append(words))
+    said: list[Task] = []
+    monkeypatch.setattr(loop, "fit", said.append)
     vqvae.train(vqvae_config(episode_store, Path("my run")))
     predictor.train(predictor_config(code_store, Path("runs/p")))
-    encoding, rolling = (parsed(one["then"]) for one in said)
+    encoding, rolling = (parsed(one.then) for one in said)
     assert (encoding.store, encoding.vqvae, encoding.out) == (str(episode_store), "my run", "stores/codes")
     assert (rolling.predictor, rolling.vqvae, rolling.context) == ("runs/p", str(vqvae_run), str(episode_store))
     train = [info.length for info in episode_store.split("train")]
-    assert [one["about"] for one in said] == [f"{len(train)} episodes, {sum(train)} frames"] * 2
+    assert [one.about for one in said] == [f"{len(train)} episodes, {sum(train)} frames"] * 2

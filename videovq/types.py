@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from videovq.config.checks import LARGEST_FLOAT, at_least, sampling
+
+Some = TypeVar("Some", bound="Batch")
 
 
 @dataclass(frozen=True)
@@ -210,59 +212,53 @@ class CodeEpisode:
     actions: Shaped[Tensor, "t a"]
 
 
+class Batch:
+    """What a step learns from: tensors, or batches of them, of as many samples each."""
+
+    def __len__(self) -> int:
+        return len(next(iter(vars(self).values())))
+
+    def to(self: Some, *args: Any, **kwargs: Any) -> Some:
+        return type(self)(*(None if part is None else part.to(*args, **kwargs) for part in vars(self).values()))
+
+
 @dataclass(frozen=True)
-class FrameBatch:
+class FrameBatch(Batch):
     """Independent frames."""
 
     frames: UInt8[Tensor, "b h w c"]
 
-    def to(self, *args: Any, **kwargs: Any) -> FrameBatch:
-        return FrameBatch(self.frames.to(*args, **kwargs))
-
 
 @dataclass(frozen=True)
-class LevelBatch:
+class LevelBatch(Batch):
     """Independent frames of codes, and the number of the level of each."""
 
     codes: Int64[Tensor, "b y x"]
     levels: Int64[Tensor, "b"]
 
-    def to(self, *args: Any, **kwargs: Any) -> LevelBatch:
-        return LevelBatch(self.codes.to(*args, **kwargs), self.levels.to(*args, **kwargs))
-
 
 @dataclass(frozen=True)
-class TwoLevelBatch:
+class TwoLevelBatch(Batch):
     """Independent frames of codes, coarse and fine."""
 
     top: Int64[Tensor, "b y x"]
     bottom: Int64[Tensor, "b y2 x2"]
 
-    def to(self, *args: Any, **kwargs: Any) -> TwoLevelBatch:
-        return TwoLevelBatch(self.top.to(*args, **kwargs), self.bottom.to(*args, **kwargs))
-
 
 @dataclass(frozen=True)
-class CodeBatch:
+class CodeBatch(Batch):
     """Windows of consecutive code grids with the action taken after each, and what came of it where that is wanted."""
 
     codes: Int64[Tensor, "b t y x"]
     actions: Shaped[Tensor, "b t a"]
     outcomes: Outcomes | None = None
 
-    def to(self, *args: Any, **kwargs: Any) -> CodeBatch:
-        outcomes = self.outcomes.to(*args, **kwargs) if self.outcomes else None
-        return CodeBatch(self.codes.to(*args, **kwargs), self.actions.to(*args, **kwargs), outcomes)
-
 
 @dataclass(frozen=True)
-class SymbolBatch:
+class SymbolBatch(Batch):
     """Windows of consecutive symbols: levels or codes of sound."""
 
     symbols: Int64[Tensor, "b t"]
-
-    def to(self, *args: Any, **kwargs: Any) -> SymbolBatch:
-        return SymbolBatch(self.symbols.to(*args, **kwargs))
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,7 @@ from videovq.evaluation.reconstruction import reconstruction
 from videovq.parsing import read_config
 from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
-from videovq.training.corruption import add_noise
-from videovq.training.predictor import drop_actions
+from videovq.training.corruption import add_noise, drop_actions
 from videovq.training.similar import SimilarCodes, similar_codes
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from videovq.config import TrainPredictorConfig
+from videovq.models.embeddings import unknown
 from videovq.models.predictors.predictor import DRAWN, Predictor
 from videovq.models.sampling import choose, gumbel_like
 from videovq.training.similar import SimilarCodes
@@ -90,3 +91,11 @@ def choose_targets(frames: int, count: int, first: Int64[Tensor, "b"]) -> Int64[
     order = torch.rand(len(first), frames, device=first.device)
     before = torch.arange(frames, device=first.device) <= first[:, None]
     return (order + before).argsort(dim=1)[:, :count]
+
+
+def drop_actions(actions: Shaped[Tensor, "b t a"], part: float) -> Shaped[Tensor, "b t a"]:
+    """Hide all actions of a random part of the windows, for guidance in rollouts (arXiv 2207.12598, algorithm 1)."""
+    if not part:
+        return actions
+    hidden = torch.rand(len(actions), 1, 1, device=actions.device) < part
+    return torch.where(hidden, unknown(actions), actions)

@@ -3,51 +3,43 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any
 
-import lightning as L
-import torch
 from torch import Tensor
 
-from videovq.config import OptimizerConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
 from videovq.follow_up import typed
 from videovq.papers.likelihoods.config import TrainDensityConfig
 from videovq.papers.likelihoods.models.build import build_density
 from videovq.papers.likelihoods.models.contract import Density
-from videovq.training import run
-from videovq.training.callbacks import Curves
-from videovq.training.optimizers import optimizer
+from videovq.training import loop
+from videovq.training.task import Metrics, Task
 from videovq.types import FrameBatch
 
-PANELS = (("bits_per_dim", "bits per dimension, at most", False), ("rate", "bits per dimension of the latents", False))
 
+class DensityTask(Task):
+    """Minimises the bound of an autoencoder's likelihood."""
 
-class DensityModule(L.LightningModule):
-    """The training and validation step of an autoencoder with a likelihood."""
+    command = "train density"
+    panels = (
+        ("bits_per_dim", "bits per dimension, at most", False),
+        ("rate", "bits per dimension of the latents", False),
+    )
+    config: TrainDensityConfig
 
-    what = "train density"
+    def __init__(self, config: TrainDensityConfig) -> None:
+        self.store, training = EpisodeStore(config.store), config.training
+        data = FrameData(self.store, training.batch_size, training.steps, training.seed)
+        facts = {"frame_size": list(self.store.header.grid)}
+        then = typed("evaluate density", runs=f"[{config.run}]", store=config.store)
+        super().__init__(config, data, facts, about=self.store.amount("train"), then=then)
 
-    def __init__(self, network: Density, optimizer: OptimizerConfig, steps: int) -> None:
-        super().__init__()
-        self.network, self.optimizer, self.steps = network, optimizer, steps
-        self.unit = network.dims * math.log(2)
+    def build(self) -> Density:
+        return build_density(self.config.model, self.store.header.grid)
 
-    def training_step(self, batch: FrameBatch, batch_idx: int) -> Tensor:
-        output = self.network(batch.frames)
-        self.log("train/bits_per_dim", -output.bound.detach().mean() / self.unit)
-        self.log("train/rate", output.rate.detach().mean() / self.unit)
-        return output.loss
-
-    def validation_step(self, batch: FrameBatch, batch_idx: int) -> None:
-        output, size = self.network(batch.frames), len(batch.frames)
-        self.log("val/bits_per_dim", -output.bound.mean() / self.unit, batch_size=size, sync_dist=True)
-        self.log("val/rate", output.rate.mean() / self.unit, batch_size=size, sync_dist=True)
-
-    def configure_optimizers(self) -> Any:
-        return optimizer(self.network, self.optimizer, self.steps)
+    def loss(self, network: Density, batch: FrameBatch) -> tuple[Tensor, Metrics]:
+        output, unit = network(batch.frames), network.dims * math.log(2)
+        return output.loss, {"bits_per_dim": -output.bound.mean() / unit, "rate": output.rate.mean() / unit}
 
 
 def train(config: TrainDensityConfig) -> None:
@@ -56,12 +48,4 @@ def train(config: TrainDensityConfig) -> None:
     Raises:
         ValueError: the store cannot be used, settings do not fit together, or ``config.run`` holds another training.
     """
-    store, training = EpisodeStore(config.store), config.training
-    data = FrameData(store, training.batch_size, training.steps, training.seed)
-    torch.manual_seed(training.seed)
-    network = build_density(config.model, store.header.grid).to(memory_format=torch.channels_last)
-    folder = Path(config.run)
-    module = DensityModule(network, config.optimizer, training.steps)
-    facts = {"frame_size": list(store.header.grid)}
-    then = typed("evaluate density", runs=f"[{config.run}]", store=config.store)
-    run.fit(module, data, config, [Curves(folder, PANELS)], facts, about=store.amount("train"), then=then)
+    loop.fit(DensityTask(config))

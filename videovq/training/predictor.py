@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any
 
-import lightning as L
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from videovq.config import TrainPredictorConfig
@@ -16,35 +13,65 @@ from videovq.data.modules import CodeData
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
 from videovq.models.build import build_predictor
-from videovq.models.embeddings import unknown
 from videovq.models.predictors.outcome import reward_values
 from videovq.models.predictors.predictor import Predictor
-from videovq.training import run
-from videovq.training.callbacks import Curves
-from videovq.training.corruption import add_noise, add_own_frames, choose_targets
+from videovq.training import loop
+from videovq.training.corruption import add_noise, add_own_frames, choose_targets, drop_actions
 from videovq.training.encode import written_by
 from videovq.training.memory import recompute_activations
-from videovq.training.optimizers import optimizer
 from videovq.training.similar import SimilarCodes
 from videovq.training.start import predictor_starts
-from videovq.types import CodeBatch
+from videovq.training.task import Metrics, Panels, Task
+from videovq.types import CodeBatch, PredictorOutput
 
-PANELS = (("bits_per_code", "bits per code", False), ("bits_after_6", "bits per code after 6 frames", False))
-OUTCOME_PANEL = ("outcome_loss", "nats per reward and end", False)
 CONTEXT = 6
 
 
-class PredictorModule(L.LightningModule):
-    """The training and validation step of a predictor."""
+class PredictorTask(Task):
+    """Minimises the bits per code of frames, given those before them and the actions."""
 
-    what = "train predictor"
+    command = "train predictor"
+    panels: Panels = (
+        ("bits_per_code", "bits per code", False),
+        ("bits_after_6", "bits per code after 6 frames", False),
+    )
+    config: TrainPredictorConfig
 
-    def __init__(self, network: Predictor, config: TrainPredictorConfig) -> None:
-        super().__init__()
-        self.network, self.config = network, config
+    def __init__(self, config: TrainPredictorConfig) -> None:
+        self.store, training = CodeStore(config.store), config.training
+        header, outcomes, self.accumulate = self.store.header, None, training.accumulate
+        self.values: Tensor | None = None
+        if config.model.outcome_loss:
+            self.values, outcomes = rewards_of(self.store), config.targets
+            self.panels = (*self.panels, ("outcome_loss", "nats per reward and end", False))
+        steps, parts = training.steps, training.accumulate
+        data = CodeData(self.store, config.window, training.batch_size, steps, training.seed, parts, outcomes)
+        facts = {
+            "action_spec": header.action_spec.to_json(),
+            "grid": list(header.grid),
+            "fps": header.fps,
+            "vqvae": header.fingerprint,
+        }
+        encoded = header.provenance.get("encoded", {})
+        context = {"context": encoded["episodes"]} if encoded else {}
+        then = typed("rollout", predictor=config.run, **written_by(self.store), **context)
+        super().__init__(config, data, facts, about=self.store.amount("train"), then=then)
+
+    def build(self) -> Predictor:
+        config, header = self.config, self.store.header
+        network = build_predictor(config.model, header.action_spec, header.grid, self.store.codebook, self.values)
+        if config.init:
+            self.facts |= predictor_starts(network, config.model, self.store, config.init)
+        if config.training.recompute:
+            recompute_activations(network)
+        if config.training.compile:
+            network.compile()
         self.similar = SimilarCodes(network.codebook) if config.context_noise else None
+        if self.similar:
+            self.beside["similar"] = self.similar
+        return network
 
-    def training_step(self, batch: CodeBatch, batch_idx: int) -> Tensor:
+    def loss(self, network: Predictor, batch: CodeBatch) -> tuple[Tensor, Metrics]:
         config, (batch_size, frames) = self.config, batch.codes.shape[:2]
         given, levels = batch.codes, batch.codes.new_zeros(batch_size, frames)
         if self.similar:
@@ -52,34 +79,22 @@ class PredictorModule(L.LightningModule):
             given, levels = add_noise(given, self.similar, config.context_noise, any_code, told)
         first = levels.new_full((batch_size,), -1)
         if config.own_frames:
-            (given, levels), first = add_own_frames(self.network, (given, levels), batch.actions, config)
+            (given, levels), first = add_own_frames(network, (given, levels), batch.actions, config)
         targets = choose_targets(frames, config.targets, first)
         actions = drop_actions(batch.actions, config.action_dropout)
-        output = self.network(batch.codes, actions, given, targets, batch.outcomes, levels)
-        self.log("train/bits_per_code", output.nll.detach().mean() / math.log(2), batch_size=batch_size)
-        if output.outcome_loss is not None:
-            self.log("train/outcome_loss", output.outcome_loss.detach(), batch_size=batch_size)
-        return output.loss
+        output = network(batch.codes, actions, given, targets, batch.outcomes, levels)
+        return output.loss, {"bits_per_code": output.nll.mean() / math.log(2), **outcome_of(output)}
 
-    def validation_step(self, batch: CodeBatch, batch_idx: int) -> None:
-        output = self.network(batch.codes, batch.actions, outcomes=batch.outcomes)
+    def measure(self, network: Predictor, batch: CodeBatch) -> tuple[Metrics, None]:
+        output = network(batch.codes, batch.actions, outcomes=batch.outcomes)
         bits = output.nll / math.log(2)
-        self.log("val/bits_per_code", bits.mean(), batch_size=len(bits), sync_dist=True)
-        if bits.shape[1] > CONTEXT:
-            self.log(f"val/bits_after_{CONTEXT}", bits[:, CONTEXT:].mean(), batch_size=len(bits), sync_dist=True)
-        if output.outcome_loss is not None:
-            self.log("val/outcome_loss", output.outcome_loss, batch_size=len(bits), sync_dist=True)
-
-    def configure_optimizers(self) -> Any:
-        return optimizer(self.network, self.config.optimizer, self.config.training.steps)
+        late = {f"bits_after_{CONTEXT}": bits[:, CONTEXT:].mean()} if bits.shape[1] > CONTEXT else {}
+        return {"bits_per_code": bits.mean(), **late, **outcome_of(output)}, None
 
 
-def drop_actions(actions: Shaped[Tensor, "b t a"], part: float) -> Shaped[Tensor, "b t a"]:
-    """Hide all actions of a random part of the windows, for guidance in rollouts (arXiv 2207.12598, algorithm 1)."""
-    if not part:
-        return actions
-    hidden = torch.rand(len(actions), 1, 1, device=actions.device) < part
-    return torch.where(hidden, unknown(actions), actions)
+def outcome_of(output: PredictorOutput) -> dict[str, Tensor]:
+    """The loss of rewards and ends, where they are learnt."""
+    return {} if output.outcome_loss is None else {"outcome_loss": output.outcome_loss}
 
 
 def rewards_of(store: CodeStore) -> Float[Tensor, "v"]:
@@ -103,31 +118,4 @@ def train(config: TrainPredictorConfig) -> None:
     Raises:
         ValueError: the store cannot be used, or ``config.run`` holds another training.
     """
-    store = CodeStore(config.store)
-    training, header = config.training, store.header
-    parts = training.accumulate
-    values = rewards_of(store) if config.model.outcome_loss else None
-    outcomes = config.targets if config.model.outcome_loss else None
-    data = CodeData(store, config.window, training.batch_size, training.steps, training.seed, parts, outcomes)
-    torch.manual_seed(training.seed)
-    network = build_predictor(config.model, header.action_spec, header.grid, store.codebook, values)
-    started = predictor_starts(network, config.model, store, config.init) if config.init else {}
-    folder = Path(config.run)
-    network.to(memory_format=torch.channels_last)
-    if training.recompute:
-        recompute_activations(network)
-    if training.compile:
-        network.compile()
-    module = PredictorModule(network, config)
-    curves = Curves(folder, (*PANELS, OUTCOME_PANEL) if values is not None else PANELS)
-    facts = {
-        "action_spec": header.action_spec.to_json(),
-        "grid": list(header.grid),
-        "fps": header.fps,
-        "vqvae": header.fingerprint,
-        **started,
-    }
-    encoded = store.header.provenance.get("encoded", {})
-    context = {"context": encoded["episodes"]} if encoded else {}
-    then = typed("rollout", predictor=config.run, **written_by(store), **context)
-    run.fit(module, data, config, [curves], facts, parts, about=store.amount("train"), then=then)
+    loop.fit(PredictorTask(config))

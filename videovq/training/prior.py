@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any
 
-import lightning as L
 import torch
 from torch import Tensor
 
@@ -15,36 +12,37 @@ from videovq.data.store import CodeStore
 from videovq.follow_up import typed
 from videovq.papers.single_frames.config import TrainPriorConfig
 from videovq.papers.single_frames.frame_prior import FramePrior
-from videovq.training import run
-from videovq.training.callbacks import Curves
+from videovq.training import loop
 from videovq.training.encode import written_by
-from videovq.training.optimizers import optimizer
+from videovq.training.task import Metrics, Task
 from videovq.types import LevelBatch
 
-PANELS = (("bits_per_code", "bits per code", False),)
 
+class PriorTask(Task):
+    """Minimises the bits per code of a frame prior."""
 
-class PriorModule(L.LightningModule):
-    """The training and validation step of a frame prior."""
+    command = "train prior"
+    panels = (("bits_per_code", "bits per code", False),)
+    config: TrainPriorConfig
 
-    what = "train prior"
+    def __init__(self, config: TrainPriorConfig) -> None:
+        self.store, training = CodeStore(config.store), config.training
+        data = LevelData(self.store, training.batch_size, training.steps, training.seed)
+        header = self.store.header
+        facts = {"grid": list(header.grid), "levels": data.levels, "vqvae": header.fingerprint}
+        then = typed("evaluate prior", prior=config.run, store=config.store, **written_by(self.store))
+        super().__init__(config, data, facts, about=self.store.amount("train"), then=then)
 
-    def __init__(self, network: FramePrior, config: TrainPriorConfig) -> None:
-        super().__init__()
-        self.network, self.config = network, config
+    def build(self) -> FramePrior:
+        return FramePrior(self.config.model, self.store.header.grid, self.store.codebook, len(self.facts["levels"]))
 
-    def training_step(self, batch: LevelBatch, batch_idx: int) -> Tensor:
-        hidden = torch.rand(len(batch.levels), device=self.device) < self.config.level_dropout
-        nll = self.network(batch.codes, batch.levels.masked_fill(hidden, self.network.any_level)).mean()
-        self.log("train/bits_per_code", nll.detach() / math.log(2))
-        return nll
-
-    def validation_step(self, batch: LevelBatch, batch_idx: int) -> None:
-        bits = self.network(batch.codes, batch.levels).mean() / math.log(2)
-        self.log("val/bits_per_code", bits, batch_size=len(batch.codes), sync_dist=True)
-
-    def configure_optimizers(self) -> Any:
-        return optimizer(self.network, self.config.optimizer, self.config.training.steps)
+    def loss(self, network: FramePrior, batch: LevelBatch) -> tuple[Tensor, Metrics]:
+        levels = batch.levels
+        if network.training:
+            hidden = torch.rand(len(levels), device=levels.device) < self.config.level_dropout
+            levels = levels.masked_fill(hidden, network.any_level)
+        nll = network(batch.codes, levels).mean()
+        return nll, {"bits_per_code": nll / math.log(2)}
 
 
 def train(config: TrainPriorConfig) -> None:
@@ -53,13 +51,4 @@ def train(config: TrainPriorConfig) -> None:
     Raises:
         ValueError: the store cannot be used, or ``config.run`` holds another training.
     """
-    store, training = CodeStore(config.store), config.training
-    data = LevelData(store, training.batch_size, training.steps, training.seed)
-    torch.manual_seed(training.seed)
-    network = FramePrior(config.model, store.header.grid, store.codebook, len(data.levels))
-    folder = Path(config.run)
-    network.to(memory_format=torch.channels_last)
-    module = PriorModule(network, config)
-    facts = {"grid": list(store.header.grid), "levels": data.levels, "vqvae": store.header.fingerprint}
-    then = typed("evaluate prior", prior=config.run, store=config.store, **written_by(store))
-    run.fit(module, data, config, [Curves(folder, PANELS)], facts, about=store.amount("train"), then=then)
+    loop.fit(PriorTask(config))

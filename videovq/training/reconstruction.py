@@ -1,57 +1,97 @@
-"""The training and validation step of a VQ-VAE."""
+"""What a VQ-VAE learns: to reconstruct frames."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
+from jaxtyping import UInt8
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
-from videovq.config import OptimizerConfig
+from videovq.config import EncodeConfig, TrainVQVAEConfig
+from videovq.data.modules import FrameData
+from videovq.data.store import EpisodeStore
+from videovq.follow_up import free, typed
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.losses import ReconstructionLoss
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE, VQVAEOutput
-from videovq.training.optimizers import optimizer
+from videovq.pictures import labelled_rows, scale_to
+from videovq.training.callbacks import Pictures
+from videovq.training.start import vqvae_starts
+from videovq.training.task import Metrics, Task
 from videovq.types import FrameBatch
 
 
-class VQVAEModule(L.LightningModule):
+class VQVAETask(Task):
     """Minimises the reconstruction loss and the quantizer's."""
 
-    what = "train vqvae"
+    command = "train vqvae"
+    panels = (
+        ("nmse", "reconstruction NMSE", True),
+        ("perplexity", "codebook perplexity", False),
+        ("psnr", "PSNR (dB)", False),
+    )
+    config: TrainVQVAEConfig
+    data: FrameData
 
-    def __init__(self, network: VQVAE, loss: ReconstructionLoss, optimizer: OptimizerConfig, steps: int) -> None:
-        super().__init__()
-        self.network, self.loss, self.optimizer, self.steps = network, loss, optimizer, steps
+    def __init__(self, config: TrainVQVAEConfig) -> None:
+        store, training = EpisodeStore(config.store), config.training
+        stride = 2**config.model.downsamplings
+        if any(side % stride for side in store.header.grid):
+            raise ValueError(
+                f"model.downsamplings: {config.model.downsamplings} needs a frame size divisible by {stride},"
+                f" but {store} has {store.header.grid[0]}"
+            )
+        data = FrameData(store, training.batch_size, training.steps, training.seed)
+        then = typed("encode", store=config.store, vqvae=config.run, out=free(EncodeConfig.out))
+        facts = {"frame_size": list(store.header.grid)}
+        super().__init__(config, data, facts, about=store.amount("train"), then=then)
 
-    def training_step(self, batch: FrameBatch, batch_idx: int) -> Tensor | None:
+    def build(self) -> VQVAE:
+        config, variance = self.config, self.data.variance()
+        network = VQVAE(config.model, variance)
+        if config.init:
+            self.facts |= vqvae_starts(network, config.model, config.init)
+        self.reconstruction_loss = ReconstructionLoss(config.loss, variance, min(self.data.store.header.grid))
+        return network
+
+    def loss(self, network: VQVAE, batch: FrameBatch) -> tuple[Tensor, Metrics]:
         frames = to_float(batch.frames)
-        output = self.network(frames)
-        self.log_step(output)
-        return self.loss(output.reconstruction, frames) + output.quantizer.loss
+        output = network(frames)
+        return self.reconstruction_loss(output.reconstruction, frames) + output.quantizer.loss, metrics_of(output)
 
-    def log_step(self, output: VQVAEOutput) -> None:
-        self.log("train/nmse", output.nmse)
-        if self.global_step % 20 in (0, 19):  # the curves show the first step, and every 20th
-            self.log("train/perplexity", perplexity(output.quantizer.usage))
+    def measure(self, network: VQVAE, batch: FrameBatch) -> tuple[Metrics, Any]:
+        output = network(to_float(batch.frames))
+        found = psnr(to_uint8(output.reconstruction), batch.frames).mean()
+        return {"nmse": output.nmse, "psnr": found}, output.quantizer.usage
 
-    def on_validation_epoch_start(self) -> None:
-        self.usage = torch.zeros(self.network.quantizer.codebook_size, device=self.device)
+    def summary(self, seen: list[Any]) -> Metrics:
+        usage = sum(seen)
+        return {"perplexity": perplexity(usage), "codes_used": float((usage > 0).sum())}
 
-    def validation_step(self, batch: FrameBatch, batch_idx: int) -> None:
-        output = self.network(to_float(batch.frames))
-        self.usage += output.quantizer.usage
-        size = len(batch.frames)
-        self.log("val/nmse", output.nmse, batch_size=size, sync_dist=True)
-        self.log(
-            "val/psnr", psnr(to_uint8(output.reconstruction), batch.frames).mean(), batch_size=size, sync_dist=True
-        )
+    def callbacks(self, run: Path) -> list[Callback]:
+        store, places = self.data.store, self.data.places["val"]
+        shown = places[torch.linspace(0, len(places) - 1, 8).long()]
+        pictures = Pictures(run, "reconstructions", lambda m, step: reconstruction_sheet(m, store.frames(shown), step))
+        return [*super().callbacks(run), pictures]
 
-    def on_validation_epoch_end(self) -> None:
-        self.log("val/perplexity", perplexity(self.usage))
-        self.log("val/codes_used", float((self.usage > 0).sum()))
 
-    def configure_optimizers(self) -> Any:
-        return optimizer(self.network, self.optimizer, self.steps)
+def metrics_of(output: VQVAEOutput) -> Metrics:
+    """What is shown of a step."""
+    return {"nmse": output.nmse, "perplexity": lambda: perplexity(output.quantizer.usage)}
+
+
+@torch.no_grad()
+def reconstruction_sheet(module: L.LightningModule, frames: UInt8[Tensor, "b h w c"], step: int) -> np.ndarray:
+    """Originals above their reconstructions after so many steps, with the PSNR of each, uint8 ``h w c``."""
+    network: VQVAE = module.network  # type: ignore[assignment]
+    network.eval()
+    again = to_uint8(network(to_float(frames.to(module.device))).reconstruction).cpu()
+    rows = [("original", list(frames.numpy())), ("reconstruction", list(again.numpy()))]
+    titles = [f"{ratio:.1f} dB" for ratio in psnr(again, frames).tolist()]
+    return labelled_rows(titles, rows, scale_to(252, rows[0][1][0]), f"step {step}")

@@ -11,7 +11,7 @@ from videovq.config import BEGINS_AS_NOTHING, LEARNING_ALONE, PredictorConfig, V
 from videovq.data.store import CodeStore
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
-from videovq.training.run import differences
+from videovq.training.loop import differences
 from videovq.types import ActionSpec
 from videovq.worlds import world_called
 

@@ -29,6 +29,7 @@ from videovq.papers.sound.runs import load_sound, load_sound_prior
 from videovq.papers.sound.syllables import make, spoken
 from videovq.papers.sound.waves import to_levels
 from videovq.training import sound, sound_prior
+from videovq.training.task import TaskModule
 from videovq.types import Sampling
 
 pytestmark = pytest.mark.slow
@@ -183,15 +184,15 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(
     tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sound.train(train_config(tones, tmp_path / "whole", steps=40))
-    step = sound.SoundModule.training_step
+    step = TaskModule.training_step
 
-    def stop(module: Any, batch: Any, batch_idx: int) -> Any:
+    def stop(module: TaskModule, batch: Any, batch_idx: int) -> Any:
         if module.global_step == 35:
             raise RuntimeError("the power is gone")
         return step(module, batch, batch_idx)
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="power"):
-        patch.setattr(sound.SoundModule, "training_step", stop)
+        patch.setattr(TaskModule, "training_step", stop)
         sound.train(train_config(tones, tmp_path / "stopped", steps=40))
     assert not (tmp_path / "stopped" / "model.safetensors").exists()
     sound.train(train_config(tones, tmp_path / "stopped", steps=40))

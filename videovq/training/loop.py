@@ -1,20 +1,21 @@
-"""What all trainings share: run directory, loop, exact resumption."""
+"""What all trainings share: the claim of the run directory, the loop, exact resumption, the final weights."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
-from torch import Tensor, nn
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch import Tensor
 
 from videovq.checkpoints import is_finished, read_facts, save_weights, steps_in_weights
-from videovq.config import MAY_CHANGE, OptimizerConfig, TrainingConfig
+from videovq.config import MAY_CHANGE
 from videovq.memory import keep_freed_memory
 from videovq.parsing import read_config, to_plain, to_yaml
 from videovq.shipped import WEIGHTS
@@ -23,31 +24,10 @@ from videovq.training.callbacks import Announcement, Curves, ProgressBar, Schedu
 from videovq.training.checkpoint import Checkpoints, WholeCheckpoints, read_checkpoint
 from videovq.training.loggers import open_logger
 from videovq.training.machine import make_trainer
+from videovq.training.task import Task, TaskModule
 
 
-@runtime_checkable
-class TrainConfig(Protocol):
-    """What the config of every training has."""
-
-    @property
-    def run(self) -> str: ...
-    @property
-    def optimizer(self) -> OptimizerConfig: ...
-    @property
-    def training(self) -> TrainingConfig: ...
-
-
-def fit(
-    module: L.LightningModule,
-    data: L.LightningDataModule,
-    config: TrainConfig,
-    callbacks: Sequence[Callback],
-    facts: dict[str, Any],
-    accumulate: int = 1,
-    *,
-    about: str,
-    then: str,
-) -> None:
+def fit(task: Task) -> None:
     """Train to the last step, from the run's newest checkpoint where there is one, and write ``model.safetensors``.
 
     Settings in :data:`videovq.config.MAY_CHANGE` may be others than the run began with. With more ``training.steps`` it
@@ -55,36 +35,32 @@ def fit(
     :func:`videovq.training.optimizers.optimizer`): where it had nearly come down, it jumps up to what it is at this
     step of that. The weights there are stay until the longer training has ended.
 
-    Args:
-        module: its network is called ``network``.
-        facts: about the data, for the header of the weights.
-        accumulate: batches of the data to a step.
-        about: how much data there is to learn from, for people.
-        then: the next command.
-
     Raises:
         ValueError: this machine cannot do it, or the run directory holds another training.
     """
+    config = task.config
     run, training, optimizer = Path(config.run), config.training, config.optimizer
+    torch.manual_seed(training.seed)
+    network = task.build().to(memory_format=torch.channels_last)
+    module = TaskModule(task, network)
     _quieten()
     keep_freed_memory()
     checkpoints = Checkpoints(_checkpoint(run), training.checkpoint_every)
-    network: nn.Module = module.network  # type: ignore[assignment]
-    what: str = module.what  # type: ignore[assignment]
     size = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    announcement = Announcement(what, f"{about}; {size / 1e6:.2g} M parameters")
-    shared = [StepSeed(training.seed), Schedule(), announcement, ProgressBar(what), checkpoints]
+    announcement = Announcement(task.command, f"{task.about}; {size / 1e6:.2g} M parameters")
+    shared = [StepSeed(training.seed), Schedule(), announcement, ProgressBar(task.command), checkpoints]
     if optimizer.weight_average:
         shared.append(EMAWeightAveraging(decay=optimizer.weight_average, use_buffers=False))
+    callbacks = task.callbacks(run)
     trainer = make_trainer(
         training,
         optimizer,
-        accumulate,
+        task.accumulate,
         max_steps=training.steps,
-        val_check_interval=min(training.validate_every, training.steps) * accumulate,  # batches
+        val_check_interval=min(training.validate_every, training.steps) * task.accumulate,  # batches
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        gradient_clip_val=(optimizer.gradient_clip or None) if module.automatic_optimization else None,
+        gradient_clip_val=(optimizer.gradient_clip or None) if task.automatic else None,
         logger=False,  # until it is known where the training begins
         log_every_n_steps=20,
         callbacks=[*shared, *callbacks],
@@ -95,11 +71,11 @@ def fit(
     )
     with claimed(run, config, trainer.is_global_zero) as unfinished:
         if unfinished:
-            weights = trained(trainer, module, data, run, training)
+            weights = trained(trainer, module, run)
             if trainer.is_global_zero:
-                save_weights(run, weights, {**facts, "steps": training.steps})
+                save_weights(run, weights, {**task.facts, "steps": training.steps})
                 results = [found for one in callbacks if isinstance(one, Curves) if (found := one.result())]
-                print(f"{run}: trained{f' ({results[0]})' if results else ''}; next: {then}")
+                print(f"{run}: trained{f' ({results[0]})' if results else ''}; next: {task.then}")
 
 
 @contextmanager
@@ -169,10 +145,9 @@ def _checkpoint(run: Path) -> Path:
     return run / "checkpoints" / "last.ckpt"
 
 
-def trained(
-    trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule, run: Path, training: TrainingConfig
-) -> dict[str, Tensor]:
+def trained(trainer: L.Trainer, module: TaskModule, run: Path) -> dict[str, Tensor]:
     """The weights of the network after the last step: of its average, where weights are averaged."""
+    training = module.task.config.training
     newest = _checkpoint(run) if _checkpoint(run).is_file() else None
     saved = read_checkpoint(newest, mapped=True) if newest else {}
     start = int(saved.get("global_step", 0))
@@ -183,7 +158,7 @@ def trained(
         if trainer.is_global_zero:
             trainer.logger = open_logger(training.logger, run, start)
         try:
-            trainer.fit(module, data, ckpt_path=newest, weights_only=True if newest else None)
+            trainer.fit(module, module.task.data, ckpt_path=newest, weights_only=True if newest else None)
         except SystemExit:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from None
         except ValueError as error:

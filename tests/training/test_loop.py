@@ -8,11 +8,11 @@ import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -29,33 +29,40 @@ from videovq.data.modules import Batches, RandomBatches
 from videovq.naming import names
 from videovq.parsing import to_yaml
 from videovq.storage import locked
-from videovq.training import run
+from videovq.training import loop
 from videovq.training.optimizers import optimizer
+from videovq.training.task import Metrics, Task, TaskModule
 
 STEPS = 6
 
 
-class Line(L.LightningModule):
+class Line(Task):
     """A straight line through points; ``stop`` is called in every validation."""
 
-    what = "train line"
+    command = "train line"
 
-    def __init__(self, config: TrainVQVAEConfig, stop: Callable[[], None] = lambda: None) -> None:
-        super().__init__()
-        self.network, self.config, self.stop = nn.Linear(2, 1), config, stop
-        self.each_step: Callable[[Line], None] = lambda _: None
+    def __init__(self, config: TrainVQVAEConfig, stop: Callable[[], None], parts: int) -> None:
+        super().__init__(config, Points(config, parts), {"fact": 1}, about="50 points", then="videovq next")
+        self.stop, self.accumulate = stop, parts
+        self.each_step: Callable[[TaskModule], None] = lambda _: None
 
-    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        self.each_step(self)
-        loss = (self.network(batch) - batch.sum(1, keepdim=True)).pow(2).mean()
-        self.log("train/loss", loss)
-        return loss
+    def build(self) -> nn.Module:
+        return nn.Linear(2, 1)
 
-    def validation_step(self, batch: Tensor, batch_idx: int) -> None:
+    def loss(self, network: nn.Module, batch: Tensor) -> tuple[Tensor, Metrics]:
+        loss = (network(batch) - batch.sum(1, keepdim=True)).pow(2).mean()
+        return loss, {"loss": loss}
+
+    def step(self, module: TaskModule, batch: Tensor) -> Tensor | None:
+        self.each_step(module)
+        return super().step(module, batch)
+
+    def measure(self, network: nn.Module, batch: Tensor) -> tuple[Metrics, None]:
         self.stop()
+        return {}, None
 
-    def configure_optimizers(self) -> Any:
-        return optimizer(self.network, self.config.optimizer, self.config.training.steps)
+    def callbacks(self, run: Path) -> list[Callback]:
+        return []
 
 
 class Points(L.LightningDataModule):
@@ -85,13 +92,11 @@ def fit(
     config: TrainVQVAEConfig,
     stop: Callable[[], None] = lambda: None,
     parts: int = 1,
-    each_step: Callable[[Line], None] = lambda _: None,
+    each_step: Callable[[TaskModule], None] = lambda _: None,
 ) -> None:
-    torch.manual_seed(0)
-    module = Line(config, stop)
-    module.each_step = each_step
-    words = {"about": "50 points", "then": "videovq next"}
-    run.fit(module, Points(config, parts), config, [], {"fact": 1}, parts, **words)
+    task = Line(config, stop, parts)
+    task.each_step = each_step
+    loop.fit(task)
 
 
 def checkpoint_of(folder: Path) -> Path:
@@ -117,7 +122,7 @@ def test_averaged_weights_outlast_a_stop_after_the_last_checkpoint(
     config = config_of(tmp_path / "run")
     with monkeypatch.context() as stopped:
         if where == "before the weights are written":
-            stopped.setattr(run, "save_weights", interrupt)
+            stopped.setattr(loop, "save_weights", interrupt)
         with pytest.raises(KeyboardInterrupt):
             fit(config, interrupt if where == "in the last validation" else lambda: None)
     assert torch.load(checkpoint_of(tmp_path / "run"), weights_only=True)["global_step"] == STEPS
@@ -288,7 +293,7 @@ def test_a_finished_run_trained_longer_has_the_learning_rates_of_the_longer_sche
     fit(config, parts=parts)
     short = weights_of(folder)
 
-    def note(module: Line) -> None:
+    def note(module: TaskModule) -> None:
         rates.append(module.trainer.optimizers[0].param_groups[0]["lr"])
 
     longer = config_of(folder, checkpoint_every=4, steps=10)
@@ -362,11 +367,11 @@ def test_a_file_in_place_of_a_run_folder(tmp_path: Path) -> None:
 def test_a_training_begins_and_ends_with_a_line_and_says_what_it_takes(
     parts: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    now, learn = [0.0], Line.training_step
+    now, learn = [0.0], Line.loss
 
-    def slowly(self: Line, batch: Tensor, batch_idx: int) -> Tensor:
+    def slowly(self: Line, network: nn.Module, batch: Tensor) -> tuple[Tensor, Metrics]:
         now[0] += 8 / parts
-        return learn(self, batch, batch_idx)
+        return learn(self, network, batch)
 
     def validate() -> None:
         now[0] += 10_000
@@ -374,8 +379,8 @@ def test_a_training_begins_and_ends_with_a_line_and_says_what_it_takes(
     config = config_of(tmp_path / "run", steps=42, validate_every=4, checkpoint_every=14)
     with monkeypatch.context() as stopped:
         stopped.setattr("videovq.training.callbacks.time.perf_counter", lambda: now[0])
-        stopped.setattr(Line, "training_step", slowly)
-        stopped.setattr(run, "save_weights", interrupt)
+        stopped.setattr(Line, "loss", slowly)
+        stopped.setattr(loop, "save_weights", interrupt)
         with pytest.raises(KeyboardInterrupt):
             fit(config, validate, parts)
     first, pace = capsys.readouterr().out.splitlines()
