@@ -12,6 +12,7 @@ from tests.conftest import stopped_at_a_checkpoint
 from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingConfig
 from videovq.data.store import EpisodeStore
 from videovq.papers.likelihoods import evaluate as evaluation
+from videovq.papers.likelihoods import task as density
 from videovq.papers.likelihoods.config import (
     EvaluateDensityConfig,
     GaussianVAEConfig,
@@ -19,7 +20,6 @@ from videovq.papers.likelihoods.config import (
     TrainDensityConfig,
     VIMCOConfig,
 )
-from videovq.training import density
 
 pytestmark = pytest.mark.slow
 

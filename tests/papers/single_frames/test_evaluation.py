@@ -16,13 +16,15 @@ from videovq.cli import main
 from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.papers.single_frames import evaluate_prior as prior_evaluation
+from videovq.papers.single_frames import prior_task as prior
+from videovq.papers.single_frames import second_stage_task as second_stage
 from videovq.papers.single_frames.config import (
     EvaluatePriorConfig,
     SecondStageConfig,
     TrainPriorConfig,
     TrainSecondStageConfig,
 )
-from videovq.training import prior, second_stage, vqvae
+from videovq.training import vqvae
 
 pytestmark = pytest.mark.slow
 

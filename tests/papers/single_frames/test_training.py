@@ -13,11 +13,12 @@ from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingC
 from videovq.data.folders import open_folder
 from videovq.data.store import CodeStore, StoreHeader, write_shard
 from videovq.models.sampling import gumbel
+from videovq.papers.single_frames import prior_task as prior
+from videovq.papers.single_frames import second_stage_task as second_stage
 from videovq.papers.single_frames.config import SecondStageConfig, TrainPriorConfig, TrainSecondStageConfig
 from videovq.papers.single_frames.evaluate_second_stage import bits
 from videovq.papers.single_frames.runs import load_prior, load_second_stage
 from videovq.storage import write_tensors
-from videovq.training import prior, second_stage
 from videovq.types import ActionSpec, EpisodeInfo
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from videovq.data.modules import SymbolData
 from videovq.data.video import write_video
+from videovq.papers.sound.data import SymbolData
 from videovq.papers.sound.folder import SoundFolder, read_sound, write_wav
 
 

@@ -13,6 +13,8 @@ import torch
 from videovq.cli import main
 from videovq.config import EMAConfig, OptimizerConfig, TrainingConfig
 from videovq.models.quantizers.contract import Quantizer
+from videovq.papers.sound import prior_task as sound_prior
+from videovq.papers.sound import task as sound
 from videovq.papers.sound.config import (
     DilatedConfig,
     EvaluateSoundConfig,
@@ -28,7 +30,6 @@ from videovq.papers.sound.model import SoundVQVAE, codes_of
 from videovq.papers.sound.runs import load_sound, load_sound_prior
 from videovq.papers.sound.syllables import make, spoken
 from videovq.papers.sound.waves import to_levels
-from videovq.training import sound, sound_prior
 from videovq.training.task import TaskModule
 from videovq.types import Sampling
 

@@ -15,8 +15,11 @@ from tests.conftest import stopped_at_a_checkpoint
 from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import psnr, to_float, to_uint8
+from videovq.papers.single_frames import prior_task as prior
 from videovq.papers.single_frames.config import TrainPriorConfig
+from videovq.papers.two_levels import bottom_prior_task as bottom_prior
 from videovq.papers.two_levels import evaluate as evaluation
+from videovq.papers.two_levels import task as vqvae2
 from videovq.papers.two_levels.config import (
     EncodeVQVAE2Config,
     EvaluateVQVAE2Config,
@@ -24,9 +27,9 @@ from videovq.papers.two_levels.config import (
     TrainVQVAE2Config,
     VQVAE2Config,
 )
+from videovq.papers.two_levels.encode import encode
 from videovq.papers.two_levels.runs import load_vqvae2
 from videovq.parsing import read_config
-from videovq.training import bottom_prior, prior, vqvae2
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +56,7 @@ def folder(episode_store: EpisodeStore, code_store: CodeStore, tmp_path_factory:
     )
     settings = TrainVQVAE2Config(store=str(episode_store), run=str(path / "vqvae2"), model=model, **shared(80))
     vqvae2.train(settings)
-    vqvae2.encode(EncodeVQVAE2Config(str(episode_store), str(path / "vqvae2"), str(path / "codes")))
+    encode(EncodeVQVAE2Config(str(episode_store), str(path / "vqvae2"), str(path / "codes")))
     prior.train(
         TrainPriorConfig(
             store=f"{path}/codes/top", run=f"{path}/top", model=replace(SMALL, attention_every=2), **shared(10)

@@ -8,13 +8,10 @@ from videovq.slices import Command, RunKind, Slice
 SLICE = Slice(
     commands={
         "train density": Command(
-            "videovq.training.density", "train", TrainDensityConfig, "EpisodeStore -> VAE, VIMCO or VQ-VAE run"
+            f"{__name__}.task", "train", TrainDensityConfig, "EpisodeStore -> VAE, VIMCO or VQ-VAE run"
         ),
         "evaluate density": Command(
-            "videovq.papers.likelihoods.evaluate",
-            "evaluate",
-            EvaluateDensityConfig,
-            "VAE, VIMCO, VQ-VAE in bits per dimension",
+            f"{__name__}.evaluate", "evaluate", EvaluateDensityConfig, "VAE, VIMCO, VQ-VAE in bits per dimension"
         ),
     },
     runs={

@@ -13,22 +13,19 @@ from videovq.slices import Command, RunKind, Slice
 SLICE = Slice(
     commands={
         "train prior": Command(
-            "videovq.training.prior", "train", TrainPriorConfig, "CodeStore -> a prior of single frames"
+            f"{__name__}.prior_task", "train", TrainPriorConfig, "CodeStore -> a prior of single frames"
+        ),
+        "evaluate prior": Command(
+            f"{__name__}.evaluate_prior", "evaluate", EvaluatePriorConfig, "bits of single frames, and drawn ones"
         ),
         "train second-stage": Command(
-            "videovq.training.second_stage", "train", TrainSecondStageConfig, "CodeStore -> three codes a frame"
+            f"{__name__}.second_stage_task", "train", TrainSecondStageConfig, "CodeStore -> three codes a frame"
         ),
         "evaluate second-stage": Command(
-            "videovq.papers.single_frames.evaluate_second_stage",
+            f"{__name__}.evaluate_second_stage",
             "evaluate",
             EvaluateSecondStageConfig,
             "are its codes used, and what becomes of frames",
-        ),
-        "evaluate prior": Command(
-            "videovq.papers.single_frames.evaluate_prior",
-            "evaluate",
-            EvaluatePriorConfig,
-            "bits of single frames, and drawn ones",
         ),
     },
     runs={

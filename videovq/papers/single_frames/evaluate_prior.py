@@ -13,12 +13,12 @@ from torch import Tensor
 
 from videovq import __version__
 from videovq.checkpoints import load_vqvae, vqvae_run
-from videovq.data.modules import number_of
 from videovq.data.store import CodeStore
 from videovq.evaluation.counted import markov_bits, unigram_bits
 from videovq.models.sampling import gumbel
 from videovq.page import write_report
 from videovq.papers.single_frames.config import EvaluatePriorConfig
+from videovq.papers.single_frames.data import number_of
 from videovq.papers.single_frames.runs import TrainedPrior, load_prior
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows

@@ -13,19 +13,16 @@ from videovq.slices import Command, RunKind, Slice
 SLICE = Slice(
     commands={
         "make syllables": Command(
-            "videovq.papers.sound.syllables",
-            "make",
-            MakeSyllablesConfig,
-            "speech-like sound to learn from, made by rule",
+            f"{__name__}.syllables", "make", MakeSyllablesConfig, "speech-like sound to learn from, made by rule"
         ),
         "train sound": Command(
-            "videovq.training.sound", "train", TrainSoundConfig, "wav files or videos -> VQ-VAE run of their sound"
+            f"{__name__}.task", "train", TrainSoundConfig, "wav files or videos -> VQ-VAE run of their sound"
         ),
         "train sound-prior": Command(
-            "videovq.training.sound_prior", "train", TrainSoundPriorConfig, "the same + that run -> a prior of codes"
+            f"{__name__}.prior_task", "train", TrainSoundPriorConfig, "the same + that run -> a prior of codes"
         ),
         "evaluate sound": Command(
-            "videovq.papers.sound.evaluate", "evaluate", EvaluateSoundConfig, "bits, spectra, wav files of sound"
+            f"{__name__}.evaluate", "evaluate", EvaluateSoundConfig, "bits, spectra, wav files of sound"
         ),
     },
     runs={

@@ -13,19 +13,16 @@ from videovq.slices import Command, RunKind, Slice
 SLICE = Slice(
     commands={
         "train vqvae2": Command(
-            "videovq.training.vqvae2", "train", TrainVQVAE2Config, "EpisodeStore -> run of a VQ-VAE with two levels"
+            f"{__name__}.task", "train", TrainVQVAE2Config, "EpisodeStore -> run of a VQ-VAE with two levels"
         ),
         "encode vqvae2": Command(
-            "videovq.training.vqvae2", "encode", EncodeVQVAE2Config, "EpisodeStore + two levels -> two CodeStores"
+            f"{__name__}.encode", "encode", EncodeVQVAE2Config, "EpisodeStore + two levels -> two CodeStores"
         ),
         "train bottom-prior": Command(
-            "videovq.training.bottom_prior", "train", TrainBottomPriorConfig, "two CodeStores -> p(bottom | top)"
+            f"{__name__}.bottom_prior_task", "train", TrainBottomPriorConfig, "two CodeStores -> p(bottom | top)"
         ),
         "evaluate vqvae2": Command(
-            "videovq.papers.two_levels.evaluate",
-            "evaluate",
-            EvaluateVQVAE2Config,
-            "two levels against one of as many bits",
+            f"{__name__}.evaluate", "evaluate", EvaluateVQVAE2Config, "two levels against one of as many bits"
         ),
     },
     runs={

@@ -7,14 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from videovq.data.modules import TwoLevelData
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
 from videovq.papers.two_levels.bottom_prior import BottomPrior
 from videovq.papers.two_levels.config import TrainBottomPriorConfig
+from videovq.papers.two_levels.data import TwoLevelBatch, TwoLevelData
 from videovq.training import loop
 from videovq.training.task import Metrics, Task
-from videovq.types import TwoLevelBatch
 
 
 class BottomPriorTask(Task):

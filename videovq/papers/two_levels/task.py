@@ -1,4 +1,4 @@
-"""``videovq train vqvae2``: EpisodeStore -> run of a VQ-VAE with two levels; ``videovq encode vqvae2``."""
+"""``videovq train vqvae2``: EpisodeStore -> run of a VQ-VAE with two levels."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 from torch import Tensor
 
 from videovq.data.modules import FrameData
-from videovq.data.store import CodeStore, EpisodeStore
+from videovq.data.store import EpisodeStore
 from videovq.follow_up import free, typed
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.quantizers.contract import perplexity
-from videovq.papers.two_levels.config import EncodeVQVAE2Config, TrainBottomPriorConfig, TrainVQVAE2Config
-from videovq.papers.two_levels.runs import load_vqvae2
-from videovq.papers.two_levels.vqvae2 import LEVELS, VQVAE2, Level, VQVAE2Output
+from videovq.papers.two_levels.config import EncodeVQVAE2Config, TrainVQVAE2Config
+from videovq.papers.two_levels.vqvae2 import VQVAE2, VQVAE2Output
 from videovq.training import loop
-from videovq.training.encode import encode_store
 from videovq.training.task import Metrics, Task
 from videovq.types import FrameBatch
 
@@ -76,23 +74,3 @@ def train(config: TrainVQVAE2Config) -> None:
         ValueError: the store cannot be used, or ``config.run`` holds another training.
     """
     loop.fit(VQVAE2Task(config))
-
-
-def encode(config: EncodeVQVAE2Config) -> tuple[CodeStore, CodeStore]:
-    """Write the CodeStores ``top`` and ``bottom``; shards that an interrupted run completed are kept.
-
-    Raises:
-        ValueError: store and VQ-VAE do not fit, or ``config.out`` holds other codes.
-    """
-    store, trained = EpisodeStore(config.store), load_vqvae2(config.vqvae2)
-    if trained.frame_size != store.header.grid:
-        raise ValueError(
-            f"{config.vqvae2}: was trained on frames of {trained.frame_size}, but {store} has {store.header.grid}"
-        )
-    for name in LEVELS:
-        level = Level(trained.network, name)
-        out, by = f"{config.out}/{name}", {"vqvae2": config.vqvae2}
-        encode_store(store, level, trained.fingerprint_of(name), out, config.batch_size, None, by)
-    prior = typed("train prior", store=f"{config.out}/top", run=free("runs/top_prior"))
-    print(f"next: {prior}, and {typed('train bottom-prior', store=config.out, run=free(TrainBottomPriorConfig.run))}")
-    return CodeStore(f"{config.out}/top"), CodeStore(f"{config.out}/bottom")

@@ -6,16 +6,15 @@ import math
 
 from torch import Tensor
 
-from videovq.data.modules import SymbolData
 from videovq.follow_up import typed
 from videovq.papers.sound.config import TrainSoundPriorConfig
+from videovq.papers.sound.data import SymbolBatch, SymbolData
 from videovq.papers.sound.dilated import DilatedNetwork
 from videovq.papers.sound.folder import SoundFolder
 from videovq.papers.sound.model import codes_of
 from videovq.papers.sound.runs import load_sound
 from videovq.training import loop
 from videovq.training.task import Metrics, Task
-from videovq.types import SymbolBatch
 
 
 class SoundPriorTask(Task):

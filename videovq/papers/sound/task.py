@@ -7,15 +7,14 @@ from typing import Any
 
 from torch import Tensor
 
-from videovq.data.modules import SymbolData
 from videovq.follow_up import free, typed
 from videovq.models.quantizers.contract import perplexity
 from videovq.papers.sound.config import TrainSoundConfig, TrainSoundPriorConfig
+from videovq.papers.sound.data import SymbolBatch, SymbolData
 from videovq.papers.sound.folder import SoundFolder
 from videovq.papers.sound.model import SoundVQVAE
 from videovq.training import loop
 from videovq.training.task import Metrics, Task
-from videovq.types import SymbolBatch
 
 
 class SoundTask(Task):

@@ -8,16 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from videovq.data.modules import LevelData
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
 from videovq.models.quantizers.contract import perplexity
 from videovq.papers.single_frames.config import TrainSecondStageConfig
+from videovq.papers.single_frames.data import LevelBatch, LevelData
 from videovq.papers.single_frames.second_stage import SecondStage, SecondStageOutput
 from videovq.training import loop
 from videovq.training.encode import written_by
 from videovq.training.task import Metrics, Task
-from videovq.types import LevelBatch
 
 
 class SecondStageTask(Task):
