@@ -9,9 +9,9 @@ from torch import Tensor
 
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
+from videovq.models.prior import FramePrior
 from videovq.papers.single_frames.config import TrainPriorConfig
 from videovq.papers.single_frames.data import LevelBatch, LevelData
-from videovq.papers.single_frames.frame_prior import FramePrior
 from videovq.training import loop
 from videovq.training.encode import written_by
 from videovq.training.task import Metrics, Task

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from videovq.checkpoints import finished_run, load_weights, read_facts
+from videovq.models.prior import FramePrior
 from videovq.papers.single_frames.config import TrainPriorConfig, TrainSecondStageConfig
-from videovq.papers.single_frames.frame_prior import FramePrior
 from videovq.papers.single_frames.second_stage import SecondStage
 from videovq.parsing import read_config
 from videovq.shipped import WEIGHTS

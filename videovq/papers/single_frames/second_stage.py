@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from einops import rearrange
@@ -19,8 +18,9 @@ from torch.nn.functional import cross_entropy, interpolate, silu
 
 from videovq.models.build import build_pixelcnn, build_quantizer
 from videovq.models.embeddings import CodeEmbedding
+from videovq.models.prior import Prior
 from videovq.models.quantizers.contract import Quantizer
-from videovq.models.sampling import choose, gumbel
+from videovq.models.sampling import gumbel
 from videovq.papers.single_frames.config import SecondStageConfig
 from videovq.types import Sampling
 
@@ -72,7 +72,7 @@ class LatentPrior(nn.Module):
         return torch.stack(parts, dim=1)
 
 
-class SecondStage(nn.Module):
+class SecondStage(Prior):
     """See the module's docstring.
 
     Args:
@@ -125,7 +125,7 @@ class SecondStage(nn.Module):
         if self.training and self.code_dropout:
             hidden = torch.rand(codes.shape, device=codes.device) < self.code_dropout
             seen = codes.masked_fill(hidden, self.codes.missing)
-        nll = self._nll(torch.cat([one.quantized.flatten(1) for one in found], dim=1), seen, codes, table)
+        nll = self.nll(codes, torch.cat([one.quantized.flatten(1) for one in found], dim=1), seen, table)
         prior = self.prior.nll(latents)
         loss = nll.mean() + prior.mean() + torch.stack([one.loss for one in found]).sum()
         return SecondStageOutput(latents, nll, prior, loss)
@@ -140,7 +140,7 @@ class SecondStage(nn.Module):
     @torch.inference_mode()
     def score(self, codes: Int64[Tensor, "b y x"], latents: Int64[Tensor, "b latents"]) -> Float[Tensor, "b y x"]:
         """Minus the log-probability of every code given any latents, in nats."""
-        return self._nll(self._look_up(latents), codes, codes, self.codes(self.codebook))
+        return self.nll(codes, self._look_up(latents))
 
     @torch.inference_mode()
     def decode(
@@ -150,9 +150,7 @@ class SecondStage(nn.Module):
         sampling: Sampling = Sampling(),
     ) -> Int64[Tensor, "b y x"]:
         """Draw a grid of codes for each set of latents."""
-        pick = partial(choose, noise.flatten(1, 2), sampling)
-        context = self._context(self._look_up(latents))
-        return self.decoder.draw(context, self.codes(self.codebook), self.codebook, pick)
+        return self.draw(self._look_up(latents), noise, sampling)
 
     @torch.inference_mode()
     def draw_latents(self, count: int, generator: torch.Generator) -> Int64[Tensor, "b latents"]:
@@ -168,6 +166,14 @@ class SecondStage(nn.Module):
         """The quantizer of every latent."""
         return (q for q in self.quantizers if isinstance(q, Quantizer))
 
+    @property
+    def code_vectors(self) -> Float[Tensor, "k d"]:
+        return self.codebook
+
+    def context(self, condition: Float[Tensor, "b latents_d"]) -> Float[Tensor, "b w y x"]:
+        small = self.spread(condition).unflatten(1, (-1, *self.small))
+        return interpolate(small, scale_factor=STRIDE) + self.place
+
     def _vectors(
         self, codes: Int64[Tensor, "b y x"], table: Float[Tensor, "k_plus_1 e"]
     ) -> tuple[Float[Tensor, "b d"], ...]:
@@ -177,17 +183,3 @@ class SecondStage(nn.Module):
     def _look_up(self, latents: Int64[Tensor, "b latents"]) -> Float[Tensor, "b latents_d"]:
         parts = [q.look_up(latents[:, i]) for i, q in enumerate(self.each_quantizer())]
         return torch.cat(parts, dim=1)
-
-    def _context(self, vectors: Float[Tensor, "b latents_d"]) -> Float[Tensor, "b w y x"]:
-        small = self.spread(vectors).unflatten(1, (-1, *self.small))
-        return interpolate(small, scale_factor=STRIDE) + self.place
-
-    def _nll(
-        self,
-        vectors: Float[Tensor, "b latents_d"],
-        seen: Int64[Tensor, "b y x"],
-        codes: Int64[Tensor, "b y x"],
-        table: Float[Tensor, "k_plus_1 e"],
-    ) -> Float[Tensor, "b y x"]:
-        scores = self.decoder.score(self._context(vectors), seen, table, self.codebook)
-        return cross_entropy(scores.flatten(0, 2), codes.flatten(), reduction="none").view_as(codes)

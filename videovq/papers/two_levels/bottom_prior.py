@@ -7,25 +7,21 @@ guidance can strengthen what they say.
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from videovq.config import PixelCNNConfig
 from videovq.models.autoencoder import decoder
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
-from videovq.models.sampling import choose
-from videovq.types import Sampling
+from videovq.models.prior import Prior
 
 BLOCKS = 2
 
 
-class BottomPrior(nn.Module):
+class BottomPrior(Prior):
     """See the module's docstring.
 
     Args:
@@ -64,23 +60,15 @@ class BottomPrior(nn.Module):
         """Minus the log-probability of every bottom code, given those before it in the raster and all top codes, in
         nats.
         """
-        scores = self.decoder.score(self._context(top), bottom, self.codes(self.bottom), self.bottom)
-        return cross_entropy(scores.flatten(0, 2), bottom.flatten(), reduction="none").view_as(bottom)
+        return self.nll(bottom, top)
 
-    @torch.inference_mode()
-    def draw(
-        self, top: Int64[Tensor, "b y x"], noise: Float[Tensor, "b y2 x2 k"], sampling: Sampling = Sampling()
-    ) -> Int64[Tensor, "b y2 x2"]:
-        """The bottom codes of each frame; with guidance, away from what frames look like whose top is not told.
+    @property
+    def code_vectors(self) -> Float[Tensor, "k d"]:
+        return self.bottom
 
-        Args:
-            noise: Gumbel noise, see videovq.models.sampling.
-        """
-        if sampling.guidance != 1:
-            top = torch.cat([top, torch.full_like(top, self.missing)])
-        pick = partial(choose, noise.flatten(1, 2), sampling)
-        codes = self.decoder.draw(self._context(top), self.codes(self.bottom), self.bottom, pick)
-        return codes[: len(noise)]
+    def context(self, condition: Int64[Tensor, "b y x"]) -> Float[Tensor, "b w y2 x2"]:
+        top = self.top_codes(self.top)[condition]
+        return self.condition(rearrange(top, "b y x e -> b e y x")) + self.place
 
-    def _context(self, top: Int64[Tensor, "b y x"]) -> Float[Tensor, "b w y2 x2"]:
-        return self.condition(rearrange(self.top_codes(self.top)[top], "b y x e -> b e y x")) + self.place
+    def unconditional(self, condition: Int64[Tensor, "b y x"]) -> Int64[Tensor, "b y x"]:
+        return torch.full_like(condition, self.missing)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from videovq.config import PixelCNNConfig
+from videovq.models.prior import FramePrior
 from videovq.models.sampling import gumbel
-from videovq.papers.single_frames.frame_prior import FramePrior
 from videovq.types import Sampling
 
 PLAIN = PixelCNNConfig(width=16, embedding=8, decoder_layers=3)
