@@ -89,7 +89,7 @@ LONGEST = (  # files that take a worker half a minute or more
     "rollout/test_write.py",
     "models/quantizers/test_learned.py",
     "test_checkpoints.py",
-    "test_sound.py",
+    "papers/sound/test_sound.py",
     "training/test_scale.py",
 )
 

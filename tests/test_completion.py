@@ -24,7 +24,6 @@ def offered(line: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
         ("train pre", "predictor"),
         ("li", "list"),
         ("list m", "models"),
-        ("encode ", "vqvae2"),
         ("encode --mir", "--mirror"),
         ("rollout --context-f", "--context_frames"),
         ("rollout --pretrained ", "dmlab-small vizdoom"),
@@ -64,11 +63,13 @@ def test_every_shell_has_its_script(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
 def test_bash_is_answered() -> None:
-    asks = 'videovq() { "$PYTHON" -m videovq "$@"; }; COMP_WORDS=(videovq train vq); COMP_CWORD=2; _videovq videovq'
+    asks = (
+        'videovq() { "$PYTHON" -m videovq "$@"; }; COMP_WORDS=(videovq evaluate --st); COMP_CWORD=2; _videovq videovq'
+    )
     done = subprocess.run(
         ["bash", "-c", f'{SCRIPTS["bash"]}\n{asks}; echo "${{COMPREPLY[@]}}"'],
         capture_output=True,
         text=True,
         env={"PYTHON": sys.executable, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
     )
-    assert (done.stdout, done.stderr) == ("vqvae2 vqvae\n", "")
+    assert (done.stdout, done.stderr) == ("--store --stride\n", "")

@@ -10,12 +10,11 @@ import pytest
 from tests.conftest import predictor_config, prep_config, world, write_episode
 from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.cli import main
-from videovq.config import PixelCNNConfig, TrainingConfig, TrainPriorConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.prep.prepare import prepare
 from videovq.rollout.contexts import contexts
 from videovq.rollout.pair import Pair
-from videovq.training import predictor, prior
+from videovq.training import predictor
 
 SPLITS = ("train", "val", "test")
 
@@ -73,9 +72,6 @@ def test_they_are_encoded(store: EpisodeStore, codes: CodeStore) -> None:
 
 def test_they_are_trained_on(codes: CodeStore, lone: EpisodeStore, tmp_path: Path) -> None:
     predictor.train(predictor_config(codes, tmp_path / "predictor", steps=1))
-    training = TrainingConfig(steps=1, batch_size=2, validate_every=1, precision="32-true", accelerator="cpu")
-    model = PixelCNNConfig(width=8, embedding=4, decoder_layers=1)
-    prior.train(TrainPriorConfig(store=str(codes), run=str(tmp_path / "prior"), model=model, training=training))
 
 
 @pytest.mark.parametrize(

@@ -6,38 +6,19 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from videovq.config import (
-    ModelChoice,
-    TrainBottomPriorConfig,
-    TrainDensityConfig,
-    TrainPredictorConfig,
-    TrainPriorConfig,
-    TrainSecondStageConfig,
-    TrainSoundConfig,
-    TrainSoundPriorConfig,
-    TrainVQVAE2Config,
-    TrainVQVAEConfig,
-    VQVAEConfig,
-)
-from videovq.models.bottom_prior import BottomPrior
+from videovq.config import ModelChoice, TrainPredictorConfig, TrainVQVAEConfig, VQVAEConfig
 from videovq.models.build import build_predictor
-from videovq.models.densities.build import build_density
-from videovq.models.densities.contract import Density
-from videovq.models.dilated import DilatedNetwork
-from videovq.models.frame_prior import FramePrior
 from videovq.models.predictors.predictor import Predictor
-from videovq.models.second_stage import SecondStage
-from videovq.models.sound import SoundVQVAE
 from videovq.models.vqvae import VQVAE
-from videovq.models.vqvae2 import VQVAE2
 from videovq.naming import strangers
 from videovq.parsing import read_config, settings_in, to_plain
 from videovq.shipped import WEIGHTS, shipped
+from videovq.slices import RunKind, slices
 from videovq.storage import read_metadata, read_tensors, read_types, write_tensors
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
@@ -46,26 +27,11 @@ from videovq.worlds import CARD, EXAMPLES, world
 guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vector.AsyncVectorEnv does
 
 
-class RunKind(NamedTuple):
-    """A kind of run: the settings of its training, what it is called, and the option that takes it."""
-
-    config: type
-    what: str
-    option: str
-
-
 RUNS = {
     "vqvae": RunKind(TrainVQVAEConfig, "a VQ-VAE", "vqvae"),
     "predictor": RunKind(TrainPredictorConfig, "a predictor", "predictor"),
-    "prior": RunKind(TrainPriorConfig, "a prior of single frames", "prior"),
-    "second-stage": RunKind(TrainSecondStageConfig, "a second stage", "second_stage"),
-    "density": RunKind(TrainDensityConfig, "an autoencoder with a likelihood", "runs"),
-    "vqvae2": RunKind(TrainVQVAE2Config, "a VQ-VAE with two levels", "vqvae2"),
-    "bottom-prior": RunKind(TrainBottomPriorConfig, "a bottom prior", "bottom_prior"),
-    "sound": RunKind(TrainSoundConfig, "a VQ-VAE of sound", "sound"),
-    "sound-prior": RunKind(TrainSoundPriorConfig, "a prior of sound", "prior"),
 }
-"""By the command that trains them: `videovq train NAME`."""
+"""By the command that trains them: `videovq train NAME`; :func:`run_kinds` adds those of slices."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +75,11 @@ class TrainedPredictor:
     vqvae: str
 
 
+def run_kinds() -> dict[str, RunKind]:
+    """All kinds of runs, by the command that trains them."""
+    return {**RUNS, **{name: kind for one in slices() for name, kind in one.runs.items()}}
+
+
 def is_finished(run: Path) -> bool:
     """Whether the run's training reached its end."""
     return (run / WEIGHTS).is_file()
@@ -135,10 +106,10 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "vqvae")
+    folder = finished_run(run, "vqvae")
     config = read_config(TrainVQVAEConfig, folder / "config.yaml").model
     network = VQVAE(config)
-    facts = _load(folder, network)
+    facts = load_weights(folder, network)
     print_of = fingerprint(config, network)
     return TrainedVQVAE(network, config, tuple(facts["frame_size"]), print_of, facts.get("codes_of", ""))
 
@@ -222,7 +193,7 @@ def model_card(run: Path) -> str:
 
 
 def kind_of_run(folder: Path) -> str:
-    """Which of :data:`RUNS` a run is.
+    """Which of :func:`run_kinds` a run is.
 
     Raises:
         ValueError: it is no run.
@@ -230,7 +201,7 @@ def kind_of_run(folder: Path) -> str:
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such run")
     settings = settings_in(str(folder / "config.yaml"))
-    kinds = [name for name, one in RUNS.items() if not strangers(one.config, settings)]
+    kinds = [name for name, one in run_kinds().items() if not strangers(one.config, settings)]
     if not kinds:
         raise ValueError(f"{folder}: is no run of a training of videovq")
     return kinds[0]
@@ -242,189 +213,15 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     Raises:
         ValueError: the run is missing or unfinished.
     """
-    folder = _finished(run, "predictor")
+    folder = finished_run(run, "predictor")
     config = read_config(TrainPredictorConfig, folder / "config.yaml")
     tensors = read_tensors(folder / WEIGHTS)
     facts = read_facts(folder)
     spec = ActionSpec.from_json(facts["action_spec"])
     values = tensors.get("outcome.values")  # of a predictor of rewards and ends
     network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"], values)
-    _load(folder, network)
+    load_weights(folder, network)
     return TrainedPredictor(network, config, spec, facts["fps"], facts["vqvae"])
-
-
-@dataclass(frozen=True)
-class TrainedPrior:
-    """A frame prior from its run.
-
-    Attributes:
-        levels: names of the levels it knows, in the order of their numbers.
-        vqvae: fingerprint of the VQ-VAE whose codes it models.
-    """
-
-    network: FramePrior
-    levels: list[str]
-    vqvae: str
-
-
-def load_prior(run: str | Path) -> TrainedPrior:
-    """Rebuild a frame prior from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = _finished(run, "prior")
-    facts, config = read_facts(folder), read_config(TrainPriorConfig, folder / "config.yaml")
-    codebook = read_tensors(folder / WEIGHTS)["codebook"]
-    network = FramePrior(config.model, tuple(facts["grid"]), codebook, len(facts["levels"]))
-    _load(folder, network)
-    return TrainedPrior(network, facts["levels"], facts["vqvae"])
-
-
-@dataclass(frozen=True)
-class TrainedSecondStage:
-    """A second-stage VQ-VAE from its run; ``vqvae``: fingerprint of the first stage."""
-
-    network: SecondStage
-    vqvae: str
-
-
-def load_second_stage(run: str | Path) -> TrainedSecondStage:
-    """Rebuild a second-stage VQ-VAE from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = _finished(run, "second-stage")
-    facts, config = read_facts(folder), read_config(TrainSecondStageConfig, folder / "config.yaml")
-    network = SecondStage(config.model, tuple(facts["grid"]), read_tensors(folder / WEIGHTS)["codebook"])
-    _load(folder, network)
-    return TrainedSecondStage(network, facts["vqvae"])
-
-
-@dataclass(frozen=True)
-class TrainedDensity:
-    """An autoencoder with a likelihood from its run; ``frame_size``: height and width of its frames, in pixels."""
-
-    network: Density
-    frame_size: tuple[int, int]
-
-
-def load_density(run: str | Path) -> TrainedDensity:
-    """Rebuild an autoencoder with a likelihood from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = _finished(run, "density")
-    config, facts = read_config(TrainDensityConfig, folder / "config.yaml"), read_facts(folder)
-    frame_size = tuple(facts["frame_size"])
-    network = build_density(config.model, frame_size)
-    _load(folder, network)
-    return TrainedDensity(network, frame_size)
-
-
-@dataclass(frozen=True)
-class TrainedVQVAE2:
-    """A VQ-VAE with two levels from its run.
-
-    Attributes:
-        frame_size: height and width it was trained on, in pixels.
-        fingerprint: sha256 of its architecture and weights.
-    """
-
-    network: VQVAE2
-    frame_size: tuple[int, int]
-    fingerprint: str
-
-    def fingerprint_of(self, level: str) -> str:
-        """What the codes of a level are known by."""
-        return f"{self.fingerprint}-{level}"
-
-
-def load_vqvae2(run: str | Path) -> TrainedVQVAE2:
-    """Rebuild a VQ-VAE with two levels from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = _finished(run, "vqvae2")
-    config = read_config(TrainVQVAE2Config, folder / "config.yaml").model
-    network = VQVAE2(config)
-    facts = _load(folder, network)
-    return TrainedVQVAE2(network, tuple(facts["frame_size"]), fingerprint(config, network))
-
-
-@dataclass(frozen=True)
-class TrainedBottomPrior:
-    """A bottom prior from its run; ``vqvae``: fingerprint of the level whose codes it models."""
-
-    network: BottomPrior
-    vqvae: str
-
-
-def load_bottom_prior(run: str | Path) -> TrainedBottomPrior:
-    """Rebuild a bottom prior from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = _finished(run, "bottom-prior")
-    facts, config = read_facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")
-    tensors = read_tensors(folder / WEIGHTS)
-    network = BottomPrior(config.model, tuple(facts["grid"]), tensors["top"], tensors["bottom"])
-    _load(folder, network)
-    return TrainedBottomPrior(network, facts["vqvae"])
-
-
-@dataclass(frozen=True)
-class TrainedSound:
-    """A VQ-VAE of sound from its run.
-
-    Attributes:
-        rate: samples a second.
-        fingerprint: sha256 of its architecture and weights.
-        folder: fingerprint of the folder it was trained on.
-    """
-
-    network: SoundVQVAE
-    rate: int
-    fingerprint: str
-    folder: str
-
-
-def load_sound(run: str | Path) -> TrainedSound:
-    """Rebuild a VQ-VAE of sound from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = _finished(run, "sound")
-    config = read_config(TrainSoundConfig, folder / "config.yaml")
-    network = SoundVQVAE(config.model)
-    facts = _load(folder, network)
-    return TrainedSound(network, config.rate, fingerprint(config.model, network), facts["folder"])
-
-
-@dataclass(frozen=True)
-class TrainedSoundPrior:
-    """A prior of sound from its run; ``sound``: fingerprint of the VQ-VAE whose codes it models."""
-
-    network: DilatedNetwork
-    sound: str
-
-
-def load_sound_prior(run: str | Path) -> TrainedSoundPrior:
-    """Rebuild a prior of sound from its run directory.
-
-    Raises:
-        ValueError: the run is missing or unfinished.
-    """
-    folder = _finished(run, "sound-prior")
-    facts, config = read_facts(folder), read_config(TrainSoundPriorConfig, folder / "config.yaml")
-    network = DilatedNetwork(config.model, facts["codes"])
-    _load(folder, network)
-    return TrainedSoundPrior(network, facts["sound"])
 
 
 def fingerprint(config: Any, network: nn.Module) -> str:
@@ -436,7 +233,12 @@ def fingerprint(config: Any, network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _finished(run: str | Path, command: str) -> Path:
+def finished_run(run: str | Path, command: str) -> Path:
+    """The folder of a run, if `videovq train COMMAND` made it and has ended.
+
+    Raises:
+        ValueError: it did not.
+    """
     folder = Path(run)
     if not is_finished(folder):
         why = "its training is not finished" if folder.is_dir() else "no such run"
@@ -444,8 +246,8 @@ def _finished(run: str | Path, command: str) -> Path:
     settings = settings_in(str(folder / "config.yaml"))
     if "training" not in settings:  # which every run has, behind its network: defaults must not stand in for that
         raise ValueError(f"{folder / 'config.yaml'}: is torn; copy it from the run again")
-    if strangers(RUNS[command].config, settings):
-        for other in RUNS.values():
+    if strangers(run_kinds()[command].config, settings):
+        for other in run_kinds().values():
             if not strangers(other.config, settings):
                 raise ValueError(f"{folder}: is a run of {other.what}; give it as --{other.option}")
     return folder
@@ -463,7 +265,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
     return json.loads(facts)
 
 
-def _load(folder: Path, network: nn.Module) -> dict[str, Any]:
+def load_weights(folder: Path, network: nn.Module) -> dict[str, Any]:
+    """Give a network the weights of a run; returns what these say of their data.
+
+    Raises:
+        ValueError: they are of another network.
+    """
     try:
         network.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:

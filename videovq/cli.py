@@ -18,22 +18,9 @@ from videovq.help import help_of
 from videovq.naming import nearest
 from videovq.parsing import parse
 from videovq.progress import escape_what_cannot_be_shown
+from videovq.slices import Command, slices
 from videovq.threads import Watch
 from videovq.writable import give_caches_a_home, hindrance
-
-
-class Command(NamedTuple):
-    """``module.function(config)`` does the work; ``config`` names the dataclass in videovq.config.
-
-    Attributes:
-        bare: the setting whose value may come first, without its name.
-    """
-
-    module: str
-    function: str
-    config: type
-    help: str
-    bare: str = ""
 
 
 class Text(NamedTuple):
@@ -45,78 +32,30 @@ class Text(NamedTuple):
     help: str
 
 
-COMMANDS = {
+CORE = {
     "record": Command("videovq.prep.record", "record", config.RecordConfig, "record episodes from an environment"),
     "prep": Command("videovq.prep.prepare", "prepare", config.PrepConfig, "videos + actions -> EpisodeStore"),
     "import tokens": Command(
         "videovq.prep.tokens", "import_tokens", config.ImportTokensConfig, "a 1X token dump -> a CodeStore"
     ),
     "inspect": Command("videovq.prep.inspect", "inspect", config.InspectConfig, "what is in a store, and what is odd"),
-    "train vqvae2": Command(
-        "videovq.training.vqvae2", "train", config.TrainVQVAE2Config, "EpisodeStore -> run of a VQ-VAE with two levels"
-    ),
     "train vqvae": Command("videovq.training.vqvae", "train", config.TrainVQVAEConfig, "EpisodeStore -> VQ-VAE run"),
-    "encode vqvae2": Command(
-        "videovq.training.vqvae2", "encode", config.EncodeVQVAE2Config, "EpisodeStore + two levels -> two CodeStores"
-    ),
     "encode": Command(
         "videovq.training.encode", "encode", config.EncodeConfig, "EpisodeStore + VQ-VAE run -> CodeStore"
     ),
     "train predictor": Command(
         "videovq.training.predictor", "train", config.TrainPredictorConfig, "CodeStore -> predictor run"
     ),
-    "train prior": Command(
-        "videovq.training.prior", "train", config.TrainPriorConfig, "CodeStore -> a prior of single frames"
-    ),
-    "train bottom-prior": Command(
-        "videovq.training.bottom_prior", "train", config.TrainBottomPriorConfig, "two CodeStores -> p(bottom | top)"
-    ),
-    "train second-stage": Command(
-        "videovq.training.second_stage", "train", config.TrainSecondStageConfig, "CodeStore -> three codes a frame"
-    ),
-    "make syllables": Command(
-        "videovq.prep.syllables", "make", config.MakeSyllablesConfig, "speech-like sound to learn from, made by rule"
-    ),
-    "train sound": Command(
-        "videovq.training.sound", "train", config.TrainSoundConfig, "wav files or videos -> VQ-VAE run of their sound"
-    ),
-    "train sound-prior": Command(
-        "videovq.training.sound_prior", "train", config.TrainSoundPriorConfig, "the same + that run -> a prior of codes"
-    ),
-    "train density": Command(
-        "videovq.training.density", "train", config.TrainDensityConfig, "EpisodeStore -> VAE, VIMCO or VQ-VAE run"
-    ),
     "rollout": Command(
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
     "play": Command("videovq.play.command", "play", config.PlayConfig, "walk through the learned world in the browser"),
-    "evaluate vqvae2": Command(
-        "videovq.evaluation.vqvae2", "evaluate", config.EvaluateVQVAE2Config, "two levels against one of as many bits"
-    ),
     "export": Command("videovq.export.command", "export", config.ExportConfig, "the learned world as .pt2 and ONNX"),
     "evaluate vqvae": Command(
         "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
     ),
     "evaluate long": Command(
         "videovq.evaluation.long", "evaluate", config.EvaluateLongConfig, "do rollouts of hundreds of frames hold?"
-    ),
-    "evaluate second-stage": Command(
-        "videovq.evaluation.second_stage",
-        "evaluate",
-        config.EvaluateSecondStageConfig,
-        "are its codes used, and what becomes of frames",
-    ),
-    "evaluate density": Command(
-        "videovq.evaluation.density",
-        "evaluate",
-        config.EvaluateDensityConfig,
-        "VAE, VIMCO, VQ-VAE in bits per dimension",
-    ),
-    "evaluate prior": Command(
-        "videovq.evaluation.prior", "evaluate", config.EvaluatePriorConfig, "bits of single frames, and drawn ones"
-    ),
-    "evaluate sound": Command(
-        "videovq.evaluation.sound", "evaluate", config.EvaluateSoundConfig, "bits, spectra, wav files of sound"
     ),
     "evaluate": Command(
         "videovq.evaluation.evaluate", "evaluate", config.EvaluateConfig, "bits, quality by horizon, controls: a report"
@@ -130,6 +69,8 @@ COMMANDS = {
     ),
     "demo": Command("videovq.demo", "demo", config.DemoConfig, "record ViZDoom and run every stage, small"),
 }
+
+COMMANDS = {**CORE, **{name: command for one in slices() for name, command in one.commands.items()}}
 
 TEXTS = {
     "list": Text(
@@ -158,8 +99,10 @@ UNREAD = 141  # exit code of what SIGPIPE stops
 
 
 def usage() -> str:
-    return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *listed(COMMANDS), "",
-                      *listed(TEXTS), f"  {'version, -V':<21} print the version", "",
+    beside = [name for name in COMMANDS if name not in CORE]
+    papers = ["", "Experiments of papers, beside the main job:", "", *listed(beside)] if beside else []
+    return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *listed(CORE), "",
+                      *listed(TEXTS), f"  {'version, -V':<21} print the version", *papers, "",
                       "videovq COMMAND --help lists the command's options."])  # fmt: skip
 
 
@@ -175,7 +118,7 @@ def group(word: str) -> list[str]:
 
 def command_in(words: list[str]) -> str:
     """The command that arguments begin with; empty: none."""
-    name = next((n for n in COMMANDS if words[: len(n.split())] == n.split()), "")
+    name = max((n for n in COMMANDS if words[: len(n.split())] == n.split()), key=len, default="")
     rest = words[len(name.split()) :]
     astray = rest and not rest[0].startswith("-") and group(words[0]) and " " not in name
     return "" if astray else name  # `evaluate vqave` is no `evaluate`

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args, get_origin
 
-from videovq.config import CHOICES
+from videovq.config import choice_bases
 from videovq.help import help_of
 from videovq.naming import kinds_of, names, type_of
 from videovq.prep.sources.readers import READERS
@@ -94,7 +94,7 @@ def names_of(hint: Any) -> list[str]:
     """The names among the values of a type."""
     if get_origin(hint) is Literal:
         return [value for value in get_args(hint) if value]
-    if hint in CHOICES:
+    if hint in choice_bases():
         return [kind.__name__ for kind in kinds_of(hint)]
     if hint is bool:
         return ["true", "false"]

@@ -14,7 +14,7 @@ from itertools import pairwise
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from videovq.config import CHOICES, PredictorConfig
+from videovq.config import PredictorConfig, choice_bases
 from videovq.naming import kinds_of, kinds_within
 from videovq.shipped import shipped
 
@@ -63,7 +63,7 @@ def settings(default: Any, docs: dict[str, str], name: str, chosen: dict[str, st
             yield from entry(f"--{dotted} {type_word(hint)}", text)
     for dotted, hint, value, doc in groups:
         yield from ("", *wrapped(f"{dotted}: {doc}", 0))
-        if hint in CHOICES:
+        if hint in choice_bases():
             kinds = kinds_of(hint)
             kind = next((kind for kind in kinds if kind.__name__ == chosen.get(dotted)), type(value))
             value = value if type(value) is kind else kind()

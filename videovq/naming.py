@@ -7,7 +7,7 @@ from dataclasses import is_dataclass
 from difflib import SequenceMatcher
 from typing import Any, get_type_hints
 
-from videovq.config import CHOICES, RENAMED
+from videovq.config import RENAMED, choice_bases
 
 ALIKE = 0.6  # of two words that may be one, misspelt
 
@@ -25,7 +25,7 @@ def kinds_within(base: Any) -> list[type[Any]]:
     if not is_dataclass(base):
         return []
     assert isinstance(base, type)
-    return kinds_of(base) if base in CHOICES else [base]
+    return kinds_of(base) if base in choice_bases() else [base]
 
 
 def type_of(config: type[Any], name: str) -> Any:
@@ -61,7 +61,7 @@ def _strangers(config: type[Any], values: Mapping[str, Any]) -> Iterator[str]:
             if key not in names(config) and key not in RENAMED.get(config, {}):  # names may be written with dots, too
                 yield key
         elif kinds and isinstance(value, Mapping):
-            if hints[key] in CHOICES and value.keys() & {"class_path", "init_args"}:
+            if hints[key] in choice_bases() and value.keys() & {"class_path", "init_args"}:
                 chosen = str(value.get("class_path", "")).rpartition(".")[2]
                 if chosen and chosen not in [kind.__name__ for kind in kinds]:
                     yield f"{key}.class_path"

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from videovq.checkpoints import (
-    RUNS,
     TrainedPredictor,
     TrainedVQVAE,
     is_finished,
@@ -21,6 +20,7 @@ from videovq.checkpoints import (
     load_predictor,
     load_vqvae,
     read_facts,
+    run_kinds,
 )
 from videovq.config import PackConfig, TrainPredictorConfig, TrainVQVAEConfig
 from videovq.data.clip import Clip, read_clip
@@ -48,7 +48,8 @@ def pack(config: PackConfig) -> None:
         raise ValueError(f"out: {out} exists; choose another, or remove it")
     kind = kind_of_run(source)
     if kind not in KINDS:
-        raise ValueError(f"source: {source} is a run of {RUNS[kind].what}; give that of a predictor, or of a VQ-VAE")
+        what = run_kinds()[kind].what
+        raise ValueError(f"source: {source} is a run of {what}; give that of a predictor, or of a VQ-VAE")
     if kind == "predictor":
         predictor = load_predictor(source)
         runs = {"vqvae": Path(config.vqvae) if config.vqvae else vqvae_beside(source, predictor), "predictor": source}

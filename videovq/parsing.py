@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
-from videovq.config import CHOICES, RENAMED
+from videovq.config import RENAMED, choice_bases
 from videovq.naming import kinds_of, names, nearest, no_setting, strangers, type_of
 from videovq.shipped import shipped_configs
 
@@ -29,7 +29,7 @@ def make_parser(config: type, prog: str) -> ArgumentParser:
     import yaml
 
     jsonargparse.set_parsing_settings(
-        subclasses_enabled=list(CHOICES),
+        subclasses_enabled=list(choice_bases()),
         docstring_parse_attribute_docstrings=True,
     )
     jsonargparse.set_loader(MODE, as_written, exceptions=(yaml.YAMLError,))
@@ -287,7 +287,7 @@ def file_named(name: str) -> str:
         ValueError: a bare name, and neither exists.
     """
     ships = shipped_configs()
-    plain = name.removeprefix("configs/").removesuffix(".yaml")
+    plain = re.sub(r"^configs/(papers/\w+/)?|\.yaml$", "", name)
     path = Path(at_home(name, "config"))
     if plain in ships and not path.is_file():
         return str(ships[plain])
@@ -396,7 +396,7 @@ def to_plain(config: Any) -> Any:
     """A config as plain dictionaries, lists and scalars; a chosen subclass as ``class_path`` + ``init_args``."""
     if is_dataclass(config):
         fields = {name: to_plain(getattr(config, name)) for name in config.__dataclass_fields__}
-        if isinstance(config, CHOICES):
+        if isinstance(config, choice_bases()):
             return {"class_path": f"{PUBLIC}.{type(config).__name__}", "init_args": fields}
         return fields
     if isinstance(config, (list, tuple)):

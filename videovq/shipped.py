@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -26,5 +27,9 @@ def shipped(part: str) -> list[str]:
 
 
 def shipped_configs() -> dict[str, Path]:
-    """The YAML files that ship, by the names that ``--config`` takes: ``train_vqvae``, ``debug/train_vqvae``."""
-    return {path.relative_to(CONFIGS).with_suffix("").as_posix(): path for path in sorted(CONFIGS.rglob("*.yaml"))}
+    """The YAML files that ship, by the names that ``--config`` takes: ``train_vqvae``, ``debug/train_vqvae``; those of
+    ``configs/papers/SLICE`` likewise, without that folder.
+    """
+    names = {path: path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml")}
+    found = sorted(names, key=lambda path: (names[path].startswith("papers/"), path))
+    return {re.sub(r"^papers/\w+/", "", names[path]): path for path in found}

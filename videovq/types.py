@@ -230,35 +230,12 @@ class FrameBatch(Batch):
 
 
 @dataclass(frozen=True)
-class LevelBatch(Batch):
-    """Independent frames of codes, and the number of the level of each."""
-
-    codes: Int64[Tensor, "b y x"]
-    levels: Int64[Tensor, "b"]
-
-
-@dataclass(frozen=True)
-class TwoLevelBatch(Batch):
-    """Independent frames of codes, coarse and fine."""
-
-    top: Int64[Tensor, "b y x"]
-    bottom: Int64[Tensor, "b y2 x2"]
-
-
-@dataclass(frozen=True)
 class CodeBatch(Batch):
     """Windows of consecutive code grids with the action taken after each, and what came of it where that is wanted."""
 
     codes: Int64[Tensor, "b t y x"]
     actions: Shaped[Tensor, "b t a"]
     outcomes: Outcomes | None = None
-
-
-@dataclass(frozen=True)
-class SymbolBatch(Batch):
-    """Windows of consecutive symbols: levels or codes of sound."""
-
-    symbols: Int64[Tensor, "b t"]
 
 
 @dataclass(frozen=True)

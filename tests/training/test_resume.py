@@ -15,18 +15,12 @@ from videovq.config import (
     CodebookLossConfig,
     EMAConfig,
     LossConfig,
-    OptimizerConfig,
-    PixelCNNConfig,
     QuantizerConfig,
     RotationConfig,
-    SecondStageConfig,
-    TrainingConfig,
-    TrainPriorConfig,
-    TrainSecondStageConfig,
 )
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.parsing import to_yaml
-from videovq.training import predictor, prior, second_stage, vqvae
+from videovq.training import predictor, vqvae
 
 pytestmark = pytest.mark.slow
 
@@ -107,21 +101,6 @@ def test_predictor(method: Literal["adamw", "muon"], code_store: CodeStore, tmp_
     config = replace(config, training=replace(config.training, **INTERVALS))
     config = replace(config, optimizer=replace(config.optimizer, method=method, weight_average=0.9))
     check_resumes(predictor.train, config, tmp_path, "train/bits_per_code")
-
-
-SINGLE = TrainingConfig(steps=STEPS, batch_size=8, precision="32-true", accelerator="cpu", **INTERVALS)
-SMALL = PixelCNNConfig(width=16, embedding=8, decoder_layers=3, attention_every=2, heads=2)
-
-
-def test_prior(code_store: CodeStore, tmp_path: Path) -> None:
-    config = TrainPriorConfig(str(code_store), str(tmp_path), SMALL, OptimizerConfig(), SINGLE)
-    check_resumes(prior.train, config, tmp_path, "train/bits_per_code")
-
-
-def test_second_stage(code_store: CodeStore, tmp_path: Path) -> None:
-    model = SecondStageConfig(code_dim=8, quantizer=EMA, decoder=SMALL)
-    config = TrainSecondStageConfig(str(code_store), str(tmp_path), model, OptimizerConfig(), SINGLE)
-    check_resumes(second_stage.train, config, tmp_path, "train/bits_per_latent")
 
 
 def test_a_finished_run_is_left_alone_and_other_settings_are_refused(

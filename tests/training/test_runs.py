@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import predictor_config, prep_config, vqvae_config, write_episode
-from videovq.checkpoints import load_predictor, load_prior, load_vqvae
+from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.config import (
     CodebookLossConfig,
     CosineConfig,
@@ -64,7 +64,6 @@ def test_a_run_of_another_kind_is_named(vqvae_run: Path, predictor_run: Path) ->
     for load, run, said in (
         (load_vqvae, predictor_run, "is a run of a predictor; give it as --predictor"),
         (load_predictor, vqvae_run, "is a run of a VQ-VAE; give it as --vqvae"),
-        (load_prior, vqvae_run, "is a run of a VQ-VAE; give it as --vqvae"),
     ):
         with pytest.raises(ValueError, match=f"^{run}: {said}$"):
             load(run)

@@ -6,6 +6,8 @@ command's settings are made, see videovq.config.checks.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from videovq.config.choices import (
     LOOKING_TEMPERATURE,
     MEASURING_TEMPERATURE,
@@ -25,14 +27,6 @@ from videovq.config.evaluate import (
     ShowCodebookConfig,
 )
 from videovq.config.export import ExportConfig, PackConfig
-from videovq.config.likelihoods import (
-    DensityConfig,
-    EvaluateDensityConfig,
-    GaussianVAEConfig,
-    QuantizedVAEConfig,
-    TrainDensityConfig,
-    VIMCOConfig,
-)
 from videovq.config.models import (
     BEGINS_AS_NOTHING,
     LEARNING_ALONE,
@@ -58,21 +52,6 @@ from videovq.config.play import PlayConfig
 from videovq.config.prep import DeclareActionsConfig, DeclareConfig, ImportTokensConfig, InspectConfig, PrepConfig
 from videovq.config.record import DeepMindLabSource, GymnasiumSource, RecordConfig, SourceConfig, from_text
 from videovq.config.rollout import RolloutConfig
-from videovq.config.single_frames import (
-    EvaluatePriorConfig,
-    EvaluateSecondStageConfig,
-    SecondStageConfig,
-    TrainPriorConfig,
-    TrainSecondStageConfig,
-)
-from videovq.config.sound import (
-    DilatedConfig,
-    EvaluateSoundConfig,
-    MakeSyllablesConfig,
-    SoundConfig,
-    TrainSoundConfig,
-    TrainSoundPriorConfig,
-)
 from videovq.config.training import (
     MAY_CHANGE,
     EncodeConfig,
@@ -83,13 +62,7 @@ from videovq.config.training import (
     TrainPredictorConfig,
     TrainVQVAEConfig,
 )
-from videovq.config.two_levels import (
-    EncodeVQVAE2Config,
-    EvaluateVQVAE2Config,
-    TrainBottomPriorConfig,
-    TrainVQVAE2Config,
-    VQVAE2Config,
-)
+from videovq.slices import slices
 
 RENAMED: dict[type, dict[str, str]] = {
     TrainVQVAEConfig: {"pretrained": "init"},
@@ -98,5 +71,21 @@ RENAMED: dict[type, dict[str, str]] = {
 }
 """Names that settings had in earlier versions, which files and commands may still use, and the names they have now."""
 
-CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig, DensityConfig)
-"""Configs of which a user chooses a subclass, in YAML by ``class_path``."""
+CHOICES = (SourceConfig, QuantizerConfig, PredictorConfig)
+"""Configs of which a user chooses a subclass, in YAML by ``class_path``; :func:`choice_bases` adds those of slices."""
+
+
+def choice_bases() -> tuple[type, ...]:
+    """All configs of which a user chooses a subclass."""
+    return CHOICES + tuple(choice for one in slices() for choice in one.choices)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> type:
+        """What a slice lets choose: a ``class_path`` names all choices here, whatever their modules."""
+        for choice in choice_bases()[len(CHOICES) :]:
+            for kind in choice.__subclasses__():
+                if kind.__name__ == name:
+                    return kind
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

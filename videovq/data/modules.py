@@ -7,16 +7,15 @@ from typing import Any, Generic, TypeVar
 
 import lightning as L
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Int64
 from torch import Tensor
 
 from videovq.data.pool import Pool
 from videovq.data.store import CodeStore, EpisodeStore, Store
 from videovq.data.windows import Window, evened, windows
-from videovq.types import CodeBatch, FrameBatch, LevelBatch, Outcomes, SymbolBatch, TwoLevelBatch
+from videovq.types import CodeBatch, FrameBatch, Outcomes
 
 Batch = TypeVar("Batch")
-SPARSE = 8  # neighbouring frames are much alike: every eighth tells as much
 
 
 class RandomBatches(Generic[Batch]):
@@ -92,7 +91,7 @@ class FrameData(L.LightningDataModule):
     def __init__(self, store: EpisodeStore, batch_size: int, steps: int, seed: int) -> None:
         super().__init__()
         self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
-        self.places = {split: _places(store, split) for split in ("train", "val")}
+        self.places = {split: frame_positions(store, split) for split in ("train", "val")}
 
     def variance(self) -> float:
         """Variance of the training frames' values in -0.5..0.5, from 1,000 frames spread over them; at least that of
@@ -106,7 +105,7 @@ class FrameData(L.LightningDataModule):
         assert self.trainer is not None
         ranks = self.trainer.global_rank, self.trainer.world_size
         places = self.places["train"]
-        pool = _pool(self.store, places[:, 0], self.batch_size, self.seed, *ranks)
+        pool = pool_for(self.store, places[:, 0], self.batch_size, self.seed, *ranks)
         return RandomBatches(
             len(places), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks, pool=pool
         )
@@ -146,7 +145,7 @@ class CodeData(L.LightningDataModule):
         assert self.trainer is not None
         ranks = self.trainer.global_rank, self.trainer.world_size
         found = self.windows["train"]
-        pool = _pool(self.store, torch.tensor([w.episode.shard for w in found]), self.batch_size, self.seed, *ranks)
+        pool = pool_for(self.store, torch.tensor([w.episode.shard for w in found]), self.batch_size, self.seed, *ranks)
         return RandomBatches(
             len(found), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks, self.parts, pool
         )
@@ -171,140 +170,20 @@ class CodeData(L.LightningDataModule):
         return Outcomes(torch.stack([p.rewards for p in parts]), torch.stack([p.ends for p in parts]), weights)
 
 
-class TwoLevelData(L.LightningDataModule):
-    """Single frames of coarse and fine codes: random ones of ``train``, every one of ``val``.
-
-    Raises:
-        ValueError: the two stores are not of the same frames.
-    """
-
-    def __init__(self, top: CodeStore, bottom: CodeStore, batch_size: int, steps: int, seed: int) -> None:
-        super().__init__()
-        if top.episodes != bottom.episodes:
-            raise ValueError(f"{top} and {bottom}: are not of the same episodes; encode them again")
-        self.top, self.bottom = top, bottom
-        self.batch_size, self.steps, self.seed = batch_size, steps, seed
-        self.places = {split: _places(top, split) for split in ("train", "val")}
-
-    def train_dataloader(self) -> RandomBatches[TwoLevelBatch]:
-        assert self.trainer is not None
-        ranks, places = (self.trainer.global_rank, self.trainer.world_size), self.places["train"]
-        pool = _pool(self.top, places[:, 0], self.batch_size, self.seed, *ranks)
-        make = self._batch("train")
-        return RandomBatches(len(places), make, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
-
-    def val_dataloader(self) -> Batches[TwoLevelBatch]:
-        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size)
-
-    def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], TwoLevelBatch]:
-        def make(chosen: Int64[Tensor, "b"]) -> TwoLevelBatch:
-            places = self.places[split][chosen]
-            return TwoLevelBatch(self.top.codes(places), self.bottom.codes(places))
-
-        return make
-
-
-class LevelData(L.LightningDataModule):
-    """Single frames of codes with the number of their level: random ones of ``train``, every eighth of ``val``.
-
-    Attributes:
-        levels: the levels of ``train``, in the order of their numbers; others count as any level.
-    """
-
-    def __init__(self, store: CodeStore, batch_size: int, steps: int, seed: int) -> None:
-        super().__init__()
-        self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
-        self.levels = sorted({info.level for info in store.split("train")})
-        self.places = {"train": _places(store, "train"), "val": _places(store, "val")[::SPARSE]}
-
-    def train_dataloader(self) -> RandomBatches[LevelBatch]:
-        assert self.trainer is not None
-        ranks, places = (self.trainer.global_rank, self.trainer.world_size), self.places["train"]
-        pool = _pool(self.store, places[:, 0], self.batch_size, self.seed, *ranks)
-        make = self._batch("train")
-        return RandomBatches(len(places), make, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
-
-    def val_dataloader(self) -> Batches[LevelBatch]:
-        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size)
-
-    def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], LevelBatch]:
-        infos = self.store.split(split)
-        numbers = torch.tensor([number_of(self.levels, info.level) for info in infos])
-        every = numbers.repeat_interleave(torch.tensor([info.length for info in infos]))
-        levels = every if split == "train" else every[::SPARSE]
-
-        def make(chosen: Int64[Tensor, "b"]) -> LevelBatch:
-            return LevelBatch(self.store.codes(self.places[split][chosen]), levels[chosen])
-
-        return make
-
-
-class SymbolData(L.LightningDataModule):
-    """Windows of sequences of symbols (levels or codes of sound): random ones of ``train``, adjoining ones of ``val``.
+def pool_for(store: Store, shards: Int64[Tensor, "n"], batch: int, seed: int, rank: int, ranks: int) -> Pool | None:
+    """What draws the samples of a step so that few shards are open at once; None: all can be open.
 
     Args:
-        sequences: of each split.
-
-    Raises:
-        ValueError: a sequence is shorter than a window.
+        shards: of every sample.
+        batch: samples in a step, over all ranks.
     """
-
-    def __init__(
-        self, sequences: dict[str, list[Shaped[Tensor, "_"]]], window: int, batch_size: int, steps: int, seed: int
-    ) -> None:
-        super().__init__()
-        for split in ("train", "val"):
-            shortest = min(len(sequence) for sequence in sequences[split])
-            if shortest < window:
-                raise ValueError(
-                    f"window: {window} is longer than the shortest recording of {split}, of {shortest};"
-                    " ask for less, or take short recordings out of the folder"
-                )
-        self.sequences, self.window, self.batch_size, self.steps, self.seed = sequences, window, batch_size, steps, seed
-
-    def train_dataloader(self) -> RandomBatches[SymbolBatch]:
-        assert self.trainer is not None
-        ranks = self.trainer.global_rank, self.trainer.world_size
-        number, make = self._windows("train", 1)
-        return RandomBatches(number, make, self.batch_size, self.steps, self.seed, *ranks)
-
-    def val_dataloader(self) -> Batches[SymbolBatch]:
-        return Batches(*self._windows("val", self.window), self.batch_size)
-
-    def amount(self, symbols: str) -> str:
-        """How much there is to learn from, for people."""
-        found = self.sequences["train"]
-        return f"{len(found):,} recordings, {sum(len(one) for one in found):,} {symbols}"
-
-    def _windows(self, split: str, stride: int) -> tuple[int, Callable[[Int64[Tensor, "b"]], SymbolBatch]]:
-        """How many windows there are, and window numbers -> batch."""
-        sequences, window = self.sequences[split], self.window
-        counts = torch.tensor([(len(sequence) - window) // stride + 1 for sequence in sequences])
-        ends = counts.cumsum(0)
-
-        def make(chosen: Int64[Tensor, "b"]) -> SymbolBatch:
-            which = torch.searchsorted(ends, chosen, right=True)
-            starts = (chosen - (ends - counts)[which]) * stride
-            places = zip(which.tolist(), starts.tolist(), strict=True)
-            return SymbolBatch(torch.stack([sequences[i][start : start + window] for i, start in places]).long())
-
-        return int(ends[-1]), make
-
-
-def number_of(levels: list[str], level: str) -> int:
-    """The number of a level; of one that is not among them, the number after the last."""
-    return levels.index(level) if level in levels else len(levels)
-
-
-def _pool(store: Store, shards: Int64[Tensor, "n"], batch: int, seed: int, rank: int, ranks: int) -> Pool | None:
-    """None where every shard can be open."""
     size = store.place.open_files
     if store.header.shards <= size:
         return None
     return Pool(shards, size, batch // ranks, seed, rank, ranks)
 
 
-def _places(store: Store, split: str) -> Int64[Tensor, "n 2"]:
+def frame_positions(store: Store, split: str) -> Int64[Tensor, "n 2"]:
     """(shard, row) of every frame of a split."""
     parts = []
     for info in store.split(split):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Int64, Shaped, UInt8
+from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from videovq import __version__
@@ -27,11 +27,26 @@ from videovq.data.store import (
 from videovq.follow_up import free, typed
 from videovq.frames import to_float
 from videovq.memory import keep_freed_memory
-from videovq.models.vqvae import VQVAE
-from videovq.models.vqvae2 import Level
+from videovq.models.quantizers.contract import Quantizer
 from videovq.progress import progress
 from videovq.storage import write_tensors
 from videovq.types import ActionSpec
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """A network that turns frames into codes; ``stride``: pixels of a code's sides."""
+
+    stride: int
+
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def quantizer(self) -> Quantizer: ...
+    def encode(self, frames: Float[Tensor, "b c h w"]) -> Int64[Tensor, "b y x"]:
+        """Codes of frames in -0.5..0.5."""
+
+    def to(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 def encode(config: EncodeConfig) -> CodeStore:
@@ -61,7 +76,7 @@ def written_by(store: CodeStore) -> dict[str, str]:
 
 def encode_store(
     store: EpisodeStore,
-    network: VQVAE | Level,
+    network: Encoder,
     fingerprint: str,
     folder: str,
     batch_size: int,
@@ -99,7 +114,7 @@ def encode_store(
 
 def _encode(
     store: EpisodeStore,
-    network: VQVAE | Level,
+    network: Encoder,
     fingerprint: str,
     out: Folder,
     batch_size: int,
@@ -130,7 +145,7 @@ def _encode(
 
 @torch.inference_mode()
 def encode_frames(
-    network: VQVAE | Level, frames: UInt8[Tensor, "t h w c"], batch_size: int, mirrored: bool = False
+    network: Encoder, frames: UInt8[Tensor, "t h w c"], batch_size: int, mirrored: bool = False
 ) -> Shaped[Tensor, "t y x"]:
     """Codes of frames as they are stored, in float32 whatever the training's precision, so that every machine finds the
     same codes.
@@ -158,9 +173,7 @@ def swapped(spec: ActionSpec) -> Int64[Tensor, "k"]:
     return torch.tensor([spec.names.index(twin) for twin in twins])
 
 
-def _finish(
-    out: Folder, store: EpisodeStore, network: VQVAE | Level, fingerprint: str, encoded: dict[str, str]
-) -> None:
+def _finish(out: Folder, store: EpisodeStore, network: Encoder, fingerprint: str, encoded: dict[str, str]) -> None:
     quantizer = network.quantizer
     write_tensors(out.path / "codebook.safetensors", {"codebook": quantizer.code_vectors().float().cpu().contiguous()})
     out.send("codebook.safetensors")

@@ -1,0 +1,71 @@
+"""Each slice can be taken out: what is left is whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from videovq.cli import COMMANDS, CORE, usage
+from videovq.slices import SLICES, slices
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+QUICK = [
+    "tests/test_cli.py::test_help_of_every_command_imports_no_torch",
+    "tests/test_completion.py",
+    "tests/test_listing.py",
+    "tests/test_parsing.py::test_every_shipped_yaml_is_parsed",
+    "tests/test_shipped.py",
+]
+IMPORT_ALL = """
+import pkgutil
+import videovq
+from videovq import checkpoints
+for one in pkgutil.walk_packages(videovq.__path__, "videovq."):
+    one.name.endswith("__main__") or __import__(one.name)
+assert [*checkpoints.run_kinds()] == ["vqvae", "predictor"]
+"""
+
+
+def python(folder: Path, *words: str) -> None:
+    """Run Python in a copy of the project, seeing that alone."""
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("gone", [*([name] for name in SLICES), SLICES], ids=[*SLICES, "all"])
+def test_without_a_slices_folders_and_line_the_core_is_whole(gone: list[str], tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "videovq", tmp_path / "videovq", ignore=shutil.ignore_patterns("pretrained", "__pycache__"))
+    (tmp_path / "videovq" / "pretrained").symlink_to(ROOT / "videovq" / "pretrained")
+    for name in ("tests", "configs"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    listed = tmp_path / "videovq" / "slices.py"
+    for name in gone:
+        for folder in ("videovq", "tests", "configs"):
+            shutil.rmtree(tmp_path / folder / "papers" / name)
+        text, lines = re.subn(rf'^    "{name}",\n', "", listed.read_text(), flags=re.MULTILINE)
+        assert lines == 1, "its line"
+        listed.write_text(text)
+    pytest_quietly = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    python(tmp_path, *pytest_quietly, "--noconftest", *QUICK)
+    if len(gone) == len(SLICES):
+        python(tmp_path, "-c", IMPORT_ALL)
+        python(tmp_path, *pytest_quietly, "--collect-only", "tests")
+
+
+def test_the_cores_commands_come_first_and_those_of_papers_under_a_heading() -> None:
+    core, _, papers = usage().partition("\nExperiments of papers")
+    assert all(f"\n  {name} " in core for name in CORE)
+    beside = [name for one in slices() for name in one.commands]
+    assert all(f"\n  {name} " in papers for name in beside)
+    assert [*COMMANDS] == [*CORE, *beside], "none has the name of another"

@@ -1,0 +1,114 @@
+"""p(codes of a frame | a condition), by a gated PixelCNN: what frames look like, whatever came before."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from videovq.config import PixelCNNConfig
+from videovq.models.build import build_pixelcnn
+from videovq.models.embeddings import CodeEmbedding
+from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
+from videovq.models.sampling import choose
+from videovq.types import Sampling
+
+
+class Prior(nn.Module):
+    """The likelihood of a frame's codes, and drawing them, given any condition.
+
+    Attributes:
+        codes: embedding of a code at the decoder's input.
+        decoder: the PixelCNN.
+    """
+
+    codes: CodeEmbedding
+    decoder: GatedPixelCNN
+
+    @property
+    def code_vectors(self) -> Float[Tensor, "k d"]:
+        """Those of the codes that are modelled."""
+        raise NotImplementedError
+
+    def context(self, condition: Any) -> Float[Tensor, "b w y x"]:
+        """What the PixelCNN is conditioned on at every position."""
+        raise NotImplementedError
+
+    def unconditional(self, condition: Any) -> Any:
+        """As many conditions that say nothing, which training has shown in place of some."""
+        raise NotImplementedError
+
+    def nll(
+        self,
+        codes: Int64[Tensor, "b y x"],
+        condition: Any,
+        seen: Int64[Tensor, "b y x"] | None = None,
+        table: Float[Tensor, "k_plus_1 e"] | None = None,
+    ) -> Float[Tensor, "b y x"]:
+        """Minus the log-probability of every code, given those before it in the raster and the condition, in nats.
+
+        Args:
+            seen: what stands before each code, where some are hidden; None: the codes themselves.
+            table: the embedded codes, where they are at hand.
+        """
+        context, before = self.context(condition), codes if seen is None else seen
+        table = self.codes(self.code_vectors) if table is None else table
+        scores = self.decoder.score(context, before, table, self.code_vectors)
+        return cross_entropy(scores.flatten(0, 2), codes.flatten(), reduction="none").view_as(codes)
+
+    @torch.inference_mode()
+    def draw(
+        self, condition: Any, noise: Float[Tensor, "b y x k"], sampling: Sampling = Sampling()
+    ) -> Int64[Tensor, "b y x"]:
+        """A frame's codes for each condition; with guidance, away from what they are without it.
+
+        Args:
+            noise: Gumbel noise, see videovq.models.sampling.
+        """
+        if sampling.guidance != 1:
+            condition = torch.cat([condition, self.unconditional(condition)])
+        pick = partial(choose, noise.flatten(1, 2), sampling)
+        codes = self.decoder.draw(self.context(condition), self.codes(self.code_vectors), self.code_vectors, pick)
+        return codes[: len(noise)]
+
+
+class FramePrior(Prior):
+    """The prior of the VQ-VAE paper's images (van den Oord et al. 2017, section 4.1), conditioned on the level that the
+    frame is of, or on none.
+
+    Args:
+        grid: rows and columns of a frame's codes.
+        codebook: the code vectors of the VQ-VAE.
+        levels: number of levels; the number after the last stands for any.
+    """
+
+    codebook: Tensor
+
+    def __init__(
+        self, config: PixelCNNConfig, grid: tuple[int, int], codebook: Float[Tensor, "k d"], levels: int
+    ) -> None:
+        super().__init__()
+        self.grid, self.any_level = grid, levels
+        self.register_buffer("codebook", codebook.detach().float().clone())
+        self.codes = CodeEmbedding(len(codebook), codebook.shape[1], config.embedding)
+        self.level = nn.Embedding(levels + 1, config.width)
+        self.place = nn.Parameter(torch.randn(config.width, *grid) * 0.02)
+        self.decoder = build_pixelcnn(config, grid, codebook)
+
+    def forward(self, codes: Int64[Tensor, "b y x"], levels: Int64[Tensor, "b"]) -> Float[Tensor, "b y x"]:
+        """See :meth:`nll`."""
+        return self.nll(codes, levels)
+
+    @property
+    def code_vectors(self) -> Float[Tensor, "k d"]:
+        return self.codebook
+
+    def context(self, condition: Int64[Tensor, "b"]) -> Float[Tensor, "b w y x"]:
+        return self.level(condition)[:, :, None, None] + self.place
+
+    def unconditional(self, condition: Int64[Tensor, "b"]) -> Int64[Tensor, "b"]:
+        return torch.full_like(condition, self.any_level)

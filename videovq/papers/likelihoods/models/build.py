@@ -1,0 +1,34 @@
+"""Config -> density."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from videovq.config.checks import checked
+from videovq.papers.likelihoods.config import DensityConfig, GaussianVAEConfig, QuantizedVAEConfig, VIMCOConfig
+from videovq.papers.likelihoods.models.contract import Density
+from videovq.papers.likelihoods.models.gaussian import GaussianVAE
+from videovq.papers.likelihoods.models.quantized import QuantizedVAE
+from videovq.papers.likelihoods.models.vimco import VIMCO
+
+DENSITIES: dict[type[DensityConfig], Callable[..., Density]] = {
+    GaussianVAEConfig: GaussianVAE,
+    VIMCOConfig: VIMCO,
+    QuantizedVAEConfig: QuantizedVAE,
+}
+
+
+def build_density(settings: DensityConfig, frame_size: tuple[int, int]) -> Density:
+    """The autoencoder that a config describes, for frames of that height and width.
+
+    Raises:
+        ValueError: the config is of none, or its numbers cannot work with these frames.
+    """
+    if type(settings) not in DENSITIES:
+        names = ", ".join(kind.__name__ for kind in DENSITIES)
+        raise ValueError(f"model: {type(settings).__name__} is no density; choose from {names}")
+    checked(settings, "model")
+    stride = 2**settings.downsamplings
+    if any(side % stride for side in frame_size):
+        raise ValueError(f"model.downsamplings: frames of {frame_size} do not divide by {stride}")
+    return DENSITIES[type(settings)](settings, frame_size)

@@ -1,0 +1,73 @@
+"""Windows of sequences of symbols, as levels or codes of sound: which go into which step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import lightning as L
+import torch
+from jaxtyping import Int64, Shaped
+from torch import Tensor
+
+from videovq.data.modules import Batches, RandomBatches
+from videovq.types import Batch
+
+
+@dataclass(frozen=True)
+class SymbolBatch(Batch):
+    """Windows of consecutive symbols: levels or codes of sound."""
+
+    symbols: Int64[Tensor, "b t"]
+
+
+class SymbolData(L.LightningDataModule):
+    """Windows of sequences of symbols (levels or codes of sound): random ones of ``train``, adjoining ones of ``val``.
+
+    Args:
+        sequences: of each split.
+
+    Raises:
+        ValueError: a sequence is shorter than a window.
+    """
+
+    def __init__(
+        self, sequences: dict[str, list[Shaped[Tensor, "_"]]], window: int, batch_size: int, steps: int, seed: int
+    ) -> None:
+        super().__init__()
+        for split in ("train", "val"):
+            shortest = min(len(sequence) for sequence in sequences[split])
+            if shortest < window:
+                raise ValueError(
+                    f"window: {window} is longer than the shortest recording of {split}, of {shortest};"
+                    " ask for less, or take short recordings out of the folder"
+                )
+        self.sequences, self.window, self.batch_size, self.steps, self.seed = sequences, window, batch_size, steps, seed
+
+    def train_dataloader(self) -> RandomBatches[SymbolBatch]:
+        assert self.trainer is not None
+        ranks = self.trainer.global_rank, self.trainer.world_size
+        number, make = self._windows("train", 1)
+        return RandomBatches(number, make, self.batch_size, self.steps, self.seed, *ranks)
+
+    def val_dataloader(self) -> Batches[SymbolBatch]:
+        return Batches(*self._windows("val", self.window), self.batch_size)
+
+    def amount(self, symbols: str) -> str:
+        """How much there is to learn from, for people."""
+        found = self.sequences["train"]
+        return f"{len(found):,} recordings, {sum(len(one) for one in found):,} {symbols}"
+
+    def _windows(self, split: str, stride: int) -> tuple[int, Callable[[Int64[Tensor, "b"]], SymbolBatch]]:
+        """How many windows there are, and window numbers -> batch."""
+        sequences, window = self.sequences[split], self.window
+        counts = torch.tensor([(len(sequence) - window) // stride + 1 for sequence in sequences])
+        ends = counts.cumsum(0)
+
+        def make(chosen: Int64[Tensor, "b"]) -> SymbolBatch:
+            which = torch.searchsorted(ends, chosen, right=True)
+            starts = (chosen - (ends - counts)[which]) * stride
+            places = zip(which.tolist(), starts.tolist(), strict=True)
+            return SymbolBatch(torch.stack([sequences[i][start : start + window] for i, start in places]).long())
+
+        return int(ends[-1]), make
