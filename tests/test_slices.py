@@ -17,6 +17,7 @@ from videovq.slices import SLICES, slices
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
+COPIED = ("configs", "tests", "videovq")
 QUICK = [
     "tests/test_cli.py::test_help_of_every_command_imports_no_torch",
     "tests/test_completion.py",
@@ -44,14 +45,15 @@ def python(folder: Path, *words: str) -> None:
 
 @pytest.mark.parametrize("gone", [*([name] for name in SLICES), SLICES], ids=[*SLICES, "all"])
 def test_without_a_slices_folders_and_line_the_core_is_whole(gone: list[str], tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "videovq", tmp_path / "videovq", ignore=shutil.ignore_patterns("pretrained", "__pycache__"))
-    (tmp_path / "videovq" / "pretrained").symlink_to(ROOT / "videovq" / "pretrained")
-    for name in ("tests", "configs"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    unwanted = shutil.ignore_patterns("pretrained", "__pycache__")
+    for name in COPIED:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=unwanted)
+    for path in [ROOT / "videovq" / "pretrained", *(path for path in ROOT.iterdir() if path.name[0] != ".")]:
+        if path.name not in COPIED:
+            (tmp_path / path.relative_to(ROOT)).symlink_to(path)
     listed = tmp_path / "videovq" / "slices.py"
     for name in gone:
-        for folder in ("videovq", "tests", "configs"):
+        for folder in COPIED:
             shutil.rmtree(tmp_path / folder / "papers" / name)
         text, lines = re.subn(rf'^    "{name}",\n', "", listed.read_text(), flags=re.MULTILINE)
         assert lines == 1, "its line"

@@ -1,4 +1,4 @@
-"""Reading and writing video: the only module, beside sound.py, that imports PyAV.
+"""Reading and writing video: the only module, beside papers/sound/folder.py, that imports PyAV.
 
 Frames are read as a player shows them: turned and mirrored as the file's display matrix says, and in the colours that
 its matrix and range say. Where it does not say: BT.709 from 720 lines or 1280 columns on, BT.601 below, and limited

@@ -22,15 +22,8 @@ def test_a_class_chosen_within_a_chosen_class_has_its_own_defaults() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (
-            "--model.quantizer.decay 3",
-            "--model.quantizer: is no setting of GaussianVAEConfig; choose another model",
-        ),
+        ("--model.quantizer.decay 3", "--model.quantizer: is no setting of GaussianVAEConfig; choose another model"),
         ("--model QuantizedVAEConfig --model.quantizer FSQ", "model.quantizer: no 'FSQ'; choose from EMA"),
-        (
-            "--model videovq.config.NoConfig",
-            "model: no 'videovq.config.NoConfig'; choose from GaussianVAEConfig",
-        ),
     ],
 )
 def test_what_was_meant_is_said_in_one_line(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

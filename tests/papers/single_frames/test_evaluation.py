@@ -15,6 +15,7 @@ from tests.conftest import vqvae_config
 from videovq.cli import main
 from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingConfig
 from videovq.data.store import CodeStore, EpisodeStore
+from videovq.evaluation.counted import markov_bits
 from videovq.papers.single_frames import evaluate_prior as prior_evaluation
 from videovq.papers.single_frames import prior_task as prior
 from videovq.papers.single_frames import second_stage_task as second_stage

@@ -134,7 +134,7 @@ def test_settings_that_cannot_work_are_refused(patterns: CodeStore, tmp_path: Pa
 
 
 def test_episodes_of_one_frame_are_learnt_from(tmp_path: Path) -> None:
-    store = store_of_patterns(tmp_path / "codes", 1)
+    store = store_of_patterns(tmp_path, 1)
     prior.train(prior_config(store, tmp_path / "run", steps=1))
 
 
