@@ -93,7 +93,9 @@ COMMANDS = {
     "evaluate vqvae2": Command(
         "videovq.evaluation.vqvae2", "evaluate", config.EvaluateVQVAE2Config, "two levels against one of as many bits"
     ),
-    "export": Command("videovq.export.command", "export", config.ExportConfig, "the learned world as .pt2 and ONNX"),
+    "export": Command(
+        "videovq.export.command", "export_model", config.ExportConfig, "the learned world as .pt2 and ONNX"
+    ),
     "evaluate vqvae": Command(
         "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
     ),

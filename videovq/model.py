@@ -27,7 +27,7 @@ from videovq.config import LOOKING_TEMPERATURE, DeclareActionsConfig
 from videovq.data.clip import read_clip
 from videovq.frames import to_float, to_uint8
 from videovq.pictures import write_png
-from videovq.rollout.engine import find_device, generate, place
+from videovq.rollout.engine import find_device, generate, to_device
 from videovq.rollout.pair import check_pair
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
 from videovq.rollout.write import write_arrays
@@ -110,7 +110,7 @@ class Model:
         self.vqvae, self.predictor, self.examples = vqvae, predictor, list(examples)
         if predictor is not None:
             check_pair(vqvae, predictor)
-            place(vqvae.network, predictor.network, device, "32-true")
+            to_device(vqvae.network, predictor.network, device, "32-true")
         else:
             vqvae.network.to(find_device(device))
 

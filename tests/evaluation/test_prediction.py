@@ -27,7 +27,7 @@ from videovq.evaluation.sharpness import gradient_energy
 from videovq.evaluation.turns import turn
 from videovq.frames import psnr, to_uint8
 from videovq.models.predictors.predictor import Predictor
-from videovq.models.sampling import choose
+from videovq.models.sampling import sample_codes
 from videovq.models.vqvae import VQVAE
 from videovq.types import PredictorOutput, Sampling
 
@@ -70,7 +70,7 @@ class Knowing(Predictor):
         where = torch.zeros_like(action) if self.deaf else action
         return torch.stack([seen, left, right])[where, torch.arange(len(codes))]
 
-    def forward(self, codes, actions, given=None, wanted=None) -> PredictorOutput:
+    def forward(self, codes, actions, inputs=None, targets=None) -> PredictorOutput:
         later = [self.scores(codes[:, t], actions[:, t, 0]) for t in range(codes.shape[1] - 1)]
         logits = torch.stack([torch.zeros(len(codes), 6, 6, 6), *later], dim=1)
         nll = nn.functional.cross_entropy(logits.flatten(0, 3), codes.flatten(), reduction="none").view_as(codes)
@@ -81,7 +81,7 @@ class Knowing(Predictor):
 
     def step(self, state, action, noise, sampling=Sampling()):
         scores = self.scores(state, action[:, 0]).flatten(1, 2)
-        drawn = choose(noise.flatten(1, 2), sampling, scores, torch.arange(36)).view(-1, 6, 6)
+        drawn = sample_codes(noise.flatten(1, 2), sampling, scores, torch.arange(36)).view(-1, 6, 6)
         return drawn, drawn
 
 

@@ -7,7 +7,7 @@ import torch
 
 from videovq.config import DilatedConfig
 from videovq.models.dilated import DilatedNetwork, Steps, draw
-from videovq.models.sampling import choose, gumbel
+from videovq.models.sampling import gumbel, sample_codes
 from videovq.types import Sampling
 
 CONFIG = DilatedConfig(width=12, skip=10, layers=5, cycle=3, hidden_part=0.5)
@@ -72,7 +72,7 @@ def test_draws_are_those_of_a_whole_pass_for_every_symbol() -> None:
     generator, slow = torch.Generator().manual_seed(2), torch.zeros(2, 40, dtype=torch.int64)
     for t in range(40):
         noise = gumbel((2, 1, SYMBOLS), generator)
-        slow[:, t] = choose(noise, sampling, made.scores(slow, told)[:, t : t + 1], place)[:, 0]
+        slow[:, t] = sample_codes(noise, sampling, made.scores(slow, told)[:, t : t + 1], place)[:, 0]
     assert torch.equal(drawn, slow)
     assert len(drawn.unique()) > 3
 

@@ -27,7 +27,7 @@ from videovq.evaluation.watched import watch
 from videovq.evaluation.watched_page import watched_lines
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
-from videovq.rollout.engine import place
+from videovq.rollout.engine import to_device
 from videovq.rollout.pair import Pair, load_pair, model_name, open_episodes
 from videovq.storage import write_json, write_text
 from videovq.types import ActionSpec, Sampling
@@ -59,7 +59,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     distance = VideoDistance(config.fvd) if config.fvd else None
     vqvae, predictor = pair = load_pair(config)
     store = open_episodes(config.store, pair)
-    place(vqvae.network, predictor.network, config.device, "32-true")
+    to_device(vqvae.network, predictor.network, config.device, "32-true")
     networks = vqvae.network, predictor.network
     length = config.context + config.frames
     chosen = windows(store.split(config.split), length, config.stride, "context + frames")

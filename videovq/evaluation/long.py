@@ -25,7 +25,7 @@ from videovq.models.vqvae import VQVAE
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows, scale_to
 from videovq.progress import progress
-from videovq.rollout.engine import Session, decode_codes, place
+from videovq.rollout.engine import Session, decode_codes, to_device
 from videovq.rollout.pair import load_pair, model_name, open_episodes
 from videovq.storage import write_json, write_text
 from videovq.types import ActionSpec, Sampling
@@ -46,7 +46,7 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     pairs = inverses(spec, config.inverses)
     if config.mirror_steps and not pairs:
         left_out["mirror test"] = "no two choices are known to take each other back; name them: --inverses"
-    place(vqvae.network, predictor.network, "auto", "32-true")
+    to_device(vqvae.network, predictor.network, "auto", "32-true")
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     codes, actions = contexts(vqvae.network, store, config)
     rolled = roll(predictor.network, codes, actions, sampling, config.seed)

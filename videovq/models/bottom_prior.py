@@ -19,7 +19,7 @@ from videovq.config import PixelCNNConfig
 from videovq.models.autoencoder import decoder
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
-from videovq.models.sampling import choose
+from videovq.models.sampling import sample_codes
 from videovq.types import Sampling
 
 BLOCKS = 2
@@ -64,7 +64,7 @@ class BottomPrior(nn.Module):
         """Minus the log-probability of every bottom code, given those before it in the raster and all top codes, in
         nats.
         """
-        scores = self.decoder.score(self._context(top), bottom, self.codes(self.bottom), self.bottom)
+        scores = self.decoder.logits(self._context(top), bottom, self.codes(self.bottom), self.bottom)
         return cross_entropy(scores.flatten(0, 2), bottom.flatten(), reduction="none").view_as(bottom)
 
     @torch.inference_mode()
@@ -78,7 +78,7 @@ class BottomPrior(nn.Module):
         """
         if sampling.guidance != 1:
             top = torch.cat([top, torch.full_like(top, self.missing)])
-        pick = partial(choose, noise.flatten(1, 2), sampling)
+        pick = partial(sample_codes, noise.flatten(1, 2), sampling)
         codes = self.decoder.draw(self._context(top), self.codes(self.bottom), self.bottom, pick)
         return codes[: len(noise)]
 

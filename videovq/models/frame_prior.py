@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from videovq.config import PixelCNNConfig
 from videovq.models.build import build_pixelcnn
 from videovq.models.embeddings import CodeEmbedding
-from videovq.models.sampling import choose
+from videovq.models.sampling import sample_codes
 from videovq.types import Sampling
 
 
@@ -44,7 +44,7 @@ class FramePrior(nn.Module):
 
     def forward(self, codes: Int64[Tensor, "b y x"], levels: Int64[Tensor, "b"]) -> Float[Tensor, "b y x"]:
         """Minus the log-probability of every code, given those before it in the raster and the level, in nats."""
-        scores = self.decoder.score(self._context(levels), codes, self.codes(self.codebook), self.codebook)
+        scores = self.decoder.logits(self._context(levels), codes, self.codes(self.codebook), self.codebook)
         return cross_entropy(scores.flatten(0, 2), codes.flatten(), reduction="none").view_as(codes)
 
     @torch.inference_mode()
@@ -58,7 +58,7 @@ class FramePrior(nn.Module):
         """
         if sampling.guidance != 1:
             levels = torch.cat([levels, torch.full_like(levels, self.any_level)])
-        pick = partial(choose, noise.flatten(1, 2), sampling)
+        pick = partial(sample_codes, noise.flatten(1, 2), sampling)
         codes = self.decoder.draw(self._context(levels), self.codes(self.codebook), self.codebook, pick)
         return codes[: len(noise)]
 

@@ -21,7 +21,7 @@ from videovq.config import SecondStageConfig
 from videovq.models.build import build_pixelcnn, build_quantizer
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.quantizers.contract import Quantizer
-from videovq.models.sampling import choose, gumbel
+from videovq.models.sampling import gumbel, sample_codes
 from videovq.types import Sampling
 
 STRIDE = 3
@@ -150,7 +150,7 @@ class SecondStage(nn.Module):
         sampling: Sampling = Sampling(),
     ) -> Int64[Tensor, "b y x"]:
         """Draw a grid of codes for each set of latents."""
-        pick = partial(choose, noise.flatten(1, 2), sampling)
+        pick = partial(sample_codes, noise.flatten(1, 2), sampling)
         context = self._context(self._look_up(latents))
         return self.decoder.draw(context, self.codes(self.codebook), self.codebook, pick)
 
@@ -189,5 +189,5 @@ class SecondStage(nn.Module):
         codes: Int64[Tensor, "b y x"],
         table: Float[Tensor, "k_plus_1 e"],
     ) -> Float[Tensor, "b y x"]:
-        scores = self.decoder.score(self._context(vectors), seen, table, self.codebook)
+        scores = self.decoder.logits(self._context(vectors), seen, table, self.codebook)
         return cross_entropy(scores.flatten(0, 2), codes.flatten(), reduction="none").view_as(codes)

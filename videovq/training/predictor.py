@@ -20,10 +20,10 @@ from videovq.models.embeddings import unknown
 from videovq.models.predictors.outcome import reward_values
 from videovq.models.predictors.predictor import Predictor
 from videovq.training import run
+from videovq.training.activation_checkpointing import recompute_activations
 from videovq.training.callbacks import Curves
 from videovq.training.corruption import add_noise, add_own_frames, choose_targets
 from videovq.training.encode import written_by
-from videovq.training.memory import recompute_activations
 from videovq.training.optimizers import optimizer
 from videovq.training.similar import SimilarCodes
 from videovq.training.start import predictor_starts

@@ -13,9 +13,9 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from torch import Tensor, nn
 
+from videovq.allocator import keep_freed_memory
 from videovq.checkpoints import is_finished, read_facts, save_weights, steps_in_weights
 from videovq.config import MAY_CHANGE, OptimizerConfig, TrainingConfig
-from videovq.memory import keep_freed_memory
 from videovq.parsing import read_config, to_plain, to_yaml
 from videovq.shipped import WEIGHTS
 from videovq.storage import locked, read_tensors, write_text
