@@ -23,7 +23,7 @@ from videovq.evaluation import panels
 from videovq.evaluation.clips import Protocol
 from videovq.evaluation.compare import MATTERS, remarks
 from videovq.evaluation.evaluate import episodes_sha256, has_control, summary, table
-from videovq.evaluation.prediction import BEST, Prediction
+from videovq.evaluation.prediction import BEST, RolloutMeasures
 from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
 from videovq.pack import pack
 from videovq.pictures import labelled_rows
@@ -297,7 +297,7 @@ def test_what_cannot_work_is_refused_and_writes_nothing(
 def test_no_window_is_shown_twice(windows: int, words: list[str]) -> None:
     psnr = torch.arange(windows).float()[:, None]
     episodes, levels = torch.zeros(windows).long(), torch.zeros(1, 1).long()
-    found = Prediction(episodes, {"prediction": {"psnr": psnr}}, 0.0, 0.0, 0, levels)
+    found = RolloutMeasures(episodes, {"prediction": {"psnr": psnr}}, 0.0, 0.0, 0, levels)
     shown = panels.telling_windows(found, 2)
     assert [word for word, _ in shown] == words
     numbers = [number for _, number in shown]

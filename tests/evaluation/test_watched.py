@@ -15,7 +15,7 @@ from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
 from videovq.evaluation.clips import Clips
-from videovq.evaluation.inverse_dynamics import Following, fingerprint, learnt, scores
+from videovq.evaluation.inverse_dynamics import Following, scores, train_or_load, training_fingerprint
 from videovq.evaluation.kinds import (
     KINDS,
     by_kind,
@@ -173,16 +173,16 @@ def test_rollouts_that_follow_their_actions_are_told_from_those_that_do_not(
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    network = learnt(episode_store, "train", tmp_path)
+    network = train_or_load(episode_store, "train", tmp_path)
     assert torch.equal(torch.rand(3), expected), "whoever draws numbers elsewhere draws the same"
     (kept,) = tmp_path.iterdir()
     assert kept.name == f"inverse-dynamics-{fingerprint(episode_store, 'train')[:16]}.safetensors"
     changed = kept.stat().st_mtime_ns
-    again = learnt(episode_store, "train", tmp_path)
+    again = train_or_load(episode_store, "train", tmp_path)
     assert kept.stat().st_mtime_ns == changed, "read, not learnt again"
     for one, other in zip(network.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert fingerprint(episode_store, "train") != fingerprint(episode_store, "test")
+    assert training_fingerprint(episode_store, "train") != training_fingerprint(episode_store, "test")
     f1 = {}
     for deaf in (False, True):
         following, knowing = Following(network, PROTOCOL.context), Knowing(deaf)

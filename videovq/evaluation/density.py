@@ -16,7 +16,7 @@ from videovq import __version__
 from videovq.checkpoints import TrainedDensity, load_density
 from videovq.config import EvaluateDensityConfig
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.bootstrap import as_json, spelt
+from videovq.evaluation.bootstrap import format_interval, interval_json
 from videovq.frames import psnr
 from videovq.models.densities.contract import Density
 from videovq.models.densities.quantized import QuantizedVAE
@@ -113,7 +113,7 @@ def measure(
     found = {name: torch.cat(parts) for name, parts in values.items()}
     first, rows = next(iter(bounds)), []
     for name in bounds:
-        low, high = as_json(found[name], episodes, seed)
+        low, high = interval_json(found[name], episodes, seed)
         alone = name == first or isinstance(network, QuantizedVAE)  # else the samples share what the latents cost
         rows.append(
             {
@@ -151,7 +151,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def cells(row: dict[str, Any]) -> list[str]:
     """A bound's cells of the table."""
-    interval = spelt(*(row["interval"] or (None, None)))
+    interval = format_interval(*(row["interval"] or (None, None)))
     rate = "" if row["rate"] is None else f"{row['rate']:.3f}"
     return [row["run"], row["bound"], f"{row['bits_per_dim']:.3f}", interval, rate, f"{row['psnr']:.2f} dB"]
 

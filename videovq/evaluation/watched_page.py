@@ -1,10 +1,10 @@
-"""What reports show of :mod:`videovq.evaluation.watched`."""
+"""The parts of reports for :mod:`videovq.evaluation.watched`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from videovq.evaluation.bootstrap import cells, spelt
+from videovq.evaluation.bootstrap import format_interval, horizon_cells
 from videovq.evaluation.prediction import CEILING, PREDICTION, TRUTH
 from videovq.evaluation.tables import by_horizon, horizon_curves
 from videovq.page import figure, heading, paragraph, table
@@ -84,7 +84,9 @@ def following_parts(metrics: dict[str, Any]) -> list[str]:
 def _cell(found: dict[str, Any]) -> str:
     if found["mean"] is None:
         return "never recognised"
-    return f"{found['mean']:.3f}" + ("" if found["low"] is None else f"\n({spelt(found['low'], found['high'])})")
+    return f"{found['mean']:.3f}" + (
+        "" if found["low"] is None else f"\n({format_interval(found['low'], found['high'])})"
+    )
 
 
 def watched_lines(metrics: dict[str, Any]) -> list[str]:
@@ -92,10 +94,10 @@ def watched_lines(metrics: dict[str, Any]) -> list[str]:
     lines = []
     if "motion" in metrics:
         lines.append("\npsnr by kind of motion")
-        lines += [f"{name:<32}{cells(found, 2)}" for name, found in motion_lines(metrics)]
+        lines += [f"{name:<32}{horizon_cells(found, 2)}" for name, found in motion_lines(metrics)]
     if "visible_area" in metrics:
         lines.append("\npsnr of what was in view before a turn")
-        lines += [f"{name:<32}{cells(found, 2)}" for name, found in metrics["visible_area"]["methods"].items()]
+        lines += [f"{name:<32}{horizon_cells(found, 2)}" for name, found in metrics["visible_area"]["methods"].items()]
     if "following" in metrics:
         methods = metrics["following"]["methods"]
         said = "; ".join(f"{METHODS[m]} {methods[m]['macro F1']['mean'] or 0:.3f}" for m in METHODS)
