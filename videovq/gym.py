@@ -2,9 +2,9 @@
 
 Import this module, then ``gymnasium.make("videovq/Dream-v0", pretrained=...)`` or ``gymnasium.make_vec``. An episode is
 truncated after ``steps`` steps. A predictor that was trained with ``model.outcome_loss`` gives the expected reward, and
-an episode terminates with the probability that it says, drawn by the environment's generator: ends are rare and their
-moment uncertain, so that a threshold would hardly ever be passed. With any other the reward is always 0.0 and nothing
-terminates; wrap it to judge observations yourself.
+an episode terminates with the predicted probability, sampled by the environment's generator: ends are rare and their
+time uncertain, so that a threshold would hardly ever be passed. With any other the reward is always 0.0 and nothing
+terminates; wrap the environment to compute rewards from observations.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start all; a number ``seed`` gives the i-th ``seed + i``, and without one, its generator continues."""
         if options and "reset_mask" in options:
-            raise ValueError("options.reset_mask: these environments begin together, and each anew by itself")
+            raise ValueError("options.reset_mask: these environments start together, and each restarts by itself")
         seeds = [seed] * self.num_envs if seed is None else seed
         seeds = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else list(seeds)
         if len(seeds) != self.num_envs:

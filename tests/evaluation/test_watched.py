@@ -15,7 +15,7 @@ from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
 from videovq.evaluation.clips import Clips
-from videovq.evaluation.inverse_dynamics import Following, scores, train_or_load, training_fingerprint
+from videovq.evaluation.inverse_dynamics import Following, f1_scores, train_or_load, training_fingerprint
 from videovq.evaluation.kinds import (
     KINDS,
     by_kind,
@@ -154,7 +154,7 @@ def test_a_full_turn_is_counted_from_poses(tmp_path: Path) -> None:
 def test_scores_of_actions() -> None:
     taken = torch.tensor([[0, 0, 1], [1, 1, 0]])
     seen = torch.tensor([[0, 1, 1], [1, 2, 0]])
-    found = scores(seen, taken, ["a", "b", "c", "d"], torch.tensor([0, 1]), 0)
+    found = f1_scores(seen, taken, ["a", "b", "c", "d"], torch.tensor([0, 1]), 0)
     one = found["actions"]["a"]
     assert one["taken"] == 3 and set(found["actions"]) == {"a", "b"}
     assert (one["precision"]["mean"], one["recall"]["mean"]) == (1, pytest.approx(2 / 3))
@@ -163,7 +163,7 @@ def test_scores_of_actions() -> None:
     assert (other["precision"]["mean"], other["recall"]["mean"]) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
     assert found["macro F1"]["mean"] == pytest.approx((0.8 + 2 / 3) / 2)
     assert one["recall"]["low"] == pytest.approx(0.5) and one["recall"]["high"] == 1
-    nothing = scores(torch.full((1, 2), 2), torch.zeros(1, 2, dtype=torch.int64), ["a"], torch.tensor([0]), 0)
+    nothing = f1_scores(torch.full((1, 2), 2), torch.zeros(1, 2, dtype=torch.int64), ["a"], torch.tensor([0]), 0)
     assert nothing["actions"]["a"]["precision"] == {"mean": None, "low": None, "high": None}, "never said"
 
 

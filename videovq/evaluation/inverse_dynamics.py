@@ -180,10 +180,12 @@ class Following:
             names: of all actions.
         """
         taken = torch.cat(self._taken)
-        return {method: scores(torch.cat(parts), taken, names, episodes, seed) for method, parts in self._seen.items()}
+        return {
+            method: f1_scores(torch.cat(parts), taken, names, episodes, seed) for method, parts in self._seen.items()
+        }
 
 
-def scores(
+def f1_scores(
     seen: Int64[Tensor, "w n"],
     taken: Int64[Tensor, "w n"],
     names: list[str],

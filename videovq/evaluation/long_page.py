@@ -62,8 +62,8 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
             heading("There and back again"),
             paragraph(
                 "The mirror test: an action so many times, then as often the one that takes it back. PSNR (dB) of the"
-                " frames of the way back to those of the way out that were seen from the same place; of the last of"
-                " them to the last given frame; and, as a control, of the way back to another rollout's way out."
+                " frames of the way back against those of the way out from the same viewpoint; of the last of them"
+                " against the last context frame; and, as a control, of the way back against another rollout's way out."
             ),
             table(["steps each way", *MIRROR.values()], rows),
         ]
@@ -126,9 +126,9 @@ def _cells(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
 
 def _with_intervals(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
     cells = _cells(one, real)
-    for place, name, digits in ((0, "perplexity_interval", 0), (1, "changed_interval", 2)):
+    for column, name, digits in ((0, "perplexity_interval", 0), (1, "changed_interval", 2)):
         if one.get(name):
-            cells[place] += f"\n({_ends(one[name], digits)})"
+            cells[column] += f"\n({_ends(one[name], digits)})"
     return cells
 
 

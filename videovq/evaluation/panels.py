@@ -82,7 +82,7 @@ def panel(
     rows = _rows(episode, drawn[0], context)
     moving, small, large = [], scale_to(WIDTH, rows[0][1][0]), scale_to(MOVING, rows[0][1][0])
     for t in range(chosen.length):
-        when = f"{t - context + 1:+d}" if t >= context else "given"
+        when = f"{t - context + 1:+d}" if t >= context else "context"
         moving.append(labelled_rows([f"{name} {when}" for name, _ in rows], [("", [row[t] for _, row in rows])], large))
     times = [*range(max(0, context - 2), context), *range(context, context + min(SHOWN, protocol.frames))]
     strip = labelled_rows(

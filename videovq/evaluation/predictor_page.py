@@ -78,7 +78,7 @@ def _likelihood(metrics: dict[str, Any], chart: np.ndarray) -> list[str]:
     conditioning = "" if metrics["action_kind"] == "none" else " with the recorded actions"
     return [
         paragraph(
-            f"{settings['context']} frames given, {settings['frames']} predicted purely as codes{conditioning};"
+            f"{settings['context']} context frames, {settings['frames']} predicted purely as codes{conditioning};"
             f" {metrics['windows']} windows of {metrics['episodes']} {settings['split']} episodes,"
             f" {settings['samples']} sample(s) each at temperature {settings['temperature']:g}, seed"
             f" {settings['seed']}. Brackets and bands: 95 % intervals, resampling whole episodes. Computed on arrays,"
@@ -151,8 +151,8 @@ def _outcomes(metrics: dict[str, Any]) -> list[str]:
         return []
     text = paragraph(
         "Of every recorded action of the split, from the true frames before it: the mean absolute error of the expected"
-        " reward, and the bits that it takes to say whether the world ended. The constant is the mean reward, and the"
-        " rate of ends, of this very split, which nobody knows beforehand; that rate is a constant's average precision."
+        " reward, and the bits for whether the world ended. The constant predicts the mean reward, and the rate of"
+        " ends, of this split, which are not known beforehand; that rate is a constant's average precision."
     )
     return [heading("Rewards and ends"), text, table(["of", "found"], outcome_lines(metrics["outcomes"]))]
 

@@ -111,7 +111,7 @@ class Dream:
         return self.moments[-1]
 
     async def rewind(self, frame: int) -> None:
-        """Forget everything after ``frame``.
+        """Go back to ``frame``, and discard everything after it.
 
         Raises:
             ValueError: there is no such frame.

@@ -152,7 +152,7 @@ def parse_message(text: str, spec: ActionSpec) -> Message:
 
     Raises:
         ValueError: it is not JSON, not a known message, or a field is missing, unknown, of the wrong type or out of
-            range; one line that says which.
+            range; one line that names it.
     """
     try:
         value = json.loads(text, parse_constant=_no_constant)

@@ -84,7 +84,7 @@ class Session:
     Args:
         context: codes of the context frames; of one sequence for all rollouts, or of one for each.
         context_actions: the actions between them.
-        sampling: how codes are drawn.
+        sampling: temperature, truncation and guidance.
         seeds: one for each rollout of the batch; a rollout depends on its own seed only.
     """
 
