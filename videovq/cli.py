@@ -125,7 +125,10 @@ COMMANDS = {
     ),
     "compare": Command("videovq.evaluation.compare", "compare", config.CompareConfig, "several reports on one page"),
     "show codebook": Command(
-        "videovq.evaluation.codebook", "show", config.ShowCodebookConfig, "every code decoded, its usage, a map"
+        "videovq.evaluation.codebook",
+        "show_codebook",
+        config.ShowCodebookConfig,
+        "every code decoded, its usage, a map",
     ),
     "pack": Command(
         "videovq.pack", "pack", config.PackConfig, "runs -> a world to share: a folder or a .zip", bare="source"

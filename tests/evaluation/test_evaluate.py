@@ -22,7 +22,7 @@ from videovq.data.windows import windows
 from videovq.evaluation import panels
 from videovq.evaluation.clips import Protocol
 from videovq.evaluation.compare import MATTERS, remarks
-from videovq.evaluation.evaluate import episodes_sha256, has_control, summary, table
+from videovq.evaluation.evaluate import episodes_sha256, has_control, horizon_summary, text_table
 from videovq.evaluation.prediction import BEST, RolloutMeasures
 from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
 from videovq.pack import pack
@@ -214,12 +214,12 @@ def test_a_store_is_known_by_its_frames_not_its_folder(
 
 
 def test_one_episode_has_no_interval(report: Path) -> None:
-    one = summary(torch.rand(3, 4), torch.zeros(3, dtype=torch.int64), 0)
+    one = horizon_summary(torch.rand(3, 4), torch.zeros(3, dtype=torch.int64), 0)
     assert [one[name] for name in ("low", "high", "low_by_horizon", "high_by_horizon")] == [None] * 4
     metrics = json.loads((report / "metrics.json").read_text())
     metrics["bits_per_code"] = dict.fromkeys(metrics["bits_per_code"], one)
     metrics["methods"] = {method: dict.fromkeys(found, one) for method, found in metrics["methods"].items()}
-    assert "(one episode: no interval)" in table(metrics)
+    assert "(one episode: no interval)" in text_table(metrics)
     page = predictor_page(metrics, curves(metrics), [], None, "")
     assert "one episode: no interval" in page and "±" not in page
     assert "(one episode: no interval)" in comparison_page([metrics, metrics], [], {})

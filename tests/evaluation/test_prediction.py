@@ -16,7 +16,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetric
 
 from videovq.data.motion import horizontal_shift
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.bootstrap import bootstrap_interval, summary
+from videovq.evaluation.bootstrap import bootstrap_interval, horizon_summary
 from videovq.evaluation.clips import Clips, Protocol, clips
 from videovq.evaluation.likelihood import by_action, likelihood
 from videovq.evaluation.motion import motion_agreement, moved_along, shift_by_action
@@ -201,12 +201,12 @@ def test_a_ratio_of_sums_has_the_interval_of_its_episodes() -> None:
     episodes = torch.arange(6).repeat_interleave(5)
     over = torch.rand(30, 3, generator=generator) + 0.5
     over[5:, 2] = 0  # one episode alone knows of it
-    found = summary(0.5 * over, episodes, 0, over)
+    found = horizon_summary(0.5 * over, episodes, 0, over)
     assert found["by_horizon"] == pytest.approx([0.5] * 3) and found["mean"] == pytest.approx(0.5)
     assert found["low_by_horizon"][:2] == pytest.approx([0.5] * 2) and found["low_by_horizon"][2] is None
-    nothing = summary(torch.zeros(30, 2), episodes, 0, torch.zeros(30, 2))
+    nothing = horizon_summary(torch.zeros(30, 2), episodes, 0, torch.zeros(30, 2))
     assert nothing["mean"] is None and nothing["by_horizon"] == [None, None] == nothing["low_by_horizon"]
-    plain = summary(over, episodes, 0)
+    plain = horizon_summary(over, episodes, 0)
     assert plain["mean"] == pytest.approx(float(over.mean())) and plain["low"] < plain["mean"] < plain["high"]
 
 

@@ -176,7 +176,7 @@ def test_rollouts_that_follow_their_actions_are_told_from_those_that_do_not(
     network = train_or_load(episode_store, "train", tmp_path)
     assert torch.equal(torch.rand(3), expected), "whoever draws numbers elsewhere draws the same"
     (kept,) = tmp_path.iterdir()
-    assert kept.name == f"inverse-dynamics-{fingerprint(episode_store, 'train')[:16]}.safetensors"
+    assert kept.name == f"inverse-dynamics-{training_fingerprint(episode_store, 'train')[:16]}.safetensors"
     changed = kept.stat().st_mtime_ns
     again = train_or_load(episode_store, "train", tmp_path)
     assert kept.stat().st_mtime_ns == changed, "read, not learnt again"

@@ -93,7 +93,7 @@ def json_values(values: Float[Tensor, "*n"]) -> Any:
     return float(values) if values.isfinite() else None
 
 
-def summary(
+def horizon_summary(
     values: Float[Tensor, "w n"], episodes: Int64[Tensor, "w"], seed: int, over: Float[Tensor, "w n"] | None = None
 ) -> dict[str, Any]:
     """Mean and 95 % bootstrap confidence interval by horizon, and of the mean over horizons. The bounds are None where
@@ -122,5 +122,5 @@ def format_interval(low: float | None, high: float | None, digits: int = 3) -> s
 
 
 def horizon_cells(found: dict[str, Any], digits: int) -> str:
-    """The means by horizon of a :func:`summary`, as cells of a line for a terminal."""
+    """The means by horizon of a :func:`horizon_summary`, as cells of a line for a terminal."""
     return "".join(f"{'-':>7}" if mean is None else f"{mean:>7.{digits}f}" for mean in found["by_horizon"])

@@ -29,7 +29,7 @@ BAR = (200, 30, 30)
 NAMES = {"tsne": "t-SNE", "umap": "UMAP"}
 
 
-def show(config: ShowCodebookConfig) -> None:
+def show_codebook(config: ShowCodebookConfig) -> None:
     """Write ``codes.png`` and ``map.png``.
 
     Raises:

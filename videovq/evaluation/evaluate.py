@@ -13,7 +13,7 @@ from videovq.checkpoints import model_card, predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
-from videovq.evaluation.bootstrap import format_interval, horizon_cells, summary
+from videovq.evaluation.bootstrap import format_interval, horizon_cells, horizon_summary
 from videovq.evaluation.clips import Protocol, clips
 from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
 from videovq.evaluation.motion import shift_by_action
@@ -90,7 +90,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         watched.observers,
     )
     found = Evaluation(pair, bits, by_action(bits, predictor.action_spec), rolled)
-    metrics = {**report(found, config, store), **watched.report(rolled, predictor.action_spec, config.seed)}
+    metrics = {**metrics_json(found, config, store), **watched.report(rolled, predictor.action_spec, config.seed)}
     if predictor.network.outcome is not None:
         expected = expectations(*networks, store, config.split, config.context)
         metrics["outcomes"] = outcome_report(expected, config.seed) if expected else None
@@ -113,26 +113,26 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
             write_png(out / f"{name}.png", picture)
     write_text(out / "report.html", text)
     write_json(out / "metrics.json", metrics)
-    print(table(metrics))
+    print(text_table(metrics))
     print(f"written to {out / 'report.html'}")
     return metrics
 
 
-def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> dict[str, Any]:
+def metrics_json(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> dict[str, Any]:
     """The content of ``metrics.json``."""
     bits, rolled = found.likelihood, found.prediction
     positions, (height, width) = math.prod(found.pair.predictor.network.grid), store.header.grid
     controlled = has_control(len(bits.episodes), found.pair.predictor.action_spec)
     code_bits = float(bits.true.mean()) * positions / (3 * height * width)
     methods = {
-        method: {measure: summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
+        method: {measure: horizon_summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
         for method, measured in rolled.values.items()
         if controlled or method != SHUFFLED
     }
     for method, energies in rolled.gradients.items():
         if method in methods:
             for name, over in (("gradient_energy", TRUTH), ("gradient_energy_decoded", CEILING)):
-                methods[method][name] = summary(energies, rolled.episodes, config.seed, rolled.gradients[over])
+                methods[method][name] = horizon_summary(energies, rolled.episodes, config.seed, rolled.gradients[over])
     return {
         "name": model_name(config),
         "videovq": __version__,
@@ -144,9 +144,9 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         "vqvae": found.pair.vqvae.fingerprint,
         "episodes_sha256": episodes_sha256(store, config.split),
         "bits_per_code": {
-            "prediction": summary(bits.true, bits.episodes, config.seed),
-            **({SHUFFLED: summary(bits.shuffled, bits.episodes, config.seed)} if controlled else {}),
-            "without context": summary(bits.unconditional, bits.episodes, config.seed),
+            "prediction": horizon_summary(bits.true, bits.episodes, config.seed),
+            **({SHUFFLED: horizon_summary(bits.shuffled, bits.episodes, config.seed)} if controlled else {}),
+            "without context": horizon_summary(bits.unconditional, bits.episodes, config.seed),
         },
         "bits_per_frame": float(bits.true.mean()) * positions,
         "bits_per_dim_bound": code_bits + bits_per_value(rolled.levels),
@@ -172,7 +172,7 @@ def episodes_sha256(store: EpisodeStore, split: str) -> str:
     return digest.hexdigest()
 
 
-def table(metrics: dict[str, Any]) -> str:
+def text_table(metrics: dict[str, Any]) -> str:
     """The main measures, for a terminal."""
     settings, bits = metrics["settings"], metrics["bits_per_code"]
     lines = [

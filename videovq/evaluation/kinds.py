@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import segments
-from videovq.evaluation.bootstrap import summary
+from videovq.evaluation.bootstrap import horizon_summary
 from videovq.types import ActionSpec
 
 PITCH, YAW = 3, 4  # indices in a pose
@@ -115,7 +115,7 @@ def by_kind(
     for number, name in enumerate(KINDS):
         mask = kinds == number
         if mask.any():
-            one = summary(torch.where(mask, values, 0), episodes, seed, mask.float())
+            one = horizon_summary(torch.where(mask, values, 0), episodes, seed, mask.float())
             found[name] = {**one, "windows": mask.sum(dim=0).tolist()}
     return found
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from videovq.evaluation.bootstrap import summary
+from videovq.evaluation.bootstrap import horizon_summary
 from videovq.evaluation.clips import Clips
 from videovq.evaluation.prediction import CEILING
 
@@ -112,6 +112,6 @@ class TurnedViews:
         for method, parts in self._rows.items():
             values = torch.cat(parts)
             known = values.isfinite()
-            methods[method] = summary(values.nan_to_num(), episodes, seed, known.float())
+            methods[method] = horizon_summary(values.nan_to_num(), episodes, seed, known.float())
             windows = known.sum(dim=0).tolist()
         return {"windows": windows, "methods": methods}

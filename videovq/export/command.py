@@ -19,7 +19,7 @@ from videovq.progress import progress
 from videovq.rollout.pair import Pair, load_pair
 from videovq.storage import atomic, write_json
 
-FORMAT = "videovq world 2"
+WORLD_FORMAT = "videovq world 2"
 TRACED = {"step": traced_step, "watch": traced_watch}
 FILES = ("step.pt2", "watch.pt2", "step.onnx", "watch.onnx", "start.npz", "world.json")
 
@@ -57,7 +57,7 @@ def metadata(pair: Pair, graphs: dict[str, Graph]) -> dict[str, Any]:
     """The content of ``world.json``."""
     predictor = pair.predictor
     return {
-        "format": FORMAT,
+        "format": WORLD_FORMAT,
         "videovq": __version__,
         "predictor": fingerprint(predictor.config, predictor.network),
         "vqvae": pair.vqvae.fingerprint,

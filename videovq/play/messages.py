@@ -10,8 +10,8 @@ from typing import Any
 from videovq.types import ActionSpec, Sampling
 
 MOST_FRAMES = 3000  # of one dream
-FORMAT = "videovq replay 1"
-LARGEST = 2**53 - 1  # whole numbers that JavaScript can hold
+REPLAY_FORMAT = "videovq replay 1"
+LARGEST_INTEGER = 2**53 - 1  # whole numbers that JavaScript can hold
 Action = tuple[int | float, ...]
 
 
@@ -42,7 +42,7 @@ class Replay:
     def to_json(self) -> dict[str, Any]:
         changes = [{"from": step, **_settings(sampling)} for step, sampling in self.samplings]
         return {
-            "format": FORMAT,
+            "format": REPLAY_FORMAT,
             "model": self.model,
             "clip": self.clip,
             "clip_sha256": self.clip_sha256,
@@ -60,8 +60,8 @@ class Replay:
         Raises:
             ValueError: it is no replay, or its actions are not the model's.
         """
-        if not isinstance(value, dict) or value.get("format") != FORMAT:
-            raise ValueError(f"replay: is not in the format {FORMAT!r}")
+        if not isinstance(value, dict) or value.get("format") != REPLAY_FORMAT:
+            raise ValueError(f"replay: is not in the format {REPLAY_FORMAT!r}")
         kinds = {
             "format": str, "model": str, "clip": str, "clip_sha256": str, "seed": int, "guidance": float,
             "sampling": list, "actions": list, "digest": str,
@@ -198,7 +198,7 @@ def _fields(value: Any, kinds: dict[str, type], where: str) -> dict[str, Any]:
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST
+    return math.isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST_INTEGER
 
 
 def _no_constant(name: str) -> float:
