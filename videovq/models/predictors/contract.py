@@ -70,7 +70,7 @@ class FrameDecoder(nn.Module, ABC):
 
     def __init__(self, width: int, codebook_size: int, code_dim: int) -> None:
         super().__init__()
-        self.scores = nn.Linear(width, codebook_size)
+        self.scores = nn.Linear(width, codebook_size)  # of the logits; trained weights have this name
         self.vector = nn.Linear(width, code_dim)
 
     def code_logits(self, x: Float[Tensor, "*n w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*n k"]:
