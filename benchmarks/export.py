@@ -26,7 +26,7 @@ from videovq.config import ModelChoice
 from videovq.export.graphs import STATE
 from videovq.models.sampling import gumbel
 from videovq.rollout.contexts import contexts
-from videovq.rollout.engine import Session, decode_codes, place
+from videovq.rollout.engine import Session, decode_codes, to_device
 from videovq.rollout.pair import load_pair
 from videovq.types import Sampling
 
@@ -40,7 +40,7 @@ actions = torch.randint(pair.predictor.action_spec.sizes[0], (FRAMES, 1), genera
 
 def eager() -> tuple[list, list, list[float]]:
     vqvae, network = pair.vqvae.network, pair.predictor.network
-    place(vqvae, network, "cpu", "32-true")
+    to_device(vqvae, network, "cpu", "32-true")
     with torch.inference_mode():
         context = vqvae.encode(clip.frames.permute(0, 3, 1, 2).float() / 255 - 0.5)[None]
     session = Session(network, context, clip.actions[None], Sampling(TEMPERATURE), [SEED])

@@ -15,7 +15,7 @@ CODE = """
 import sys, time, torch
 from videovq.config import VQVAEConfig
 from videovq.models.vqvae import VQVAE
-from videovq.memory import keep_freed_memory
+from videovq.allocator import keep_freed_memory
 name, steps, frames = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 if name == "kept":
     keep_freed_memory()

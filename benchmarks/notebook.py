@@ -24,11 +24,11 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 from tqdm import trange
 
+from videovq.allocator import keep_freed_memory
 from videovq.config import TrainVQVAEConfig
 from videovq.data.resize import resize
 from videovq.data.store import EpisodeStore
 from videovq.frames import to_float
-from videovq.memory import keep_freed_memory
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config

@@ -29,7 +29,7 @@ from videovq.config import ModelChoice, PlayConfig
 from videovq.play.server import PlayServer
 from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
-from videovq.rollout.engine import place
+from videovq.rollout.engine import to_device
 from videovq.rollout.pair import Pair, load_pair
 
 
@@ -52,7 +52,7 @@ def played_by(link: str, clips: list[str]) -> tuple[list[list[float]], list[floa
 
 def loaded() -> Pair:
     pair = load_pair(ModelChoice(predictor, vqvae))
-    place(pair.vqvae.network, pair.predictor.network, "auto", "auto")
+    to_device(pair.vqvae.network, pair.predictor.network, "auto", "auto")
     return pair
 
 

@@ -18,12 +18,12 @@ import torch
 from tqdm import trange
 from vector_quantize_pytorch import VectorQuantize
 
+from videovq.allocator import keep_freed_memory
 from videovq.config import EMAConfig, RotationConfig, TrainVQVAEConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.reconstruction import reconstruction
 from videovq.frames import to_float
-from videovq.memory import keep_freed_memory
 from videovq.models.quantizers.library import RotationQuantizer
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config

@@ -25,7 +25,7 @@ from videovq.data.store import CodeStore
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.sampling import gumbel
 from videovq.models.vqvae import VQVAE
-from videovq.rollout.engine import Session, decode_codes, place
+from videovq.rollout.engine import Session, decode_codes, to_device
 from videovq.types import Sampling
 
 CONTEXT, WINDOW = 6, 16
@@ -34,7 +34,7 @@ store = CodeStore(folder)
 
 def pair(run: str, precision: str) -> tuple[VQVAE, Predictor]:
     vqvae, predictor = load_vqvae(coder).network, load_predictor(run).network
-    place(vqvae, predictor, "cpu", precision)
+    to_device(vqvae, predictor, "cpu", precision)
     return vqvae, predictor
 
 

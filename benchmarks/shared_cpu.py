@@ -44,13 +44,13 @@ def compute() -> None:
     from videovq.config import ModelChoice
     from videovq.frames import to_float
     from videovq.rollout.contexts import contexts
-    from videovq.rollout.engine import Session, decode_codes, place
+    from videovq.rollout.engine import Session, decode_codes, to_device
     from videovq.rollout.pair import load_pair
     from videovq.types import Sampling
 
     pair = load_pair(ModelChoice(pretrained="dmlab-small"))
     vqvae, predictor = pair.vqvae.network, pair.predictor.network
-    place(vqvae, predictor, "cpu", "32-true")
+    to_device(vqvae, predictor, "cpu", "32-true")
     clip = contexts("", "dmlab-small", pair, 6, 1)[0]
     with torch.inference_mode():
         session = Session(predictor, vqvae.encode(to_float(clip.frames))[None], clip.actions[None], Sampling(), [0])

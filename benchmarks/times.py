@@ -19,8 +19,8 @@ import yaml
 from steps import CODEBOOK, GRID, SPEC, bf16, seconds_of_step, windows
 from torch import Tensor, nn
 
+from videovq.allocator import keep_freed_memory
 from videovq.config import TrainPredictorConfig, TrainVQVAEConfig
-from videovq.memory import keep_freed_memory
 from videovq.models.build import build_predictor
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config

@@ -14,8 +14,8 @@ import torch
 from steps import bf16, seconds_of_step
 from torch import Tensor, nn
 
+from videovq.allocator import keep_freed_memory
 from videovq.config import TrainVQVAEConfig
-from videovq.memory import keep_freed_memory
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
 from videovq.training.optimizers import optimizer as make_optimizer

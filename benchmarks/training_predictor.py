@@ -13,8 +13,8 @@ if __name__ == "__main__":  # before what takes long to import
 import torch
 from steps import CODEBOOK, GRID, SPEC, bf16, seconds_of_step, windows
 
+from videovq.allocator import keep_freed_memory
 from videovq.config import TrainPredictorConfig
-from videovq.memory import keep_freed_memory
 from videovq.models.build import build_predictor
 from videovq.parsing import read_config
 from videovq.training.estimate import estimate, matrix_peak

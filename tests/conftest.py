@@ -35,7 +35,7 @@ from videovq.config import (
 )
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.data.video import write_video
-from videovq.export.command import export
+from videovq.export.command import export_model
 from videovq.prep.prepare import prepare
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
@@ -255,4 +255,4 @@ def predictor_run(code_store: CodeStore, once: Once) -> Path:
 @pytest.fixture(scope="session")
 def exported(vqvae_run: Path, predictor_run: Path, once: Once) -> Path:
     predictor, vqvae = str(predictor_run), str(vqvae_run)
-    return once("exported", lambda out: export(ExportConfig(predictor, vqvae, out=str(out))))
+    return once("exported", lambda out: export_model(ExportConfig(predictor, vqvae, out=str(out))))

@@ -18,7 +18,7 @@ from videovq.checkpoints import load_predictor
 from videovq.cli import main
 from videovq.config import EncodeConfig, ModelChoice
 from videovq.data.store import CodeStore, EpisodeStore
-from videovq.evaluation.outcomes import Expectations, judged
+from videovq.evaluation.outcomes import Expectations, outcome_report
 from videovq.evaluation.predictor_page import outcome_lines
 from videovq.frames import to_float
 from videovq.prep.prepare import prepare
@@ -97,17 +97,22 @@ def test_evaluate_reports_them(
 
 def test_errors_stand_beside_those_of_a_constant() -> None:
     rewards, ends = torch.tensor([0.0, 0, 0, 4]), torch.tensor([False, False, False, True])
-    expected, likely = torch.tensor([0.0, 0, 1, 3]), torch.tensor([0.25, 0.125, 0.5, 0.25])
-    found = judged(Expectations(torch.tensor([0, 0, 1, 1]), rewards, ends, expected, likely), 0)
+    expected, end_probabilities = torch.tensor([0.0, 0, 1, 3]), torch.tensor([0.25, 0.125, 0.5, 0.25])
+    found = outcome_report(Expectations(torch.tensor([0, 0, 1, 1]), rewards, ends, expected, end_probabilities), 0)
     assert (found["reward"]["error"]["mean"], found["reward"]["constant"]) == (0.5, 1.5)
     assert found["reward"]["correlation"] == pytest.approx(float(np.corrcoef(rewards, expected)[0, 1]))
     bits = -np.log2([0.75, 0.875, 0.5, 0.25]).mean()
     assert found["end"]["bits"]["mean"] == pytest.approx(bits) and found["end"]["constant"] == pytest.approx(0.8112781)
     assert 0.3 < found["end"]["precision"] < 0.5 and found["end"]["rate"] == 0.25
-    alone = judged(Expectations(torch.zeros(4).long(), rewards, ends, expected, likely), 0)
+    alone = outcome_report(Expectations(torch.zeros(4).long(), rewards, ends, expected, end_probabilities), 0)
     assert alone["reward"]["error"]["low"] is alone["end"]["bits"]["high"] is None
     assert "(one episode: no interval)" in dict(outcome_lines(alone))["reward"]
-    nothing = judged(Expectations(torch.tensor([0, 1]), torch.zeros(2), torch.zeros(2) > 0, likely[:2], likely[:2]), 0)
+    nothing = outcome_report(
+        Expectations(
+            torch.tensor([0, 1]), torch.zeros(2), torch.zeros(2) > 0, end_probabilities[:2], end_probabilities[:2]
+        ),
+        0,
+    )
     assert nothing["reward"]["correlation"] is None and nothing["end"]["precision"] is None
 
 

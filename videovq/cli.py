@@ -50,7 +50,9 @@ CORE = {
         "videovq.rollout.write", "rollout", config.RolloutConfig, "context frames + actions -> GIF, MP4, PNG, npz"
     ),
     "play": Command("videovq.play.command", "play", config.PlayConfig, "walk through the learned world in the browser"),
-    "export": Command("videovq.export.command", "export", config.ExportConfig, "the learned world as .pt2 and ONNX"),
+    "export": Command(
+        "videovq.export.command", "export_model", config.ExportConfig, "the learned world as .pt2 and ONNX"
+    ),
     "evaluate vqvae": Command(
         "videovq.evaluation.vqvae", "evaluate", config.EvaluateVQVAEConfig, "PSNR, SSIM, code usage, reconstructions"
     ),
@@ -62,7 +64,10 @@ CORE = {
     ),
     "compare": Command("videovq.evaluation.compare", "compare", config.CompareConfig, "several reports on one page"),
     "show codebook": Command(
-        "videovq.evaluation.codebook", "show", config.ShowCodebookConfig, "every code decoded, its usage, a map"
+        "videovq.evaluation.codebook",
+        "show_codebook",
+        config.ShowCodebookConfig,
+        "every code decoded, its usage, a map",
     ),
     "pack": Command(
         "videovq.pack", "pack", config.PackConfig, "runs -> a world to share: a folder or a .zip", bare="source"

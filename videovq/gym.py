@@ -2,9 +2,9 @@
 
 Import this module, then ``gymnasium.make("videovq/Dream-v0", pretrained=...)`` or ``gymnasium.make_vec``. An episode is
 truncated after ``steps`` steps. A predictor that was trained with ``model.outcome_loss`` gives the expected reward, and
-an episode terminates with the probability that it says, drawn by the environment's generator: ends are rare and their
-moment uncertain, so that a threshold would hardly ever be passed. With any other the reward is always 0.0 and nothing
-terminates; wrap it to judge observations yourself.
+an episode terminates with the predicted probability, sampled by the environment's generator: ends are rare and their
+time uncertain, so that a threshold would hardly ever be passed. With any other the reward is always 0.0 and nothing
+terminates; wrap the environment to compute rewards from observations.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from videovq.config import LOOKING_TEMPERATURE, ModelChoice, Precision
 from videovq.data.clip import Clip
 from videovq.frames import to_float
 from videovq.rollout.contexts import contexts
-from videovq.rollout.engine import decode_codes, place
+from videovq.rollout.engine import decode_codes, to_device
 from videovq.rollout.pair import load_pair
-from videovq.rollout.walks import Walk, advance, begin
+from videovq.rollout.state import RolloutState, start_rollouts, step_rollouts
 from videovq.types import ActionSpec, Sampling
 
 try:
@@ -41,7 +41,7 @@ SCENES = 1024  # to start from, at most
 
 
 class World:
-    """What both environments share: the networks, the scenes, and how codes are drawn.
+    """The simulator behind both environments: the networks, the scenes, and the sampling settings.
 
     Args:
         vqvae, predictor: run folders.
@@ -49,8 +49,8 @@ class World:
         context: an EpisodeStore, or a video with its actions beside it, in which episodes start; empty: the examples
             that ship with ``pretrained``, or ``stores/episodes``.
         observations: ``pixels``: RGB frames, uint8 ``h w 3``; ``codes``: code grids, int64 ``y x``.
-        context_frames: frames that the predictor is given; the first observation is the last of them.
-        temperature, top_k, top_p: how codes are drawn; see :class:`videovq.types.Sampling`.
+        context_frames: number of context frames; the first observation is the last of them.
+        temperature, top_k, top_p: of sampling codes; see :class:`videovq.types.Sampling`.
         device: ``auto``, ``cpu``, ``gpu``, ``cuda``, ``cuda:1`` ... or ``mps``.
         precision: ``32-true``; ``bf16`` computes the context network in bfloat16, ``auto`` where the hardware does so
             natively: faster, but what a step gives may then depend on how many environments share it.
@@ -78,7 +78,7 @@ class World:
             raise ValueError(f"observations: {observations!r}; choose pixels or codes")
         choice = ModelChoice(str(predictor), str(vqvae) or ModelChoice.vqvae, str(pretrained))
         self.pair = load_pair(choice)
-        place(self.pair.vqvae.network, self.pair.predictor.network, device, precision)
+        to_device(self.pair.vqvae.network, self.pair.predictor.network, device, precision)
         self.clips = contexts(str(context), str(pretrained), self.pair, context_frames, SCENES)
         self.observations = observations
         self.sampling = Sampling(temperature, top_k, top_p)
@@ -102,37 +102,41 @@ class World:
         return spaces.Discrete(spec.sizes[0] if spec.sizes else 1)
 
     @torch.inference_mode()
-    def begin(self, generators: Sequence[np.random.Generator]) -> tuple[list[Walk], np.ndarray, list[str]]:
-        """A scene for each generator, and noise.
+    def start(self, generators: Sequence[np.random.Generator]) -> tuple[list[RolloutState], np.ndarray, list[str]]:
+        """Start a rollout for each generator, which draws its scene and the seed of its noise.
 
         Returns:
-            The walks, what is seen, and the names of the scenes.
+            The rollout states, the first observations, and the names of the scenes.
         """
         chosen = [self.clips[int(generator.integers(len(self.clips)))] for generator in generators]
         seeds = [int(generator.integers(2**63)) for generator in generators]
         vqvae, network = self.pair.vqvae.network, self.pair.predictor.network
-        # One by one: what an episode is must not depend on how many begin together.
+        # One by one: an episode must not depend on how many start together.
         codes = [vqvae.encode(to_float(clip.frames).to(vqvae.device)) for clip in chosen]
-        walks = [
-            begin(network, one[None], clip.actions[None].to(vqvae.device), [seed])[0]
+        states = [
+            start_rollouts(network, one[None], clip.actions[None].to(vqvae.device), [seed])[0]
             for one, clip, seed in zip(codes, chosen, seeds, strict=True)
         ]
-        return walks, self._first(chosen, codes), [clip.name for clip in chosen]
+        return states, self._first(chosen, codes), [clip.name for clip in chosen]
 
     def step(
-        self, walks: Sequence[Walk], actions: Sequence[Any], generators: Sequence[np.random.Generator]
-    ) -> tuple[list[Walk], np.ndarray, np.ndarray, np.ndarray]:
-        """The walks after an action each, what is seen then, the rewards, and which have ended: each generator says."""
+        self, states: Sequence[RolloutState], actions: Sequence[Any], generators: Sequence[np.random.Generator]
+    ) -> tuple[list[RolloutState], np.ndarray, np.ndarray, np.ndarray]:
+        """Step every rollout with its action, and draw whether it terminates from its generator.
+
+        Returns:
+            The new rollout states, the observations, the rewards, and which episodes terminated.
+        """
         tensors = [self._action(action) for action in actions]
-        drawn = advance(self.pair.predictor.network, walks, tensors, [self.sampling] * len(walks))
+        drawn = step_rollouts(self.pair.predictor.network, states, tensors, [self.sampling] * len(states))
         codes = torch.stack([one.codes for one in drawn])
         seen = codes if self.observations == "codes" else decode_codes(self.pair.vqvae.network, codes[:, None])[:, 0]
-        after = [one.walk for one in drawn]
+        after = [one.state for one in drawn]
         rewards, ended = np.zeros(len(after)), np.zeros(len(after), bool)
-        for i, (walk, generator) in enumerate(zip(after, generators, strict=True)):
-            if walk.state.outcome is not None:
-                rewards[i] = float(walk.state.outcome.rewards[0])
-                ended[i] = generator.random() < float(walk.state.outcome.ends[0])
+        for i, (state, generator) in enumerate(zip(after, generators, strict=True)):
+            if state.predictor.outcome is not None:
+                rewards[i] = float(state.predictor.outcome.rewards[0])
+                ended[i] = generator.random() < float(state.predictor.outcome.ends[0])
         return after, seen.cpu().numpy(), rewards, ended
 
     def pictures(self, observed: np.ndarray) -> UInt8[np.ndarray, "b h w c"]:
@@ -154,7 +158,7 @@ class World:
 
 
 class DreamEnv(gymnasium.Env[np.ndarray, Any]):
-    """One dream. ``info`` names the scene it began in.
+    """One dream. ``info`` names the scene it started in.
 
     Args:
         steps: length of an episode.
@@ -173,22 +177,22 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         self.render_mode = render_mode
         self.observation_space = self.world.observation_space
         self.action_space = self.world.action_space
-        self._walk: Walk | None = None
+        self._state: RolloutState | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin in a scene that the seed chooses; ``options`` are not used."""
+        """Start in a scene that the seed draws; ``options`` are not used."""
         super().reset(seed=seed)
-        (self._walk,), seen, (name,) = self.world.begin([self.np_random])
+        (self._state,), seen, (name,) = self.world.start([self.np_random])
         self._seen, self._name, self._step = seen[0], name, 0
         return self._seen.copy(), {"scene": name}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """One frame further; the reward is what the predictor expects."""
-        if self._walk is None:
+        """Predict the next frame; the reward is the expected one."""
+        if self._state is None:
             raise gymnasium.error.ResetNeeded("reset comes before the first step")
-        (self._walk,), seen, rewards, ended = self.world.step([self._walk], [action], [self.np_random])
+        (self._state,), seen, rewards, ended = self.world.step([self._state], [action], [self.np_random])
         self._seen = seen[0]
         self._step += 1
         over = self._step >= self.steps
@@ -198,7 +202,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         """The last observation as RGB, uint8 ``h w 3``, if ``render_mode`` asked for it."""
         if self.render_mode != "rgb_array":
             return None
-        if self._walk is None:
+        if self._state is None:
             raise gymnasium.error.ResetNeeded("reset comes before the first picture")
         return self.world.pictures(self._seen[None])[0].copy()
 
@@ -206,10 +210,10 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
 class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """Many dreams, computed in one batch; each is that of a :class:`DreamEnv` with its seed.
 
-    The step after its last begins one anew, whatever its action (``AutoresetMode.NEXT_STEP``).
+    The step after its last starts a new one, whatever its action (``AutoresetMode.NEXT_STEP``).
 
     Args:
-        num_envs: how many.
+        num_envs: number of environments.
         steps: length of an episode.
         world: settings of :class:`World`.
     """
@@ -227,14 +231,14 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._generators: list[np.random.Generator] = []
-        self._walks: list[Walk] = []
+        self._states: list[RolloutState] = []
 
     def reset(
         self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin all of them; a number seeds them one after the other, and without one they go on with their noise."""
+        """Start all; a number ``seed`` gives the i-th ``seed + i``, and without one, its generator continues."""
         if options and "reset_mask" in options:
-            raise ValueError("options.reset_mask: these environments begin together, and each anew by itself")
+            raise ValueError("options.reset_mask: these environments start together, and each restarts by itself")
         seeds = [seed] * self.num_envs if seed is None else seed
         seeds = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else list(seeds)
         if len(seeds) != self.num_envs:
@@ -244,26 +248,26 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             old if old is not None and one is None else seeding.np_random(one)[0]
             for old, one in zip(before, seeds, strict=True)
         ]
-        self._walks, self._seen, self._names = self.world.begin(self._generators)
+        self._states, self._seen, self._names = self.world.start(self._generators)
         self._step, self._over = np.zeros(self.num_envs, np.int64), np.zeros(self.num_envs, bool)
         return self._seen.copy(), self._info()
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One frame further in each, and a new scene in those that are over."""
-        if not self._walks:
+        """Predict the next frame of each, and start those that are over in a new scene."""
+        if not self._states:
             raise gymnasium.error.ResetNeeded("reset comes before the first step")
         rewards, ended = np.zeros(self.num_envs), np.zeros(self.num_envs, bool)
         new, on = (np.flatnonzero(over).tolist() for over in (self._over, ~self._over))
         seen = np.empty_like(self._seen)
         if new:
-            walks, seen[new], names = self.world.begin([self._generators[i] for i in new])
-            for i, walk, name in zip(new, walks, names, strict=True):
-                self._walks[i], self._names[i] = walk, name
+            states, seen[new], names = self.world.start([self._generators[i] for i in new])
+            for i, state, name in zip(new, states, names, strict=True):
+                self._states[i], self._names[i] = state, name
         if on:
-            some = [self._walks[i] for i in on], [actions[i] for i in on], [self._generators[i] for i in on]
-            walks, seen[on], rewards[on], ended[on] = self.world.step(*some)
-            for i, walk in zip(on, walks, strict=True):
-                self._walks[i] = walk
+            some = [self._states[i] for i in on], [actions[i] for i in on], [self._generators[i] for i in on]
+            states, seen[on], rewards[on], ended[on] = self.world.step(*some)
+            for i, state in zip(on, states, strict=True):
+                self._states[i] = state
         self._step = np.where(self._over, 0, self._step + 1)
         self._seen, truncated = seen, self._step >= self.steps
         self._over = ended | truncated

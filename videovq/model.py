@@ -1,4 +1,4 @@
-"""What ``videovq.load`` returns: a trained world in a few calls, for notebooks and other programs."""
+"""The Python interface, :func:`videovq.load`: a trained model for notebooks and other programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from videovq.config import LOOKING_TEMPERATURE, DeclareActionsConfig
 from videovq.data.clip import read_clip
 from videovq.frames import to_float, to_uint8
 from videovq.pictures import write_png
-from videovq.rollout.engine import find_device, generate, place
+from videovq.rollout.engine import find_device, generate, to_device
 from videovq.rollout.pair import check_pair
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
 from videovq.rollout.write import write_arrays
@@ -45,7 +45,7 @@ class Prediction(Rollout):
     """A rollout that notebooks show as an animation.
 
     Attributes:
-        names: what the action that leads to each predicted frame is called.
+        names: of the action that leads to each predicted frame.
         fps: frames a second of the episodes that the model was trained on.
         codebook_size: K, the number of codes.
     """
@@ -60,9 +60,9 @@ class Prediction(Rollout):
         return f"<Prediction: {samples} x {frames} frames of {height}x{width} after {context} of context>"
 
     def save(self, path: str | Path) -> None:
-        """Write it as the path's ending says: an animation (``.gif``, ``.mp4``, ``.webm``), a strip with the time from
-        left to right (``.png``), or the codes and frames (``.npz``). Folders that are missing are made, and a file that
-        is there is written over: unlike commands, this asks for its name.
+        """Write it in the format of the path's ending: an animation (``.gif``, ``.mp4``, ``.webm``), a strip with the
+        time from left to right (``.png``), or the codes and frames (``.npz``). Missing folders are created, and an
+        existing file is overwritten.
 
         Raises:
             ValueError: it ends in something else, or cannot be written there.
@@ -96,8 +96,8 @@ class Model:
     """A VQ-VAE and, where there is one, the predictor of its codes.
 
     Attributes:
-        vqvae, predictor: the networks and what they were trained on.
-        examples: recorded videos that come with them.
+        vqvae, predictor: the networks with their metadata.
+        examples: recorded videos that ship with them.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Model:
         self.vqvae, self.predictor, self.examples = vqvae, predictor, list(examples)
         if predictor is not None:
             check_pair(vqvae, predictor)
-            place(vqvae.network, predictor.network, device, "32-true")
+            to_device(vqvae.network, predictor.network, device, "32-true")
         else:
             vqvae.network.to(find_device(device))
 
@@ -162,8 +162,8 @@ class Model:
         Raises:
             ValueError: they are not of the size that the VQ-VAE was trained on.
         """
-        given = self._frames(frames)
-        return self.vqvae.network.encode(to_float(given).to(self.vqvae.network.device)).cpu()
+        checked = self._frames(frames)
+        return self.vqvae.network.encode(to_float(checked).to(self.vqvae.network.device)).cpu()
 
     @torch.inference_mode()
     def decode(self, codes: Int64[Tensor, "t y x"] | np.ndarray) -> UInt8[Tensor, "t h w c"]:
@@ -172,14 +172,14 @@ class Model:
         Raises:
             ValueError: they are no grids of this VQ-VAE's codes.
         """
-        given, size = _tensor(codes), self.vqvae.network.quantizer.codebook_size
-        numbers = given.long()
-        if given.is_floating_point() or numbers.ndim != 3 or not ((numbers >= 0) & (numbers < size)).all():
-            shape = tuple(given.shape)
+        grids, size = _tensor(codes), self.vqvae.network.quantizer.codebook_size
+        indices = grids.long()
+        if grids.is_floating_point() or indices.ndim != 3 or not ((indices >= 0) & (indices < size)).all():
+            shape = tuple(grids.shape)
             raise ValueError(
-                f"codes: {given.dtype} of shape {shape}; (time, rows, columns) of 0 to {size - 1} is needed"
+                f"codes: {grids.dtype} of shape {shape}; (time, rows, columns) of 0 to {size - 1} is needed"
             )
-        return to_uint8(self.vqvae.network.decode(numbers.to(self.vqvae.network.device))).cpu()
+        return to_uint8(self.vqvae.network.decode(indices.to(self.vqvae.network.device))).cpu()
 
     def predict(
         self,
@@ -193,7 +193,7 @@ class Model:
         top_p: float = 1.0,
         seed: int = 0,
     ) -> Prediction:
-        """The next frames.
+        """Predict the next frames.
 
         Args:
             frames: the context, one frame or more.
@@ -208,17 +208,17 @@ class Model:
         Raises:
             ValueError: frames or actions do not fit the model or each other, or there is no predictor.
         """
-        predictor, given = self._with_predictor(), self._frames(frames)
-        spec, between = predictor.action_spec, len(given) - 1
+        predictor, context = self._with_predictor(), self._frames(frames)
+        spec, between = predictor.action_spec, len(context) - 1
         values = [spec.parse(a, "actions") if isinstance(a, str) else np.asarray(a).tolist() for a in actions]
         known, coming = values[:between], values[between:]
         if len(coming) == 1 and n is not None:
             coming = coming * n
         if len(known) < between or not coming or (n is not None and len(coming) != n):
-            wanted = f"{between} between the frames and {n or 'at least 1'} after"
-            raise ValueError(f"actions: {len(values)} for {len(given)} frames; {wanted} are needed")
+            needed = f"{between} between the frames and {n or 'at least 1'} after"
+            raise ValueError(f"actions: {len(values)} for {len(context)} frames; {needed} are needed")
         request = RolloutRequest(
-            given,
+            context,
             spec.tensor(known, "actions"),
             spec.tensor(coming, "actions"),
             samples,
@@ -233,13 +233,14 @@ class Model:
         )
 
     def _frames(self, frames: UInt8[Tensor, "t h w c"] | np.ndarray) -> UInt8[Tensor, "t h w c"]:
-        given = _tensor(frames)
-        if given.dtype != torch.uint8 or given.shape[1:] != (*self.vqvae.frame_size, 3) or not len(given):
+        tensor = _tensor(frames)
+        if tensor.dtype != torch.uint8 or tensor.shape[1:] != (*self.vqvae.frame_size, 3) or not len(tensor):
             height, width = self.vqvae.frame_size
             raise ValueError(
-                f"frames: {given.dtype} of shape {tuple(given.shape)}; RGB uint8 (time, {height}, {width}, 3) is needed"
+                f"frames: {tensor.dtype} of shape {tuple(tensor.shape)};"
+                f" RGB uint8 (time, {height}, {width}, 3) is needed"
             )
-        return given
+        return tensor
 
     def _with_predictor(self) -> TrainedPredictor:
         if self.predictor is None:
@@ -248,17 +249,17 @@ class Model:
 
 
 def _tensor(array: Tensor | np.ndarray) -> Tensor:
-    """A tensor of any array: also of a view whose strides are negative, and of foreign or read-only memory."""
+    """A tensor of any array, also of views with negative strides, other byte orders, and read-only arrays."""
     if isinstance(array, np.ndarray):
         return torch.from_numpy(np.array(array, dtype=array.dtype.newbyteorder("="), order="C"))
     return torch.as_tensor(array)
 
 
 def load(name: str | Path = "", *, vqvae: str = "", predictor: str = "", device: str = "auto") -> Model:
-    """A trained model: one that ships, by name, one that was packed, by its path, or one of yours, by run folders.
+    """Load a trained model: one that ships, by name; a packed one, by its path; or one of yours, by run folders.
 
     Args:
-        name: of a model that ships with videovq, or path of what ``videovq pack`` made, a folder or a .zip.
+        name: of a model that ships with videovq, or path of a folder or .zip that ``videovq pack`` wrote.
         vqvae: run folder of a VQ-VAE, where no name is given.
         predictor: run folder of a predictor of its codes.
         device: ``auto``, ``cpu``, ``gpu``, ``cuda``, ``cuda:1`` ... or ``mps``.

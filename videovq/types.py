@@ -178,7 +178,7 @@ def breaks(discontinuities: Iterable[int], ends: Iterable[int], length: int) -> 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What came of some actions.
+    """Outcomes of some actions: rewards and ends.
 
     Attributes:
         rewards: earned with each action; 0 where that is not known.
@@ -240,17 +240,17 @@ class CodeBatch(Batch):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How codes are drawn from their scores.
+    """Sampling settings: how codes are sampled from their logits.
 
     Attributes:
-        temperature: 0 or more; 1 draws from the model, 0 takes the most likely code each time.
-        top_k: draw from that many of the most likely codes only; 0: from all.
-        top_p: draw from the most likely codes that together have this probability; 1: from all.
-        guidance: scale of classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598): scores without actions
-            plus this times what the actions add to them; 1: the model's own scores.
-        sampler: how a frame is drawn; all give the same codes from the same noise. ``cached``: group after group of
-            codes, computing nothing twice; ``predictive``: all codes at once, again and again until none changes;
-            ``uncached``: a whole pass for every group, the slow yardstick.
+        temperature: 0 or more; 1 samples from the model, 0 is greedy.
+        top_k: sample from that many of the most likely codes only; 0: from all.
+        top_p: sample from the most likely codes that together have this probability; 1: from all.
+        guidance: scale of classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598): logits without actions
+            plus this times what the actions add to them; 1: the model's own logits.
+        sampler: how a frame is sampled; all give the same codes from the same noise. ``cached``: group after group of
+            codes, with cached activations; ``predictive``: all codes at once, repeated until none changes;
+            ``uncached``: a whole pass for every group, the slow reference.
     """
 
     temperature: float = 1.0
@@ -266,14 +266,14 @@ class Sampling:
 
 @dataclass(frozen=True)
 class RolloutRequest:
-    """What to generate.
+    """A request for a rollout.
 
     Attributes:
-        context: the frames that are given, one or more.
+        context: the context frames, one or more.
         context_actions: the actions between them, one fewer than the frames.
         actions: the actions from the last context frame on; each leads to one predicted frame.
         samples: independent rollouts of the same context (``b`` of the Rollout).
-        sampling: how codes are drawn.
+        sampling: of codes.
         seed: of the sampling noise.
     """
 
@@ -298,12 +298,12 @@ class RolloutRequest:
 
 @dataclass(frozen=True)
 class Rollout:
-    """What was generated.
+    """A rollout: predicted codes and their frames.
 
     Attributes:
         context_codes: the codes of the request's context.
         codes: the predicted codes.
-        frames: the predicted codes decoded, or None where decoding was not asked for.
+        frames: the decoded predicted codes, or None.
     """
 
     request: RolloutRequest
@@ -331,13 +331,13 @@ class QuantizerOutput:
 
 @dataclass(frozen=True)
 class PredictorOutput:
-    """Scores of every code of every frame given all earlier codes and actions.
+    """Logits and likelihood of every code of every frame, conditioned on all earlier codes and actions.
 
     Attributes:
         logits: unnormalised log-probabilities.
         nll: minus the log-probability of each code, in nats.
         loss: what training minimises: the mean nll, plus the predictor's own auxiliary terms.
-        outcome_loss: minus the log-probability of the rewards and ends, in nats a step, where they were given.
+        outcome_loss: minus the log-probability of the rewards and ends, in nats a step; None without outcomes.
     """
 
     logits: Float[Tensor, "b t y x k"]
@@ -348,10 +348,10 @@ class PredictorOutput:
 
 @dataclass(frozen=True)
 class OutcomeOutput:
-    """What a predictor expects of some actions.
+    """Expected outcomes of some actions.
 
     Attributes:
-        rewards: expected reward of each.
+        rewards: expected reward of each action.
         ends: probability that the world ends with it.
     """
 

@@ -22,8 +22,8 @@ from videovq.data.windows import windows
 from videovq.evaluation import panels
 from videovq.evaluation.clips import Protocol
 from videovq.evaluation.compare import MATTERS, remarks
-from videovq.evaluation.evaluate import episodes_sha256, has_control, summary, table
-from videovq.evaluation.prediction import BEST, Prediction
+from videovq.evaluation.evaluate import episodes_sha256, has_control, horizon_summary, text_table
+from videovq.evaluation.prediction import BEST, RolloutMeasures
 from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
 from videovq.pack import pack
 from videovq.pictures import labelled_rows
@@ -221,12 +221,12 @@ def test_a_store_is_known_by_its_frames_not_its_folder(
 
 
 def test_one_episode_has_no_interval(report: Path) -> None:
-    one = summary(torch.rand(3, 4), torch.zeros(3, dtype=torch.int64), 0)
+    one = horizon_summary(torch.rand(3, 4), torch.zeros(3, dtype=torch.int64), 0)
     assert [one[name] for name in ("low", "high", "low_by_horizon", "high_by_horizon")] == [None] * 4
     metrics = json.loads((report / "metrics.json").read_text())
     metrics["bits_per_code"] = dict.fromkeys(metrics["bits_per_code"], one)
     metrics["methods"] = {method: dict.fromkeys(found, one) for method, found in metrics["methods"].items()}
-    assert "(one episode: no interval)" in table(metrics)
+    assert "(one episode: no interval)" in text_table(metrics)
     page = predictor_page(metrics, curves(metrics), [], None, "")
     assert "one episode: no interval" in page and "±" not in page
     assert "(one episode: no interval)" in comparison_page([metrics, metrics], [], {})
@@ -304,7 +304,7 @@ def test_what_cannot_work_is_refused_and_writes_nothing(
 def test_no_window_is_shown_twice(windows: int, words: list[str]) -> None:
     psnr = torch.arange(windows).float()[:, None]
     episodes, levels = torch.zeros(windows).long(), torch.zeros(1, 1).long()
-    found = Prediction(episodes, {"prediction": {"psnr": psnr}}, 0.0, 0.0, 0, levels)
+    found = RolloutMeasures(episodes, {"prediction": {"psnr": psnr}}, 0.0, 0.0, 0, levels)
     shown = panels.telling_windows(found, 2)
     assert [word for word, _ in shown] == words
     numbers = [number for _, number in shown]

@@ -13,9 +13,9 @@ from videovq.cli import main
 from videovq.config import EvaluateLongConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.evaluation.collapse import code_intervals, collapse, running_perplexity
-from videovq.evaluation.drift import comes_back, features, measure, yardstick
-from videovq.evaluation.long import contexts
-from videovq.evaluation.mirror import inverses, judged, mirrored, there_and_back
+from videovq.evaluation.drift import features, full_turn_psnr, measure_segment, reference_segment
+from videovq.evaluation.long import spread_contexts
+from videovq.evaluation.mirror import inverses, mirror_psnr, mirror_report, there_and_back
 from videovq.models.quantizers.contract import count, perplexity
 from videovq.types import ActionSpec
 
@@ -69,7 +69,8 @@ def test_fading_and_noise_are_measured(code_store: CodeStore, vqvae_run: Path) -
     noise = torch.randint(32, real.shape, generator=torch.Generator().manual_seed(0))
     flat = real[:, :1].expand_as(real)
     found = {
-        name: measure(vqvae, codes, 1, known) for name, codes in (("real", real), ("noise", noise), ("flat", flat))
+        name: measure_segment(vqvae, codes, 1, known)
+        for name, codes in (("real", real), ("noise", noise), ("flat", flat))
     }
     assert found["real"].perplexity == pytest.approx(perplexity(count(real.flatten(), 32)))
     assert found["real"].distance == pytest.approx(0, abs=1e-4)
@@ -86,16 +87,16 @@ def test_the_yardstick_is_the_distance_of_disjoint_halves(vqvae_run: Path) -> No
     kinds = [torch.randint(32, (1, 6, 6), generator=generator).expand(300, 6, 6) for _ in range(2)]
     apart = float((features(vqvae, kinds[0][:1]) - features(vqvae, kinds[1][:1])).pow(2).sum())
     for real in (kinds, [torch.cat(kinds)], [kinds[0][:299], kinds[1], kinds[0][:1]]):
-        found = yardstick(vqvae, real).distance
+        found = reference_segment(vqvae, real).distance
         assert found == pytest.approx(apart, rel=0.01), "two halves that have nothing in common"
-    assert yardstick(vqvae, [kinds[0][:1]]).distance is None
-    assert yardstick(vqvae, [kinds[0][:255], kinds[1]]).distance is None
+    assert reference_segment(vqvae, [kinds[0][:1]]).distance is None
+    assert reference_segment(vqvae, [kinds[0][:255], kinds[1]]).distance is None
 
 
 def test_real_episodes_of_different_lengths_are_measured_to_their_ends(vqvae_run: Path) -> None:
     vqvae = load_vqvae(vqvae_run).network
     codes = torch.arange(5)[:, None, None].expand(5, 6, 6)
-    found = measure(vqvae, [codes, codes[:1], codes[:1].expand(4, 6, 6)], 1, features(vqvae, codes))
+    found = measure_segment(vqvae, [codes, codes[:1], codes[:1].expand(4, 6, 6)], 1, features(vqvae, codes))
     assert (found.first, found.last) == (1, 5)
     assert found.changed == pytest.approx(4 / 7)
 
@@ -103,14 +104,14 @@ def test_real_episodes_of_different_lengths_are_measured_to_their_ends(vqvae_run
 def test_coming_back(code_store: CodeStore, vqvae_run: Path) -> None:
     vqvae = load_vqvae(vqvae_run).network
     codes = torch.stack([code_store.read(info, 0, 6).codes for info in code_store.split("train")])
-    perfect = comes_back(vqvae, codes, codes)
+    perfect = full_turn_psnr(vqvae, codes, codes)
     assert perfect["psnr"] > 70 > perfect["psnr to another context"]
-    assert comes_back(vqvae, codes[:1], codes[:1])["psnr to another context"] is None, "there is none"
+    assert full_turn_psnr(vqvae, codes[:1], codes[:1])["psnr to another context"] is None, "there is none"
 
 
 def test_actions_last_as_long_as_the_rollout(episode_store: EpisodeStore, vqvae_run: Path) -> None:
     config = EvaluateLongConfig(split="test", context_frames=6, frames=100, rollouts=5)
-    codes, actions = contexts(load_vqvae(vqvae_run).network, episode_store, config)
+    codes, actions = spread_contexts(load_vqvae(vqvae_run).network, episode_store, config)
     recorded = [episode_store.read(info).actions for info in episode_store.split("test")]
     assert codes.shape == (5, 6, 6, 6) and actions.shape == (5, 105, 1)
     assert torch.equal(actions[0, :40], recorded[0]) and torch.equal(actions[0, 40:80], recorded[1])
@@ -172,14 +173,14 @@ def test_a_rollout_that_goes_back_as_it_came_mirrors_perfectly(code_store: CodeS
     codes = torch.stack([code_store.read(info, 0, 5).codes for info in code_store.split("train")])
     start, out = codes[:, 0], codes[:, 1:]
     back = torch.cat([out, out[:, :-1].flip(1), start[:, None]], dim=1)
-    found, control = mirrored(vqvae, start, back)
+    found, control = mirror_psnr(vqvae, start, back)
     assert found.shape == (len(codes), 4) and (found > 70).all() and control is not None and control.mean() < 40
     episodes = torch.arange(len(codes))
-    told = judged(found, control, episodes, 0)
+    told = mirror_report(found, control, episodes, 0)
     assert told["steps"] == 4 and told["last frame"]["mean"] > 70 > told["another rollout"]["mean"]
     onward = torch.cat([out, out], dim=1)
-    assert mirrored(vqvae, start, onward)[0].mean() < 60, "it went out again"
-    assert mirrored(vqvae, start[:1], back[:1])[1] is None
+    assert mirror_psnr(vqvae, start, onward)[0].mean() < 60, "it went out again"
+    assert mirror_psnr(vqvae, start[:1], back[:1])[1] is None
 
 
 def test_which_actions_take_each_other_back() -> None:

@@ -16,10 +16,10 @@ from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetric
 
 from videovq.data.motion import horizontal_shift
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.bootstrap import interval, summary
+from videovq.evaluation.bootstrap import bootstrap_interval, horizon_summary
 from videovq.evaluation.clips import Clips, Protocol, clips
 from videovq.evaluation.likelihood import by_action, likelihood
-from videovq.evaluation.motion import moved_along, obedience, shift_by_action
+from videovq.evaluation.motion import motion_agreement, moved_along, shift_by_action
 from videovq.evaluation.perceptual import VideoDistance, frechet
 from videovq.evaluation.prediction import BEST, CEILING, COPY, MEASURES, MOVED, PREDICTION, SHUFFLED, TRUTH, prediction
 from videovq.evaluation.reconstruction import ssim
@@ -27,7 +27,7 @@ from videovq.evaluation.sharpness import gradient_energy
 from videovq.evaluation.turns import turn
 from videovq.frames import psnr, to_uint8
 from videovq.models.predictors.predictor import Predictor
-from videovq.models.sampling import choose
+from videovq.models.sampling import sample_codes
 from videovq.models.vqvae import VQVAE
 from videovq.types import PredictorOutput, Sampling
 
@@ -70,7 +70,7 @@ class Knowing(Predictor):
         where = torch.zeros_like(action) if self.deaf else action
         return torch.stack([seen, left, right])[where, torch.arange(len(codes))]
 
-    def forward(self, codes, actions, given=None, wanted=None) -> PredictorOutput:
+    def forward(self, codes, actions, inputs=None, targets=None) -> PredictorOutput:
         later = [self.scores(codes[:, t], actions[:, t, 0]) for t in range(codes.shape[1] - 1)]
         logits = torch.stack([torch.zeros(len(codes), 6, 6, 6), *later], dim=1)
         nll = nn.functional.cross_entropy(logits.flatten(0, 3), codes.flatten(), reduction="none").view_as(codes)
@@ -81,7 +81,7 @@ class Knowing(Predictor):
 
     def step(self, state, action, noise, sampling=Sampling()):
         scores = self.scores(state, action[:, 0]).flatten(1, 2)
-        drawn = choose(noise.flatten(1, 2), sampling, scores, torch.arange(36)).view(-1, 6, 6)
+        drawn = sample_codes(noise.flatten(1, 2), sampling, scores, torch.arange(36)).view(-1, 6, 6)
         return drawn, drawn
 
 
@@ -98,7 +98,7 @@ def measured(store: EpisodeStore, deaf: bool = False, samples: int = 1, shift_ac
 def test_a_predictor_that_knows_the_world(episode_store: EpisodeStore) -> None:
     found = measured(episode_store)
     values = found.values
-    assert found.obeyed > 0.98 and found.sized > 0.98 and found.steps > 100
+    assert found.same_way > 0.98 and found.as_far > 0.98 and found.steps > 100
     assert values[PREDICTION]["accuracy"][:, 0].mean() > 0.85, "all but the column that comes into view"
     for control in (COPY, SHUFFLED):
         assert values[PREDICTION]["accuracy"].mean() > values[control]["accuracy"].mean() + 0.15
@@ -108,7 +108,9 @@ def test_a_predictor_that_knows_the_world(episode_store: EpisodeStore) -> None:
     assert (values[CEILING]["ssim"] > 0.999).all()
     bits = likelihood(Knowing(), batches(episode_store), 3)
     assert bits.true.mean() < 0.5 * bits.shuffled.mean()
-    assert torch.allclose(bits.alone, torch.tensor(math.log2(6)), atol=1e-4), "without context any colour is as likely"
+    assert torch.allclose(bits.unconditional, torch.tensor(math.log2(6)), atol=1e-4), (
+        "without context any colour is as likely"
+    )
     actions = by_action(bits, episode_store.header.action_spec)
     assert [one.name for one in actions] == ["stay", "left", "right"]
     assert all(one.true < one.shuffled - 0.5 for one in actions)
@@ -117,14 +119,14 @@ def test_a_predictor_that_knows_the_world(episode_store: EpisodeStore) -> None:
 def test_a_predictor_that_ignores_actions_is_exposed(episode_store: EpisodeStore) -> None:
     found = measured(episode_store, deaf=True)
     assert torch.equal(found.values[PREDICTION]["psnr"], found.values[SHUFFLED]["psnr"])
-    assert found.obeyed < 0.1
+    assert found.same_way < 0.1
     bits = likelihood(Knowing(deaf=True), batches(episode_store), 3)
     assert torch.equal(bits.true, bits.shuffled)
 
 
 def test_actions_that_come_a_step_late_are_exposed(episode_store: EpisodeStore) -> None:
     right, late = measured(episode_store), measured(episode_store, shift_actions=1)
-    assert late.obeyed < 0.75 < right.obeyed
+    assert late.same_way < 0.75 < right.same_way
     assert late.values[PREDICTION]["psnr"].mean() < right.values[PREDICTION]["psnr"].mean() - 3
     wrong = (replace(c, actions=c.actions.roll(1, 1)) for c in batches(episode_store))
     bits = likelihood(Knowing(), wrong, 3)
@@ -199,12 +201,12 @@ def test_a_ratio_of_sums_has_the_interval_of_its_episodes() -> None:
     episodes = torch.arange(6).repeat_interleave(5)
     over = torch.rand(30, 3, generator=generator) + 0.5
     over[5:, 2] = 0  # one episode alone knows of it
-    found = summary(0.5 * over, episodes, 0, over)
+    found = horizon_summary(0.5 * over, episodes, 0, over)
     assert found["by_horizon"] == pytest.approx([0.5] * 3) and found["mean"] == pytest.approx(0.5)
     assert found["low_by_horizon"][:2] == pytest.approx([0.5] * 2) and found["low_by_horizon"][2] is None
-    nothing = summary(torch.zeros(30, 2), episodes, 0, torch.zeros(30, 2))
+    nothing = horizon_summary(torch.zeros(30, 2), episodes, 0, torch.zeros(30, 2))
     assert nothing["mean"] is None and nothing["by_horizon"] == [None, None] == nothing["low_by_horizon"]
-    plain = summary(over, episodes, 0)
+    plain = horizon_summary(over, episodes, 0)
     assert plain["mean"] == pytest.approx(float(over.mean())) and plain["low"] < plain["mean"] < plain["high"]
 
 
@@ -216,9 +218,9 @@ def test_motion_of_actions(episode_store: EpisodeStore) -> None:
     assert moved[0, :, 5, 0, 0].tolist() == [0, 0, 0], "what comes into view repeats the edge"
     frames = torch.randint(0, 256, (1, 24, 48, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     there = torch.stack([frames[:, :, 20 - 4 * t : 44 - 4 * t] for t in range(4)], dim=1)
-    assert [x.mean() for x in obedience(there, there)] == [1, 1]
-    assert [x.mean() for x in obedience(there.flip(1), there)] == [0, 0]
-    assert [len(x) for x in obedience(there, there[:, :1].expand_as(there))] == [0, 0], "nothing moved"
+    assert [x.mean() for x in motion_agreement(there, there)] == [1, 1]
+    assert [x.mean() for x in motion_agreement(there.flip(1), there)] == [0, 0]
+    assert [len(x) for x in motion_agreement(there, there[:, :1].expand_as(there))] == [0, 0], "nothing moved"
 
 
 def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
@@ -227,12 +229,12 @@ def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
     for _ in range(200):
         centres = torch.randn(30, generator=generator)
         values = (centres[:, None] + 0.1 * torch.randn(30, 8, generator=generator)).flatten()
-        low, high = interval(values, torch.arange(30).repeat_interleave(8))
+        low, high = bootstrap_interval(values, torch.arange(30).repeat_interleave(8))
         hits += int(low <= 0 <= high)
     assert 180 <= hits <= 199, "of 200; intervals over windows, not episodes, would cover a third"
-    both = interval(torch.randn(12, 3, generator=generator), torch.arange(12))
+    both = bootstrap_interval(torch.randn(12, 3, generator=generator), torch.arange(12))
     assert both[0].shape == both[1].shape == (3,) and (both[0] < both[1]).all()
-    assert interval(torch.randn(12, generator=generator), torch.full((12,), 7)) is None, "one episode"
+    assert bootstrap_interval(torch.randn(12, generator=generator), torch.full((12,), 7)) is None, "one episode"
 
 
 def test_frechet_distance_of_known_gaussians(tmp_path: Path) -> None:

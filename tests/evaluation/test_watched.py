@@ -15,7 +15,7 @@ from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
 from videovq.evaluation.clips import Clips
-from videovq.evaluation.inverse_dynamics import Following, fingerprint, learnt, scores
+from videovq.evaluation.inverse_dynamics import Following, f1_scores, train_or_load, training_fingerprint
 from videovq.evaluation.kinds import (
     KINDS,
     by_kind,
@@ -154,7 +154,7 @@ def test_a_full_turn_is_counted_from_poses(tmp_path: Path) -> None:
 def test_scores_of_actions() -> None:
     taken = torch.tensor([[0, 0, 1], [1, 1, 0]])
     seen = torch.tensor([[0, 1, 1], [1, 2, 0]])
-    found = scores(seen, taken, ["a", "b", "c", "d"], torch.tensor([0, 1]), 0)
+    found = f1_scores(seen, taken, ["a", "b", "c", "d"], torch.tensor([0, 1]), 0)
     one = found["actions"]["a"]
     assert one["taken"] == 3 and set(found["actions"]) == {"a", "b"}
     assert (one["precision"]["mean"], one["recall"]["mean"]) == (1, pytest.approx(2 / 3))
@@ -163,7 +163,7 @@ def test_scores_of_actions() -> None:
     assert (other["precision"]["mean"], other["recall"]["mean"]) == (pytest.approx(2 / 3), pytest.approx(2 / 3))
     assert found["macro F1"]["mean"] == pytest.approx((0.8 + 2 / 3) / 2)
     assert one["recall"]["low"] == pytest.approx(0.5) and one["recall"]["high"] == 1
-    nothing = scores(torch.full((1, 2), 2), torch.zeros(1, 2, dtype=torch.int64), ["a"], torch.tensor([0]), 0)
+    nothing = f1_scores(torch.full((1, 2), 2), torch.zeros(1, 2, dtype=torch.int64), ["a"], torch.tensor([0]), 0)
     assert nothing["actions"]["a"]["precision"] == {"mean": None, "low": None, "high": None}, "never said"
 
 
@@ -173,16 +173,16 @@ def test_rollouts_that_follow_their_actions_are_told_from_those_that_do_not(
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    network = learnt(episode_store, "train", tmp_path)
+    network = train_or_load(episode_store, "train", tmp_path)
     assert torch.equal(torch.rand(3), expected), "whoever draws numbers elsewhere draws the same"
     (kept,) = tmp_path.iterdir()
-    assert kept.name == f"inverse-dynamics-{fingerprint(episode_store, 'train')[:16]}.safetensors"
+    assert kept.name == f"inverse-dynamics-{training_fingerprint(episode_store, 'train')[:16]}.safetensors"
     changed = kept.stat().st_mtime_ns
-    again = learnt(episode_store, "train", tmp_path)
+    again = train_or_load(episode_store, "train", tmp_path)
     assert kept.stat().st_mtime_ns == changed, "read, not learnt again"
     for one, other in zip(network.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert fingerprint(episode_store, "train") != fingerprint(episode_store, "test")
+    assert training_fingerprint(episode_store, "train") != training_fingerprint(episode_store, "test")
     f1 = {}
     for deaf in (False, True):
         following, knowing = Following(network, PROTOCOL.context), Knowing(deaf)

@@ -18,14 +18,14 @@ from PIL import Image
 from tests.conftest import SMALL_RASTER
 from videovq.config import ExportConfig, ModelChoice
 from videovq.data.store import EpisodeStore
-from videovq.export.command import export
-from videovq.export.graphs import STATE, World
+from videovq.export.command import export_model
+from videovq.export.graphs import STATE, ExportedModel
 from videovq.export.onnx import NEEDED
 from videovq.models.sampling import gumbel
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import generate
 from videovq.rollout.pair import Pair, load_pair
-from videovq.rollout.walks import advance, begin
+from videovq.rollout.state import start_rollouts, step_rollouts
 from videovq.types import RolloutRequest, Sampling
 
 pytestmark = pytest.mark.slow
@@ -78,15 +78,15 @@ def test_a_walk_is_the_rollout_of_the_same_noise(
         known = codes
     assert np.array_equal(known[0], eager.context_codes[-1].numpy())
     generator = torch.Generator().manual_seed(SEED)
-    (walk,) = begin(pair.predictor.network, eager.context_codes[None], clip.actions[None], [SEED])
+    (rollout,) = start_rollouts(pair.predictor.network, eager.context_codes[None], clip.actions[None], [SEED])
     for t, action in enumerate(actions):
         noise = gumbel((1, *pair.predictor.network.grid, 32), generator).numpy()
         told = {"action": action[None].numpy(), "noise": noise, "temperature": np.array([TEMPERATURE], np.float32)}
         codes, bits, frame, *state = run("step", {**dict(zip(STATE, state, strict=True)), **told})
         assert np.array_equal(codes[0], eager.codes[0, t].numpy()), t
-        (drawn,) = advance(pair.predictor.network, [walk], [action], [Sampling(TEMPERATURE)])
-        assert np.abs(bits[0] - drawn.bits.numpy()).max() < 1e-3
-        walk = drawn.walk
+        (drawn,) = step_rollouts(pair.predictor.network, [rollout], [action], [Sampling(TEMPERATURE)])
+        assert np.abs(bits[0] - drawn.entropy.numpy()).max() < 1e-3
+        rollout = drawn.state
         assert np.abs(frame[0].astype(int) - eager.frames[0, t].numpy().astype(int)).max() <= 1
     assert state[STATE.index("seen")] == 3
 
@@ -112,14 +112,14 @@ def test_the_example_needs_neither_torch_nor_videovq(exported: Path, tmp_path: P
     words = [sys.executable, "-c", code, str(exported), "red.png", "left", "left", "2"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout == "walk.gif: 4 frames\n", done.stderr
-    with Image.open(tmp_path / "walk.gif") as walk:
-        assert walk.size == (72, 72)
+    with Image.open(tmp_path / "walk.gif") as image:
+        assert image.size == (72, 72)
 
 
 def test_what_cannot_be_exported_is_refused(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     raster = replace(pair.predictor, config=replace(pair.predictor.config, model=SMALL_RASTER))
     with pytest.raises(ValueError, match="RasterPredictorConfig cannot be exported"):
-        World(pair._replace(predictor=raster))
+        ExportedModel(pair._replace(predictor=raster))
     monkeypatch.setattr("videovq.export.command.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=f"{NEEDED[0]}, {NEEDED[1]}; run: pip install"):
-        export(ExportConfig())
+        export_model(ExportConfig())

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from videovq.models.sampling import choose, gumbel
+from videovq.models.sampling import gumbel, sample_codes
 from videovq.types import Sampling
 
 
 def draws(logits: torch.Tensor, temperature: float, n: int = 20_000, **settings: float) -> torch.Tensor:
     noise = gumbel((1, n, len(logits)), torch.Generator().manual_seed(0))
-    codes = choose(noise, Sampling(temperature, **settings), logits.expand(1, n, -1), torch.arange(n))
+    codes = sample_codes(noise, Sampling(temperature, **settings), logits.expand(1, n, -1), torch.arange(n))
     return torch.bincount(codes[0], minlength=len(logits)) / n
 
 
@@ -37,11 +37,13 @@ def test_top_k_and_top_p_draw_from_the_most_likely_codes_in_the_models_proportio
     assert torch.equal(draws(logits, 1.0, top_k=99, top_p=1.0), draws(logits, 1.0))
 
 
-def test_guidance_mixes_the_scores_with_and_without_actions() -> None:
+def test_guidance_mixes_the_logits_with_and_without_actions() -> None:
     known, unknown = torch.tensor([[[0.0, 1.0, 0.4]]]), torch.tensor([[[0.0, 1.5, 0.0]]])
     noise, both, place = torch.zeros(1, 1, 3), torch.cat([known, unknown]), torch.tensor([0])
-    assert choose(noise, Sampling(0.0, guidance=0.5), both, place).tolist() == [[1], [1]], "both halves go on alike"
-    assert choose(noise, Sampling(0.0, guidance=4.0), both, place).tolist() == [[2], [2]]  # 0, -0.5, 1.6
+    assert sample_codes(noise, Sampling(0.0, guidance=0.5), both, place).tolist() == [[1], [1]], (
+        "both halves go on alike"
+    )
+    assert sample_codes(noise, Sampling(0.0, guidance=4.0), both, place).tolist() == [[2], [2]]  # 0, -0.5, 1.6
 
 
 @pytest.mark.parametrize("field", [{"temperature": -1}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.1}, {"guidance": -1}])

@@ -11,7 +11,7 @@ import torch
 from tests.conftest import PATIENCE
 from videovq.play.thread import ModelThread
 from videovq.rollout.pair import Pair
-from videovq.rollout.walks import begin
+from videovq.rollout.state import start_rollouts
 from videovq.types import Sampling
 
 
@@ -25,13 +25,13 @@ def model(pair: Pair) -> Iterator[ModelThread]:
 def test_what_waits_is_computed_in_one_batch_and_errors_stay_with_their_jobs(model: ModelThread, pair: Pair) -> None:
     network = pair.predictor.network
     context, none = torch.zeros(3, 2, 6, 6, dtype=torch.int64), torch.zeros(3, 1, 1, dtype=torch.int64)
-    walks = begin(network, context, none, [0, 1, 2])
+    states = start_rollouts(network, context, none, [0, 1, 2])
 
     async def run() -> list[object]:
         gate = threading.Event()
         jobs = [asyncio.create_task(model.call(lambda pair: gate.wait(PATIENCE)))]
-        for i, walk in enumerate(walks):
-            jobs.append(asyncio.create_task(model.step(i, walk, torch.tensor([i]), Sampling(), False)))
+        for i, state in enumerate(states):
+            jobs.append(asyncio.create_task(model.step(i, state, torch.tensor([i]), Sampling(), False)))
         jobs.append(asyncio.create_task(model.call(lambda pair: 1 // 0)))
         await asyncio.sleep(0)
         gate.set()
@@ -56,10 +56,10 @@ def test_it_raises_what_loading_raises_and_leaves_nobody_waiting_at_its_end(mode
 
 def test_players_of_the_last_batches_are_waited_for_but_not_long(model: ModelThread, pair: Pair) -> None:
     context, none = torch.zeros(2, 2, 6, 6, dtype=torch.int64), torch.zeros(2, 1, 1, dtype=torch.int64)
-    walks = begin(pair.predictor.network, context, none, [0, 1])
+    states = start_rollouts(pair.predictor.network, context, none, [0, 1])
 
     async def step(player: int) -> None:
-        await model.step(player, walks[player], torch.tensor([0]), Sampling(), False)
+        await model.step(player, states[player], torch.tensor([0]), Sampling(), False)
 
     async def second_a_moment_later() -> None:
         first = asyncio.create_task(step(0))

@@ -11,7 +11,7 @@ from videovq.data.store import EpisodeStore
 from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
 from videovq.rollout.compiled import compile_predictor
-from videovq.rollout.engine import Session, decode_codes, find_device, generate, place, predict_codes
+from videovq.rollout.engine import Session, decode_codes, find_device, generate, predict_codes, to_device
 from videovq.types import RolloutRequest, Sampling
 
 
@@ -85,7 +85,7 @@ def test_hundreds_of_frames_in_constant_memory(models) -> None:
 
     def kept() -> int:
         state = session.state
-        tensors = [state.codes, state.actions, *(z for pair in state.memory.layers for z in pair)]
+        tensors = [state.codes, state.actions, *(z for pair in state.cache.layers for z in pair)]
         return sum(z.untyped_storage().nbytes() for z in tensors)
 
     sizes = []
@@ -101,7 +101,7 @@ def test_bf16_changes_the_scores_a_little(models, request_: RolloutRequest) -> N
     with torch.no_grad():
         codes, actions = vqvae.encode(to_float(request_.context))[None], torch.zeros(1, 6, 1, dtype=torch.int64)
         before, frames = predictor(codes, actions).logits, decode_codes(vqvae, codes).float()
-        place(vqvae, predictor, "cpu", "bf16")
+        to_device(vqvae, predictor, "cpu", "bf16")
         after, again = predictor(codes, actions).logits, decode_codes(vqvae, codes).float()
     assert next(predictor.context.parameters()).dtype == torch.bfloat16
     assert next(predictor.decoder.parameters()).dtype == torch.float32
@@ -146,7 +146,7 @@ def test_compiling_waits_for_steady_shapes_and_falls_back(
 @pytest.mark.parametrize("precision", ["bf16", "bf16-mixed"])
 def test_both_names_of_bf16_are_one(precision: str, vqvae_run: Path, predictor_run: Path) -> None:
     vqvae, predictor = load_vqvae(vqvae_run).network, load_predictor(predictor_run).network
-    place(vqvae, predictor, "cpu", precision)
+    to_device(vqvae, predictor, "cpu", precision)
     assert {p.dtype for p in vqvae.decoder.parameters()} == {torch.bfloat16}
 
 

@@ -10,7 +10,7 @@ import torch
 from tests.conftest import SMALL_PATCH
 from videovq.config import TrainPredictorConfig
 from videovq.models.build import build_predictor
-from videovq.models.predictors.predictor import DRAWN, Predictor
+from videovq.models.predictors.predictor import SAMPLED, Predictor
 from videovq.training.corruption import add_noise, add_own_frames, choose_targets
 from videovq.training.similar import SimilarCodes
 from videovq.types import ActionSpec
@@ -69,12 +69,12 @@ def test_own_frames_are_those_of_a_rollout_after_as_many_passes_as_frames(networ
     assert first.tolist()[2:] == [-1, -1]
     assert torch.equal(seen[2:], codes[2:])
     for row in range(2):
-        own = (levels[row] == DRAWN).nonzero().flatten()
+        own = (levels[row] == SAMPLED).nonzero().flatten()
         start = int(first[row])
         assert own.tolist() == list(range(start, start + len(own)))
         assert start >= 1
         assert start + len(own) < FRAMES, "there is something left to learn"
-        untouched = levels[row] != DRAWN
+        untouched = levels[row] != SAMPLED
         assert torch.equal(seen[row][untouched], codes[row][untouched])
         with torch.no_grad():
             state = network.start(codes[row : row + 1, :start], actions[row : row + 1, : start - 1])
@@ -91,7 +91,7 @@ def test_drawn_once_own_frames_do_not_hang_on_each_other(network: Predictor) -> 
     (once, levels), first = add_own_frames(network, (codes, nothing), actions, config)
     torch.manual_seed(5)
     (often, _), _ = add_own_frames(network, (codes, nothing), actions, CONFIG)
-    row = int((levels == DRAWN).sum(dim=1).argmax())
+    row = int((levels == SAMPLED).sum(dim=1).argmax())
     start = int(first[row])
     assert torch.equal(once[row, start], often[row, start]), "the first one is drawn given recorded frames in both"
     assert not torch.equal(once[row], often[row])

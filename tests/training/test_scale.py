@@ -18,8 +18,8 @@ from videovq.data.store import CodeStore
 from videovq.models.build import build_predictor
 from videovq.parsing import to_yaml
 from videovq.training import predictor
+from videovq.training.activation_checkpointing import recompute_activations
 from videovq.training.estimate import estimate
-from videovq.training.memory import recompute_activations
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-"""How sure a mean is: resampling whole episodes, since windows of one episode say nearly the same."""
+"""Bootstrap confidence intervals that resample whole episodes, since windows of one episode are strongly correlated."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ RESAMPLES = 1000
 ENDS = torch.tensor([0.025, 0.975], dtype=torch.float64)
 
 
-def draws(episodes: Int64[Tensor, "w"], seed: int) -> tuple[Int64[Tensor, "w"], Float[Tensor, "r e"]]:
-    """Episodes drawn with replacement, as many as there are, again and again.
+def resample_episodes(episodes: Int64[Tensor, "w"], seed: int) -> tuple[Int64[Tensor, "w"], Float[Tensor, "r e"]]:
+    """Bootstrap resamples: episodes drawn with replacement, as many as there are, ``RESAMPLES`` times.
 
     Returns:
-        Which of the episodes each window is of; how often every draw has each episode.
+        The index of the episode of each window; how often each resample has each episode.
     """
     known, member = episodes.unique(return_inverse=True)
     generator = torch.Generator().manual_seed(seed)
@@ -26,22 +26,22 @@ def draws(episodes: Int64[Tensor, "w"], seed: int) -> tuple[Int64[Tensor, "w"], 
     return member, times.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
 
 
-def resampled(
+def bootstrap_means(
     values: Float[Tensor, "w *n"],
     episodes: Int64[Tensor, "w"],
     seed: int = 0,
     over: Float[Tensor, "w *n"] | None = None,
 ) -> Float[Tensor, "r *n"] | None:
-    """The mean over windows, in draws of as many episodes; None where all are of one episode, which says nothing of how
-    another would differ.
+    """The mean over windows in every bootstrap resample; None where all are of one episode, which says nothing of the
+    variance between episodes.
 
     Args:
         values: one or several for each window.
         episodes: number of the episode of each window.
-        over: of a ratio of sums, what ``values`` are over: their weights, say, or the true values. What has a sum other
-            than 0 in one episode only is nan.
+        over: denominators of a ratio of sums: weights, for instance, or the true values. A mean whose denominators are
+            nonzero in a single episode is nan.
     """
-    member, times = draws(episodes, seed)
+    member, times = resample_episodes(episodes, seed)
     if times.shape[1] < 2:
         return None
     over = torch.ones_like(values) if over is None else over
@@ -56,71 +56,71 @@ def resampled(
     return means.view(RESAMPLES, *values.shape[1:])
 
 
-def interval(
+def bootstrap_interval(
     values: Float[Tensor, "w *n"],
     episodes: Int64[Tensor, "w"],
     seed: int = 0,
     over: Float[Tensor, "w *n"] | None = None,
 ) -> tuple[Float[Tensor, "*n"], Float[Tensor, "*n"]] | None:
-    """The 95 % percentile interval of the mean over windows (Efron and Tibshirani 1993, chapter 13); the arguments are
-    those of :func:`resampled`, and None means the same.
+    """The 95 % bootstrap confidence interval of the mean over windows, by percentiles (Efron and Tibshirani 1993,
+    chapter 13). Arguments and None as in :func:`bootstrap_means`.
     """
-    means = resampled(values, episodes, seed, over)
-    return None if means is None else ends_of(means)
+    means = bootstrap_means(values, episodes, seed, over)
+    return None if means is None else percentile_interval(means)
 
 
-def ends_of(means: Float[Tensor, "r *n"]) -> tuple[Float[Tensor, "*n"], Float[Tensor, "*n"]]:
-    """The percentile interval of what was resampled; nan where there is nothing."""
+def percentile_interval(means: Float[Tensor, "r *n"]) -> tuple[Float[Tensor, "*n"], Float[Tensor, "*n"]]:
+    """The 95 % percentile interval of resampled means; nan where there are none."""
     low, high = torch.nanquantile(means, ENDS, dim=0)
     return low.float(), high.float()
 
 
-def as_json(
+def interval_json(
     values: Float[Tensor, "w *n"],
     episodes: Int64[Tensor, "w"],
     seed: int = 0,
     over: Float[Tensor, "w *n"] | None = None,
 ) -> tuple[Any, Any]:
-    """The ends of the interval as JSON values, null where there is none."""
-    found = interval(values, episodes, seed, over)
-    return (None, None) if found is None else (plain(found[0]), plain(found[1]))
+    """The bounds of :func:`bootstrap_interval` as JSON values, null where there is none."""
+    found = bootstrap_interval(values, episodes, seed, over)
+    return (None, None) if found is None else (json_values(found[0]), json_values(found[1]))
 
 
-def plain(values: Float[Tensor, "*n"]) -> Any:
+def json_values(values: Float[Tensor, "*n"]) -> Any:
     """A number, or a list of them, as JSON values: null for nan."""
     if values.ndim:
-        return [plain(value) for value in values]
+        return [json_values(value) for value in values]
     return float(values) if values.isfinite() else None
 
 
-def summary(
+def horizon_summary(
     values: Float[Tensor, "w n"], episodes: Int64[Tensor, "w"], seed: int, over: Float[Tensor, "w n"] | None = None
 ) -> dict[str, Any]:
-    """Mean and 95 % interval by horizon, and of the mean of all horizons; the interval's ends are None where there is
-    one episode only, and everything where there is nothing.
+    """Mean and 95 % bootstrap confidence interval by horizon, and of the mean over horizons. The bounds are None where
+    there is one episode only; everything is None where nothing was measured.
 
     Args:
-        over: of a ratio of sums, see :func:`resampled`.
+        over: denominators of a ratio of sums, see :func:`bootstrap_means`.
     """
     over = torch.ones_like(values) if over is None else over
-    means, again = values.double().sum(dim=0) / over.double().sum(dim=0), resampled(values, episodes, seed, over)
-    low, high = (None, None) if again is None else map(plain, ends_of(again))
-    all_low, all_high = (None, None) if again is None else map(plain, ends_of(again.nanmean(dim=1)))
+    means, again = values.double().sum(dim=0) / over.double().sum(dim=0), bootstrap_means(values, episodes, seed, over)
+    low, high = (None, None) if again is None else map(json_values, percentile_interval(again))
+    all_low, all_high = (None, None) if again is None else map(json_values, percentile_interval(again.nanmean(dim=1)))
     return {
-        "mean": plain(means.nanmean()),
+        "mean": json_values(means.nanmean()),
         "low": all_low,
         "high": all_high,
-        "by_horizon": plain(means),
+        "by_horizon": json_values(means),
         "low_by_horizon": low,
         "high_by_horizon": high,
     }
 
 
-def spelt(low: float | None, high: float | None, digits: int = 3) -> str:
-    """An interval for people."""
+def format_interval(low: float | None, high: float | None, digits: int = 3) -> str:
+    """A confidence interval as text."""
     return "one episode: no interval" if low is None else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def cells(found: dict[str, Any], digits: int) -> str:
-    """The means of all horizons of a :func:`summary`, as cells of a line for a terminal."""
+def horizon_cells(found: dict[str, Any], digits: int) -> str:
+    """The means by horizon of a :func:`horizon_summary`, as cells of a line for a terminal."""
     return "".join(f"{'-':>7}" if mean is None else f"{mean:>7.{digits}f}" for mean in found["by_horizon"])

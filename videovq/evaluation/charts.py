@@ -70,7 +70,7 @@ def rate_distortion(reports: Sequence[dict[str, Any]]) -> np.ndarray:
 
 
 def apart(values: Sequence[float]) -> list[float]:
-    """Those of some rising values whose numbers do not collide on a logarithmic axis."""
+    """Those of some ascending values whose labels do not overlap on a logarithmic axis."""
     kept = [values[0]]
     for value in values[1:]:
         if value > kept[-1] * (values[-1] / values[0]) ** 0.1:

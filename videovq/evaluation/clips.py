@@ -18,12 +18,12 @@ from videovq.progress import progress
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is predicted from what.
+    """Evaluation protocol.
 
     Attributes:
         split: of the store.
-        context: frames that are given.
-        frames: frames that are predicted.
+        context: number of context frames.
+        frames: number of predicted frames.
         stride: frames from the start of one window to that of the next.
     """
 
@@ -39,11 +39,11 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Clips:
-    """Some windows of a protocol.
+    """A batch of windows of a protocol.
 
     Attributes:
-        first: number of the first of them among all windows.
-        episodes: number of the episode of each.
+        first: index of the first of them among all windows.
+        episodes: index of the episode of each.
         others: the actions of another window, of another episode where there are several: a control.
     """
 

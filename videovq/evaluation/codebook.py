@@ -23,13 +23,13 @@ from videovq.pictures import drawn, enlarged, labelled_rows, new_figure, titled,
 
 Layout = Callable[[np.ndarray], np.ndarray]
 
-FIELD, SHOWN = 9, 3  # a code is decoded as a field of itself; its middle is shown, which no edge reaches
+FIELD, SHOWN = 9, 3  # a code is decoded in a field of the same code; its middle is shown, beyond the reach of the edges
 COLUMNS = 32
 BAR = (200, 30, 30)
 NAMES = {"tsne": "t-SNE", "umap": "UMAP"}
 
 
-def show(config: ShowCodebookConfig) -> None:
+def show_codebook(config: ShowCodebookConfig) -> None:
     """Write ``codes.png`` and ``map.png``.
 
     Raises:
@@ -84,7 +84,7 @@ def code_sheet(tiles: UInt8[Tensor, "k h w c"], usage: Float[Tensor, "k"]) -> np
 
 
 def layout_of(name: str, seed: int) -> Layout:
-    """What puts vectors (n, d) into two dimensions (n, 2).
+    """The layout, a projection of vectors (n, d) to two dimensions (n, 2).
 
     Raises:
         ValueError: UMAP is not installed.
@@ -104,13 +104,13 @@ def code_map(
     vqvae: VQVAE, tiles: UInt8[Tensor, "k h w c"], usage: Float[Tensor, "k"], layout: Layout, name: str
 ) -> np.ndarray:
     """The codes' vectors in two dimensions, each in its decoded colour, as large as it is used."""
-    places = layout(vqvae.quantizer.code_vectors().numpy())
+    points = layout(vqvae.quantizer.code_vectors().numpy())
     colours = tiles.float().mean(dim=(1, 2)).div(255).numpy()
     figure = new_figure(7, 7)
     axis = figure.subplots()
     share = (usage / usage.sum().clamp(min=1)).numpy()
     look: dict[str, Any] = {"edgecolors": "black", "linewidths": 0.4}
-    axis.scatter(places[:, 0], places[:, 1], s=area(share), c=colours, **look)
+    axis.scatter(points[:, 0], points[:, 1], s=area(share), c=colours, **look)
     name = NAMES[name]
     axis.set(title=f"{len(share)} codes by {name} of their vectors", xlabel=f"{name} 1", ylabel=f"{name} 2")
     marked = [0.0, *(tenth for tenth in (0.0001, 0.001, 0.01, 0.1) if tenth <= share.max())]
@@ -124,5 +124,5 @@ def code_map(
 
 
 def area(share: Any) -> Any:
-    """How large a code's mark is, in points squared."""
+    """Size of a code's mark, in points squared."""
     return 15 + 1200 * np.sqrt(share)

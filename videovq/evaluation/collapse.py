@@ -1,4 +1,4 @@
-"""How long rollouts show as many codes as the data do, and how sure the statistics of their codes are."""
+"""Collapse of code diversity in rollouts, and bootstrap confidence intervals of code statistics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from videovq.evaluation.bootstrap import draws, ends_of, interval, plain
+from videovq.evaluation.bootstrap import bootstrap_interval, json_values, percentile_interval, resample_episodes
 from videovq.models.quantizers.contract import count, perplexity
 
 SPAN = 30  # frames whose codes are counted together
@@ -17,7 +17,7 @@ HALF = 0.5  # of the data's perplexity: less is a collapse
 
 
 def running_perplexity(codes: Int64[Tensor, "n y x"], codebook_size: int) -> Float[Tensor, "m"]:
-    """Perplexity of the codes of every ``SPAN`` consecutive frames, of the first that there are to the last."""
+    """Perplexity of the codes of every ``SPAN`` consecutive frames."""
     spans = codes.flatten(1).unfold(0, SPAN, 1).flatten(1)
     return torch.tensor([perplexity(count(one, codebook_size)) for one in spans])
 
@@ -35,8 +35,8 @@ def collapse(
     Args:
         rolled: codes of rollouts.
         real: codes of real episodes.
-        episodes: number of the episode that each rollout began in.
-        seed: of the confidence interval.
+        episodes: index of the episode that each rollout started in.
+        seed: of the bootstrap confidence interval.
 
     Returns:
         JSON values: the ``median`` over rollouts with the 95 % interval over episodes (``low``, ``high``), where a
@@ -70,35 +70,35 @@ def collapse(
 def median_interval(
     values: Int64[Tensor, "b"], episodes: Int64[Tensor, "b"], seed: int
 ) -> tuple[int | None, int | None]:
-    """The 95 % percentile interval of the (lower) median, resampling whole episodes; None where there is one only."""
-    member, times = draws(episodes, seed)
+    """The 95 % bootstrap confidence interval of the (lower) median over episodes; None where there is only one."""
+    member, times = resample_episodes(episodes, seed)
     if times.shape[1] < 2:
         return None, None
     rising = values.argsort()
     weights = times[:, member[rising]].cumsum(dim=1)
     middle = (weights < weights[:, -1:] / 2).sum(dim=1)
-    low, high = ends_of(values[rising][middle].double())
+    low, high = percentile_interval(values[rising][middle].double())
     return int(low), int(high)
 
 
 def code_intervals(
     codes: Int64[Tensor, "b n y x"], episodes: Int64[Tensor, "b"], codebook_size: int, seed: int
 ) -> dict[str, list[float] | None]:
-    """The 95 % intervals over episodes of what a segment of rollouts says of its codes: of the perplexity of all its
-    codes, and of the part of them that change from frame to frame.
+    """The 95 % bootstrap confidence intervals over episodes of the code statistics of a segment of rollouts: the
+    perplexity of its codes, and the part of them that change from frame to frame.
     """
     changed = (codes[:, 1:] != codes[:, :-1]).flatten(1).float().mean(dim=1) if codes.shape[1] > 1 else None
-    found = None if changed is None else interval(changed, episodes, seed)
+    found = None if changed is None else bootstrap_interval(changed, episodes, seed)
     return {
         "perplexity_interval": _perplexity_interval(codes, episodes, codebook_size, seed),
-        "changed_interval": None if found is None else [plain(end) for end in found],
+        "changed_interval": None if found is None else [json_values(end) for end in found],
     }
 
 
 def _perplexity_interval(
     codes: Int64[Tensor, "b n y x"], episodes: Int64[Tensor, "b"], codebook_size: int, seed: int
 ) -> list[float] | None:
-    member, times = draws(episodes, seed)
+    member, times = resample_episodes(episodes, seed)
     if times.shape[1] < 2:
         return None
     usage = torch.zeros(times.shape[1], codebook_size, dtype=torch.float64)
@@ -106,4 +106,4 @@ def _perplexity_interval(
         usage[number] += torch.bincount(one.flatten(), minlength=codebook_size)
     usage = usage[:, usage.sum(dim=0) > 0]
     found = torch.tensor([perplexity(one @ usage) for one in times], dtype=torch.float64)
-    return [plain(end) for end in ends_of(found)]
+    return [json_values(end) for end in percentile_interval(found)]

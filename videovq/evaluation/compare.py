@@ -18,13 +18,13 @@ MATTERS = {
     "PSNR, SSIM and turns": ("store", *DRAWN),
     "accuracy": ("store", "VQ-VAE", *DRAWN),
 }
-"""What must be the same where a measure is to be compared."""
+"""Settings that must be equal for a measure to be comparable."""
 REPORTED_AS = {
     "bits per code": ("bits_per_code",),
     "PSNR, SSIM and turns": ("psnr", "ssim", "turns", "gradient_energy", "visible_area", "following"),
     "accuracy": ("accuracy",),
 }
-ALSO_NAMED = ("samples", "seed")  # of which a mean hangs by chance only
+ALSO_NAMED = ("samples", "seed")  # on which a mean depends by chance only
 
 
 def compare(config: CompareConfig) -> None:
@@ -41,7 +41,7 @@ def compare(config: CompareConfig) -> None:
         if len(values) > 1:
             raise ValueError(f"reports: measured with different `{name}`: {', '.join(sorted(values))}; evaluate alike")
     said = remarks(found)
-    blamed = differences(found)
+    blamed = report_differences(found)
     unlike = {
         name: blame
         for measure, needed in MATTERS.items()
@@ -58,8 +58,8 @@ def compare(config: CompareConfig) -> None:
     print("\n".join([f"wrote {out}: {', '.join(one['name'] for one in found)}", *said]))
 
 
-def differences(reports: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-    """In what the reports differ, and the value of each there."""
+def report_differences(reports: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+    """The settings in which the reports differ, with the value of each report."""
     values: dict[str, list[str]] = {
         name: [str(one["settings"][name]) for one in reports] for name in (*DRAWN, *ALSO_NAMED)
     }
@@ -74,8 +74,8 @@ def differences(reports: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def remarks(reports: Sequence[dict[str, Any]]) -> list[str]:
-    """In what the reports differ, and which of their measures can be compared, a line each."""
-    unlike = differences(reports)
+    """The settings in which the reports differ, and which of their measures are comparable, a line each."""
+    unlike = report_differences(reports)
     lines = [
         f"{name} differs: " + ", ".join(f"{one['name']} {value}" for one, value in zip(reports, values, strict=True))
         for name, values in unlike.items()

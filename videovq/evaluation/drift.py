@@ -1,4 +1,4 @@
-"""What becomes of codes over time: measures of segments of rollouts, beside those of real episodes."""
+"""Drift of long rollouts: statistics of segments of rollouts, beside those of real episodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from videovq.evaluation.bootstrap import as_json
+from videovq.evaluation.bootstrap import interval_json
 from videovq.evaluation.perceptual import FEWEST, frechet
 from videovq.evaluation.sharpness import gradient_energy
 from videovq.frames import psnr
@@ -19,13 +19,13 @@ from videovq.models.quantizers.contract import count, perplexity
 from videovq.models.vqvae import VQVAE
 from videovq.rollout.engine import decode_codes
 
-POOLED = 3  # a frame's code vectors are averaged over that many rows and columns
+POOLED = 3  # rows and columns of the grid that a frame's code vectors are averaged to
 LOOKED_AT = 10  # frames of a segment that are decoded, for brightness and contrast
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Some consecutive frames of all rollouts, or of all real episodes.
+    """Statistics of consecutive frames of all rollouts, or of all real episodes.
 
     Attributes:
         first, last: horizons, 1 for the first predicted frame.
@@ -48,7 +48,7 @@ class Segment:
 
 @torch.inference_mode()
 def features(vqvae: VQVAE, codes: Int64[Tensor, "n y x"]) -> Float[Tensor, "n d"]:
-    """What the VQ-VAE says a frame looks like: its code vectors, averaged over ninths of the picture."""
+    """Features of frames for the Frechet distance: code vectors, averaged over ninths of the picture."""
     found = []
     for part in codes.split(256):
         vectors = vqvae.quantizer.decode(part.to(vqvae.device))
@@ -56,8 +56,10 @@ def features(vqvae: VQVAE, codes: Int64[Tensor, "n y x"]) -> Float[Tensor, "n d"
     return torch.cat(found)
 
 
-def measure(vqvae: VQVAE, codes: Iterable[Int64[Tensor, "_ y x"]], first: int, known: Float[Tensor, "m d"]) -> Segment:
-    """One segment.
+def measure_segment(
+    vqvae: VQVAE, codes: Iterable[Int64[Tensor, "_ y x"]], first: int, known: Float[Tensor, "m d"]
+) -> Segment:
+    """Statistics of one segment.
 
     Args:
         codes: of every rollout or episode, of any length.
@@ -85,28 +87,28 @@ def distance(first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]) -> float
     return frechet(first, second) if min(len(first), len(second)) >= FEWEST else None
 
 
-def yardstick(vqvae: VQVAE, real: list[Int64[Tensor, "_ y x"]]) -> Segment:
-    """The real episodes themselves; their distance is that of two halves which share no episode or, where there is one
-    only, no frame.
+def reference_segment(vqvae: VQVAE, real: list[Int64[Tensor, "_ y x"]]) -> Segment:
+    """Statistics of the real episodes, as a reference; their distance is that between two halves that share no episode
+    or, of a single episode, no frame.
     """
     halves = [torch.cat(real[i::2]) for i in (0, 1)] if len(real) > 1 else real[0].tensor_split(2)
     seen = [features(vqvae, half) for half in halves]
-    return replace(measure(vqvae, real, 1, seen[0]), distance=distance(*seen))
+    return replace(measure_segment(vqvae, real, 1, seen[0]), distance=distance(*seen))
 
 
-def comes_back(
+def full_turn_psnr(
     vqvae: VQVAE,
     codes: Int64[Tensor, "b t y x"],
     turned: Int64[Tensor, "b n y x"],
     episodes: Int64[Tensor, "b"] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """After a full turn the picture should be that of before: PSNR of the two, beside that of other contexts' (None
-    where there is one rollout only), with 95 % intervals over episodes.
+    """PSNR between the frames before and after a full turn, and as a control against the frame of another context (None
+    where there is a single rollout), with 95 % bootstrap confidence intervals over episodes.
 
     Args:
-        episodes: number of the episode of each context; None: each is of another.
-        seed: of the intervals.
+        episodes: index of the episode of each context; None: each is of another.
+        seed: of the confidence intervals.
     """
     before, after = (decode_codes(vqvae, c.to(vqvae.device)).cpu()[:, 0] for c in (codes[:, -1:], turned[:, -1:]))
     episodes = torch.arange(len(codes)) if episodes is None else episodes
@@ -114,7 +116,7 @@ def comes_back(
     alone = len(codes) == 1
     return {
         "psnr": float(found.mean()),
-        "psnr interval": as_json(found, episodes, seed),
+        "psnr interval": interval_json(found, episodes, seed),
         "psnr to another context": None if alone else float(other.mean()),
-        "psnr to another context, interval": as_json(other, episodes, seed),
+        "psnr to another context, interval": interval_json(other, episodes, seed),
     }

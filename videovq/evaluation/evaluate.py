@@ -13,21 +13,21 @@ from videovq.checkpoints import model_card, predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
-from videovq.evaluation.bootstrap import cells, spelt, summary
+from videovq.evaluation.bootstrap import format_interval, horizon_cells, horizon_summary
 from videovq.evaluation.clips import Protocol, clips
 from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
 from videovq.evaluation.motion import shift_by_action
-from videovq.evaluation.outcomes import expectations, judged
+from videovq.evaluation.outcomes import expectations, outcome_report
 from videovq.evaluation.panels import counterfactual, panel, telling_windows
 from videovq.evaluation.perceptual import FEWEST, VideoDistance, frechet, lpips_measure
 from videovq.evaluation.pixel_bits import bits_per_value
-from videovq.evaluation.prediction import CEILING, MEASURES, SHUFFLED, TRUTH, Measure, Prediction, prediction
+from videovq.evaluation.prediction import CEILING, MEASURES, SHUFFLED, TRUTH, Measure, RolloutMeasures, prediction
 from videovq.evaluation.predictor_page import curves, outcome_lines, predictor_page
 from videovq.evaluation.watched import watch
 from videovq.evaluation.watched_page import watched_lines
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
-from videovq.rollout.engine import place
+from videovq.rollout.engine import to_device
 from videovq.rollout.pair import Pair, load_pair, model_name, open_episodes
 from videovq.storage import write_json, write_text
 from videovq.types import ActionSpec, Sampling
@@ -37,12 +37,12 @@ PANELS = 2  # windows shown of the best, of the median and of the worst
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that was found, and with what."""
+    """The networks and their measures."""
 
     pair: Pair
     likelihood: Likelihood
     actions: list[ActionBits]
-    prediction: Prediction
+    prediction: RolloutMeasures
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     distance = VideoDistance(config.fvd) if config.fvd else None
     vqvae, predictor = pair = load_pair(config)
     store = open_episodes(config.store, pair)
-    place(vqvae.network, predictor.network, config.device, "32-true")
+    to_device(vqvae.network, predictor.network, config.device, "32-true")
     networks = vqvae.network, predictor.network
     length = config.context_frames + config.frames
     chosen = windows(store.split(config.split), length, config.stride, "context + frames")
@@ -90,10 +90,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         watched.observers,
     )
     found = Evaluation(pair, bits, by_action(bits, predictor.action_spec), rolled)
-    metrics = {**report(found, config, store), **watched.report(rolled, predictor.action_spec, config.seed)}
+    metrics = {**metrics_json(found, config, store), **watched.report(rolled, predictor.action_spec, config.seed)}
     if predictor.network.outcome is not None:
         expected = expectations(*networks, store, config.split, config.context_frames)
-        metrics["outcomes"] = judged(expected, config.seed) if expected else None
+        metrics["outcomes"] = outcome_report(expected, config.seed) if expected else None
     if distance and rolled.features:
         metrics["fvd"] = {"value": frechet(*rolled.features), "videos": number, "weights": distance.weights}
     shown = [
@@ -113,26 +113,26 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
             write_png(out / f"{name}.png", picture)
     write_text(out / "report.html", text)
     write_json(out / "metrics.json", metrics)
-    print(table(metrics))
+    print(text_table(metrics))
     print(f"written to {out / 'report.html'}")
     return metrics
 
 
-def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> dict[str, Any]:
-    """Everything as JSON values."""
+def metrics_json(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> dict[str, Any]:
+    """The content of ``metrics.json``."""
     bits, rolled = found.likelihood, found.prediction
-    places, (height, width) = math.prod(found.pair.predictor.network.grid), store.header.grid
+    positions, (height, width) = math.prod(found.pair.predictor.network.grid), store.header.grid
     controlled = has_control(len(bits.episodes), found.pair.predictor.action_spec)
-    code_bits = float(bits.true.mean()) * places / (3 * height * width)
+    code_bits = float(bits.true.mean()) * positions / (3 * height * width)
     methods = {
-        method: {measure: summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
+        method: {measure: horizon_summary(values, rolled.episodes, config.seed) for measure, values in measured.items()}
         for method, measured in rolled.values.items()
         if controlled or method != SHUFFLED
     }
     for method, energies in rolled.gradients.items():
         if method in methods:
             for name, over in (("gradient_energy", TRUTH), ("gradient_energy_decoded", CEILING)):
-                methods[method][name] = summary(energies, rolled.episodes, config.seed, rolled.gradients[over])
+                methods[method][name] = horizon_summary(energies, rolled.episodes, config.seed, rolled.gradients[over])
     return {
         "name": model_name(config),
         "videovq": __version__,
@@ -145,20 +145,20 @@ def report(found: Evaluation, config: EvaluateConfig, store: EpisodeStore) -> di
         **({"decoder": found.pair.vqvae.fingerprint} if found.pair.vqvae.started_from else {}),
         "episodes_sha256": episodes_sha256(store, config.split),
         "bits_per_code": {
-            "prediction": summary(bits.true, bits.episodes, config.seed),
-            **({SHUFFLED: summary(bits.shuffled, bits.episodes, config.seed)} if controlled else {}),
-            "without context": summary(bits.alone, bits.episodes, config.seed),
+            "prediction": horizon_summary(bits.true, bits.episodes, config.seed),
+            **({SHUFFLED: horizon_summary(bits.shuffled, bits.episodes, config.seed)} if controlled else {}),
+            "without context": horizon_summary(bits.unconditional, bits.episodes, config.seed),
         },
-        "bits_per_frame": float(bits.true.mean()) * places,
+        "bits_per_frame": float(bits.true.mean()) * positions,
         "bits_per_dim_bound": code_bits + bits_per_value(rolled.levels),
         "bits_by_action": [asdict(one) for one in found.actions],
         "methods": methods,
-        "turns": {"steps": rolled.steps, "same way": rolled.obeyed, "as far": rolled.sized},
+        "turns": {"steps": rolled.steps, "same way": rolled.same_way, "as far": rolled.as_far},
     }
 
 
 def has_control(windows: int, spec: ActionSpec) -> bool:
-    """Whether there are actions of another window, to be told instead of the true ones."""
+    """Whether there are actions of another window for the shuffled control."""
     return windows > 1 and spec.kind != "none"
 
 
@@ -173,15 +173,17 @@ def episodes_sha256(store: EpisodeStore, split: str) -> str:
     return digest.hexdigest()
 
 
-def table(metrics: dict[str, Any]) -> str:
-    """What one wants to know first, for a terminal."""
+def text_table(metrics: dict[str, Any]) -> str:
+    """The main measures, for a terminal."""
     settings, bits = metrics["settings"], metrics["bits_per_code"]
     lines = [
         f"{metrics['name']}: {settings['context_frames']} -> {settings['frames']} frames, {metrics['windows']} windows"
         f" of {metrics['episodes']} {settings['split']} episodes, {settings['samples']} sample(s) at temperature"
         f" {settings['temperature']:g}, seed {settings['seed']}",
         "bits per code      "
-        + "; ".join(f"{name} {one['mean']:.3f} ({spelt(one['low'], one['high'])})" for name, one in bits.items()),
+        + "; ".join(
+            f"{name} {one['mean']:.3f} ({format_interval(one['low'], one['high'])})" for name, one in bits.items()
+        ),
         f"bits per frame     {metrics['bits_per_frame']:.0f}",
         f"bits per dim       {metrics['bits_per_dim_bound']:.3f} at most, of the pixels",
     ]
@@ -199,7 +201,7 @@ def table(metrics: dict[str, Any]) -> str:
         lines.append(f"\n{name:<18}" + "".join(f"{h:>7}" for h in range(1, settings["frames"] + 1)))
         for method, measured in metrics["methods"].items():
             if measure in measured:
-                lines.append(f"{method:<18}{cells(measured[measure], 2 if measure == 'psnr' else 3)}")
+                lines.append(f"{method:<18}{horizon_cells(measured[measure], 2 if measure == 'psnr' else 3)}")
     lines += watched_lines(metrics)
     if metrics["bits_by_action"]:
         lines.append(f"\n{'bits by action':<24} {'frames':>7} {'true':>7} {'shuffled':>9}")

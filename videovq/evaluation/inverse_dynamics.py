@@ -1,5 +1,5 @@
-"""A small network that sees two successive frames and says which action led from one to the other (an inverse dynamics
-model), and what it says of rollouts: whether they follow their actions.
+"""An inverse dynamics model, a small network that classifies the action between two successive frames, and its
+accuracy on rollouts: whether they follow their actions.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from torch.nn.functional import adaptive_avg_pool2d, cross_entropy, pad
 
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import segments
-from videovq.evaluation.bootstrap import ends_of, plain, resampled
+from videovq.evaluation.bootstrap import bootstrap_means, json_values, percentile_interval
 from videovq.evaluation.clips import Clips
 from videovq.evaluation.prediction import CEILING, PREDICTION, TRUTH
 from videovq.progress import progress
 from videovq.storage import read_tensors, write_tensors
 
-SIDE = 42  # rows and columns that a frame is averaged to, at most: what a decoder blurs counts less
-REACH = (2, 6)  # rows and columns that a part of the picture may have moved, of these
-PARTS = 4  # rows and columns of the parts of the picture that are looked at
-PAIRS = 20_000  # of successive frames that it learns from, at most
-EPOCHS, LEAST, BATCH, RATE = 20, 150, 128, 2e-3  # at least so many steps, where there are few pairs
+SIDE = 42  # rows and columns that a frame is averaged to, at most: the blur of a decoder matters less then
+MAX_SHIFT = (2, 6)  # rows and columns that a part of the picture may have moved, of these
+PARTS = 4  # rows and columns of the parts of the picture
+PAIRS = 20_000  # of successive frames in training, at most
+EPOCHS, LEAST, BATCH, RATE = 20, 150, 128, 2e-3  # LEAST: minimum number of steps, where there are few pairs
 SEED = 0  # of the pairs, their order, and the first weights
 WIDTH = 128
 
 
 class InverseDynamics(nn.Module):
-    """Motion between two successive frames -> logits of the discrete action between them."""
+    """Inverse dynamics model: motion between two successive frames -> logits of the discrete action between them."""
 
     def __init__(self, actions: int) -> None:
         super().__init__()
-        size = (math.prod(2 * reach + 1 for reach in REACH) + 4) * PARTS**2
+        size = (math.prod(2 * reach + 1 for reach in MAX_SHIFT) + 4) * PARTS**2
         self.layers = nn.Sequential(
             nn.BatchNorm1d(size), nn.Dropout(0.2), nn.Linear(size, WIDTH), nn.ReLU(), nn.Linear(WIDTH, actions)
         )
@@ -46,12 +46,12 @@ class InverseDynamics(nn.Module):
         return self.layers(motion)
 
 
-def motion(before: UInt8[Tensor, "b h w c"], after: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b m"]:
-    """What the network sees of two frames: for every part of the picture, how well each shift explains the change (the
-    mean absolute difference that is left, over its mean for all shifts), that mean, and the mean change of each colour.
+def motion_features(before: UInt8[Tensor, "b h w c"], after: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b m"]:
+    """Inputs of the network for two frames. For every part of the picture: the mean absolute difference after each
+    shift, over its mean for all shifts; that mean; and the mean change of each colour.
     """
     first, second = _shrunk(before), _shrunk(after)
-    rows, columns = REACH
+    rows, columns = MAX_SHIFT
     height, width = second.shape[2:]
     room = pad(first, (columns, columns, rows, rows), mode="replicate")
     left = torch.cat(
@@ -77,8 +77,8 @@ def _shrunk(frames: UInt8[Tensor, "n h w c"]) -> Float[Tensor, "n c y x"]:
 
 
 def pairs(store: EpisodeStore, split: str) -> list[tuple[int, int]]:
-    """(Number of the episode, first frame) of the successive frames that the network learns from: all, or ``PAIRS`` of
-    them, drawn at random.
+    """(Episode, first frame), as indices, of the training pairs of successive frames: all, or ``PAIRS`` of them, drawn
+    at random.
     """
     found = [
         (number, t)
@@ -90,24 +90,24 @@ def pairs(store: EpisodeStore, split: str) -> list[tuple[int, int]]:
     return sorted(found[i] for i in order[:PAIRS])
 
 
-def fingerprint(store: EpisodeStore, split: str) -> str:
-    """Of everything that decides what the network learns."""
+def training_fingerprint(store: EpisodeStore, split: str) -> str:
+    """Fingerprint of the training data and settings."""
     episodes = [
         (info.id, info.source, info.sha256, info.start, info.length, info.discontinuities)
         for info in store.split(split)
     ]
-    settings = [SIDE, REACH, PARTS, PAIRS, EPOCHS, LEAST, BATCH, RATE, SEED, WIDTH]
-    told = json.dumps([episodes, store.header.grid, store.header.action_spec.to_json(), settings])
-    return hashlib.sha256(told.encode()).hexdigest()
+    settings = [SIDE, MAX_SHIFT, PARTS, PAIRS, EPOCHS, LEAST, BATCH, RATE, SEED, WIDTH]
+    text = json.dumps([episodes, store.header.grid, store.header.action_spec.to_json(), settings])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
-def learnt(store: EpisodeStore, split: str, cache: Path) -> InverseDynamics:
-    """The network, trained on a split of discrete actions in about a minute, or read from where it was kept.
+def train_or_load(store: EpisodeStore, split: str, cache: Path) -> InverseDynamics:
+    """The network, trained on a split of discrete actions in about a minute, or loaded from the cache.
 
     Args:
-        cache: folder of ``inverse-dynamics-FINGERPRINT.safetensors``; it is made when there is something to keep.
+        cache: folder of ``inverse-dynamics-FINGERPRINT.safetensors``; created if it is missing.
     """
-    kept = cache / f"inverse-dynamics-{fingerprint(store, split)[:16]}.safetensors"
+    kept = cache / f"inverse-dynamics-{training_fingerprint(store, split)[:16]}.safetensors"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         network = InverseDynamics(store.header.action_spec.sizes[0])
@@ -127,7 +127,7 @@ def _train(network: InverseDynamics, store: EpisodeStore, split: str) -> None:
         for at in range(0, len(chosen), BATCH):
             parts = [store.read(episodes[number], t, t + 2) for number, t in chosen[at : at + BATCH]]
             frames = torch.stack([part.frames for part in parts])
-            seen.append(motion(frames[:, 0], frames[:, 1]).half())
+            seen.append(motion_features(frames[:, 0], frames[:, 1]).half())
             taken.append(torch.stack([part.actions[0, 0] for part in parts]))
             bar.update(len(parts))
     inputs, actions = torch.cat(seen), torch.cat(taken)
@@ -147,11 +147,12 @@ def _train(network: InverseDynamics, store: EpisodeStore, split: str) -> None:
 
 
 class Following:
-    """Watches rollouts: which action the network sees before each of their frames, beside the one that was taken; and
-    the same on the true frames, the ceiling of this measure, and on the true frames encoded and decoded.
+    """Observer of rollouts that classifies the action before each of their frames, beside the one that was taken. The
+    same on the true frames is the ceiling of this measure, and on the true frames encoded and decoded that of the
+    VQ-VAE.
 
     Args:
-        context: frames that are given.
+        context: number of context frames.
     """
 
     def __init__(self, network: InverseDynamics, context: int) -> None:
@@ -168,21 +169,23 @@ class Following:
 
     @torch.no_grad()
     def _keep(self, method: str, frames: UInt8[Tensor, "b n h w c"]) -> None:
-        logits = self.network(motion(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)))
+        logits = self.network(motion_features(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)))
         self._seen.setdefault(method, []).append(logits.argmax(dim=1).view(len(frames), -1))
 
     def found(self, names: list[str], episodes: Int64[Tensor, "w"], seed: int) -> dict[str, Any]:
-        """Method -> action -> how often it was taken, and precision, recall and F1 with 95 % intervals over episodes;
-        ``macro F1``: the mean over the actions that were taken. Null where nothing was.
+        """Method -> action -> how often it was taken, and precision, recall and F1 with 95 % bootstrap confidence
+        intervals over episodes; ``macro F1``: the mean over the actions that were taken. Null where none was.
 
         Args:
             names: of all actions.
         """
         taken = torch.cat(self._taken)
-        return {method: scores(torch.cat(parts), taken, names, episodes, seed) for method, parts in self._seen.items()}
+        return {
+            method: f1_scores(torch.cat(parts), taken, names, episodes, seed) for method, parts in self._seen.items()
+        }
 
 
-def scores(
+def f1_scores(
     seen: Int64[Tensor, "w n"],
     taken: Int64[Tensor, "w n"],
     names: list[str],
@@ -197,15 +200,15 @@ def scores(
     parts = {"precision": (hit, said), "recall": (hit, was), "F1": (2 * hit, said + was)}
     actions: dict[str, Any] = {names[i]: {"taken": int(was[:, at].sum())} for at, i in enumerate(kinds)}
     means = {measure: part.sum(dim=0) / whole.sum(dim=0) for measure, (part, whole) in parts.items()}
-    drawn = {measure: resampled(part, episodes, seed, whole) for measure, (part, whole) in parts.items()}
+    drawn = {measure: bootstrap_means(part, episodes, seed, whole) for measure, (part, whole) in parts.items()}
     for measure, again in drawn.items():
-        ends = None if again is None else ends_of(again)
+        ends = None if again is None else percentile_interval(again)
         for at, i in enumerate(kinds):
             actions[names[i]][measure] = {
-                "mean": plain(means[measure][at]),
-                "low": None if ends is None else plain(ends[0][at]),
-                "high": None if ends is None else plain(ends[1][at]),
+                "mean": json_values(means[measure][at]),
+                "low": None if ends is None else json_values(ends[0][at]),
+                "high": None if ends is None else json_values(ends[1][at]),
             }
     again = drawn["F1"]
-    low, high = (None, None) if again is None else map(plain, ends_of(again.nanmean(dim=1)))
-    return {"macro F1": {"mean": plain(means["F1"].mean()), "low": low, "high": high}, "actions": actions}
+    low, high = (None, None) if again is None else map(json_values, percentile_interval(again.nanmean(dim=1)))
+    return {"macro F1": {"mean": json_values(means["F1"].mean()), "low": low, "high": high}, "actions": actions}

@@ -1,5 +1,5 @@
-"""What kind of motion lies between frames: turning on the spot, walking, both, neither. From recorded poses, or else
-from the names of the actions.
+"""Kinds of motion between frames: turning on the spot, walking, both, neither. From recorded poses, or else from the
+names of the actions.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from torch import Tensor
 
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import segments
-from videovq.evaluation.bootstrap import summary
+from videovq.evaluation.bootstrap import horizon_summary
 from videovq.types import ActionSpec
 
-PITCH, YAW = 3, 4  # places in a pose
-TURNED = 1.0  # degrees: less is no turn
-WALKED = 0.1  # of a usual step: less is standing
+PITCH, YAW = 3, 4  # indices in a pose
+TURNED = 1.0  # degrees: the least change of yaw or pitch that counts as a turn
+WALKED = 0.1  # of a usual step: the least distance that counts as walking
 TURNS = {"look", "turn", "rotate"}
 WALKS = {"forward", "backward", "back", "strafe", "move", "walk"}
 STANDS = {"noop", "stand", "stay"}
 KINDS = ("turning on the spot", "walking", "turning and walking", "standing")
 
 
-def wrapped(degrees: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+def wrap_degrees(degrees: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """Differences of angles within -180 and 180 degrees."""
     return (degrees + 180) % 360 - 180
 
@@ -55,7 +55,7 @@ def motion_of_poses(
         usual: see :func:`usual_step`.
     """
     change = poses[..., 1:, :] - poses[..., :-1, :]
-    turned = (wrapped(change[..., [PITCH, YAW]]).abs() > TURNED).any(dim=-1)
+    turned = (wrap_degrees(change[..., [PITCH, YAW]]).abs() > TURNED).any(dim=-1)
     walked = change[..., :3].norm(dim=-1) > WALKED * usual
     return turned, walked, change.isfinite().all(dim=-1)
 
@@ -74,8 +74,8 @@ def motion_of_actions(spec: ActionSpec) -> tuple[Bool[Tensor, "k"], Bool[Tensor,
 def kinds_of_motion(
     turned: Bool[Tensor, "w n"], walked: Bool[Tensor, "w n"], known: Bool[Tensor, "w n"]
 ) -> Int64[Tensor, "w n"]:
-    """The kind (a place in ``KINDS``) of everything that was done from the last context frame to each horizon; -1 where
-    a step of it is not known.
+    """The kind of motion (an index into ``KINDS``) from the last context frame to each horizon; -1 where a step is not
+    known.
 
     Args:
         turned, walked, known: of the step that leads to each horizon.
@@ -88,20 +88,20 @@ def kinds_of_motion(
 def kinds_of_windows(
     poses: Float[Tensor, "w t 6"], actions: Shaped[Tensor, "w t a"], spec: ActionSpec, context: int, usual: float
 ) -> tuple[Int64[Tensor, "w n"], str] | None:
-    """The kind of motion of every horizon of every window, and what it was told by: ``poses``, or ``actions`` where
-    none are recorded. None: neither tells.
+    """The kind of motion of every horizon of every window, and its source: ``poses``, or ``actions`` where
+    no poses are recorded. None: it is not known.
 
     Args:
-        context: frames that are given.
+        context: number of context frames.
         usual: see :func:`usual_step`.
     """
     if poses.isfinite().any():
         return kinds_of_motion(*motion_of_poses(poses[:, context - 1 :], usual)), "poses"
-    told = motion_of_actions(spec)
-    if told is None:
+    kinds = motion_of_actions(spec)
+    if kinds is None:
         return None
     taken = actions[:, context - 1 : -1, 0]
-    turned, walked = (kind[taken] for kind in told)
+    turned, walked = (kind[taken] for kind in kinds)
     return kinds_of_motion(turned, walked, torch.ones_like(turned)), "actions"
 
 
@@ -115,7 +115,7 @@ def by_kind(
     for number, name in enumerate(KINDS):
         mask = kinds == number
         if mask.any():
-            one = summary(torch.where(mask, values, 0), episodes, seed, mask.float())
+            one = horizon_summary(torch.where(mask, values, 0), episodes, seed, mask.float())
             found[name] = {**one, "windows": mask.sum(dim=0).tolist()}
     return found
 
@@ -125,8 +125,8 @@ def turned_since(poses: Float[Tensor, "w t 6"], kinds: Int64[Tensor, "w n"], con
     was done, or one looks up or down.
     """
     since = poses[:, context - 1 :]
-    degrees = wrapped(since[:, 1:, YAW] - since[:, :-1, YAW]).cumsum(dim=1)
-    level = (wrapped(since[..., PITCH]).abs() < TURNED).all(dim=1, keepdim=True)
+    degrees = wrap_degrees(since[:, 1:, YAW] - since[:, :-1, YAW]).cumsum(dim=1)
+    level = (wrap_degrees(since[..., PITCH]).abs() < TURNED).all(dim=1, keepdim=True)
     return torch.where((kinds == KINDS.index("turning on the spot")) & level, degrees, torch.nan)
 
 
@@ -139,7 +139,7 @@ def degrees_a_step(store: EpisodeStore, split: str, action: int) -> float:
         for start, stop in segments(info):
             yaw, actions = store.poses(info, start, stop)[:, YAW], store.read(info, start, stop).actions[:, 0]
             held = (actions[1:-1] == action) & (actions[:-2] == action)
-            found.append(wrapped(yaw[2:] - yaw[1:-1])[held])
+            found.append(wrap_degrees(yaw[2:] - yaw[1:-1])[held])
     known = torch.cat(found)
     known = known[known.isfinite()]
     return float(known.mean()) if len(known) else float("nan")

@@ -1,4 +1,4 @@
-"""Exact bits, with controls: the same codes under other actions, and without any earlier frame."""
+"""Exact likelihood in bits per code, with controls: shuffled actions, and no earlier frame."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Likelihood:
 
     Attributes:
         episodes: number of the episode of each window.
-        true: given everything before the frame.
-        shuffled: given the actions of another window.
-        alone: given no earlier frame and no action.
+        true: conditioned on all earlier frames and actions.
+        shuffled: conditioned on the actions of another window.
+        unconditional: without earlier frames and actions.
         actions: the action that leads to each frame.
-        others: the action that the shuffled control was told.
+        others: the action of the shuffled control.
     """
 
     episodes: Int64[Tensor, "w"]
     true: Float[Tensor, "w n"]
     shuffled: Float[Tensor, "w n"]
-    alone: Float[Tensor, "w n"]
+    unconditional: Float[Tensor, "w n"]
     actions: Shaped[Tensor, "w n a"]
     others: Shaped[Tensor, "w n a"]
 
@@ -41,7 +41,7 @@ class ActionBits:
     """Bits per code of the frames that one choice of a discrete action leads to.
 
     Attributes:
-        frames: number of such frames for which the shuffled control was told another action.
+        frames: number of such frames for which the shuffled control has another action.
         true, shuffled: bits with the true and with the other actions.
     """
 
@@ -53,36 +53,38 @@ class ActionBits:
 
 @torch.inference_mode()
 def likelihood(predictor: Predictor, batches: Iterable[Clips], context: int) -> Likelihood:
-    """Score the frames after the first ``context`` of every window."""
+    """Likelihood of the frames after the first ``context`` of every window."""
     rows: list[tuple[Tensor, ...]] = []
     for clips in batches:
-        led, misled = (a[:, context - 1 : -1] for a in (clips.actions, clips.others))
+        actions, others = (a[:, context - 1 : -1] for a in (clips.actions, clips.others))
         later = clips.codes[:, context:]
-        alone = _bits(predictor, later.flatten(0, 1)[:, None], clips.actions[:, context:].flatten(0, 1)[:, None])
+        unconditional = _bits(
+            predictor, later.flatten(0, 1)[:, None], clips.actions[:, context:].flatten(0, 1)[:, None]
+        )
         rows.append(
             (
                 clips.episodes,
                 _bits(predictor, clips.codes, clips.actions)[:, context:],
                 _bits(predictor, clips.codes, clips.others)[:, context:],
-                alone.view(later.shape[:2]),
-                led,
-                misled,
+                unconditional.view(later.shape[:2]),
+                actions,
+                others,
             )
         )
     return Likelihood(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
 def by_action(found: Likelihood, spec: ActionSpec) -> list[ActionBits]:
-    """What being told another action costs, for every discrete action that led to a frame; empty for other kinds.
+    """The cost of conditioning on another action, for every discrete action that led to a frame; empty for other kinds.
 
-    Frames for which the control was told the same action, by chance, are left out.
+    Frames for which the control has the same action, by chance, are left out.
     """
     if spec.kind != "discrete":
         return []
-    led, misled = found.actions[..., 0], found.others[..., 0]
+    actions, others = found.actions[..., 0], found.others[..., 0]
     rows = []
     for choice in range(spec.sizes[0]):
-        chosen = (led == choice) & (misled != choice)
+        chosen = (actions == choice) & (others != choice)
         if not chosen.any():
             continue
         name = spec.names[choice] if spec.names else str(choice)

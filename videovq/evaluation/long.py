@@ -1,4 +1,4 @@
-"""``videovq evaluate long``: do rollouts of hundreds of frames stay in the world, or fade to a colour or to noise?"""
+"""``videovq evaluate long``: drift and collapse of rollouts over hundreds of frames."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from videovq import __version__
 from videovq.config import EvaluateLongConfig
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.collapse import SPAN, code_intervals, collapse
-from videovq.evaluation.drift import comes_back, features, measure, yardstick
+from videovq.evaluation.drift import features, full_turn_psnr, measure_segment, reference_segment
 from videovq.evaluation.kinds import TURNED, degrees_a_step
 from videovq.evaluation.long_page import long_page, text_table
-from videovq.evaluation.mirror import KNOWN, inverses, judged, mirrored, there_and_back
+from videovq.evaluation.mirror import KNOWN, inverses, mirror_psnr, mirror_report, there_and_back
 from videovq.frames import to_float
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows, scale_to
 from videovq.progress import progress
-from videovq.rollout.engine import Session, decode_codes, place
+from videovq.rollout.engine import Session, decode_codes, to_device
 from videovq.rollout.pair import load_pair, model_name, open_episodes
 from videovq.storage import write_json, write_text
 from videovq.types import ActionSpec, Sampling
@@ -46,17 +46,17 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     pairs = inverses(spec, config.inverses)
     if config.mirror_steps and not pairs:
         left_out["mirror test"] = "no two choices are known to take each other back; name them: --inverses"
-    place(vqvae.network, predictor.network, "auto", "32-true")
+    to_device(vqvae.network, predictor.network, "auto", "32-true")
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
-    codes, actions = contexts(vqvae.network, store, config)
-    rolled = roll(predictor.network, codes, actions, sampling, config.seed)
+    codes, actions = spread_contexts(vqvae.network, store, config)
+    rolled = roll_out(predictor.network, codes, actions, sampling, config.seed)
     real = real_codes(vqvae.network, store, config.split)
     known = features(vqvae.network, torch.cat(real))
     episodes = torch.arange(config.rollouts) % number_of_contexts(store, config)
     size = vqvae.network.quantizer.codebook_size
     segments = [
         {
-            **vars(measure(vqvae.network, part, at + 1, known)),
+            **vars(measure_segment(vqvae.network, part, at + 1, known)),
             **code_intervals(part, episodes, size, config.seed),
         }
         for at in range(0, config.frames, config.segment)
@@ -69,24 +69,26 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
         "name": model_name(config),
         "videovq": __version__,
         "settings": to_plain(config),
-        "real": vars(yardstick(vqvae.network, real)),
+        "real": vars(reference_segment(vqvae.network, real)),
         "segments": segments,
         "collapse": fallen,
         "left_out": left_out,
     }
-    given = actions[:, : config.context_frames - 1]
+    context_actions = actions[:, : config.context_frames - 1]
     if turning:
         action, steps = turning
         held = torch.full((len(codes), steps, 1), action)
-        back = roll(predictor.network, codes, torch.cat([given, held], dim=1), sampling, config.seed)
+        back = roll_out(predictor.network, codes, torch.cat([context_actions, held], dim=1), sampling, config.seed)
         named = {"action": spec.labels(held[0, :1])[0], "steps": steps}
-        metrics["full turn"] = {**named, **comes_back(vqvae.network, codes, back, episodes, config.seed)}
+        metrics["full turn"] = {**named, **full_turn_psnr(vqvae.network, codes, back, episodes, config.seed)}
     if pairs and config.mirror_steps:
         metrics["mirror"] = []
         for steps in config.mirror_steps:
-            moves = torch.cat([given, there_and_back(pairs, len(codes), steps)], dim=1)
-            again = roll(predictor.network, codes, moves, sampling, config.seed)
-            metrics["mirror"].append(judged(*mirrored(vqvae.network, codes[:, -1], again), episodes, config.seed))
+            moves = torch.cat([context_actions, there_and_back(pairs, len(codes), steps)], dim=1)
+            again = roll_out(predictor.network, codes, moves, sampling, config.seed)
+            metrics["mirror"].append(
+                mirror_report(*mirror_psnr(vqvae.network, codes[:, -1], again), episodes, config.seed)
+            )
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "report.html", long_page(metrics, strips(vqvae.network, rolled)))
@@ -99,8 +101,8 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
 def full_turn(
     store: EpisodeStore, config: EvaluateLongConfig, spec: ActionSpec, left_out: dict[str, str]
 ) -> tuple[int, int] | None:
-    """The action that turns on the spot, and how many steps of it are a full turn; None, and the reason in
-    ``left_out``: nobody knows.
+    """The action that turns on the spot, and the number of its steps in a full turn; None where they are not known: the
+    reason is in ``left_out`` then.
     """
     if config.turn_steps:
         return spec.parse(config.turn_action, "turn_action"), config.turn_steps
@@ -117,11 +119,11 @@ def full_turn(
 
 
 def number_of_contexts(store: EpisodeStore, config: EvaluateLongConfig) -> int:
-    """Number of episodes that rollouts begin in."""
+    """Number of episodes that rollouts start in."""
     return sum(info.length >= config.context_frames for info in store.split(config.split))
 
 
-def contexts(
+def spread_contexts(
     vqvae: VQVAE, store: EpisodeStore, config: EvaluateLongConfig
 ) -> tuple[Int64[Tensor, "b t y x"], Shaped[Tensor, "b s a"]]:
     """Contexts spread over a split, each followed by the actions recorded from there on, on through the next episodes
@@ -136,17 +138,17 @@ def contexts(
     for i in range(config.rollouts):
         number = i % len(episodes)
         info = episodes[number]
-        begin = i // len(episodes) * config.context_frames % max(1, info.length - config.context_frames + 1)
-        frames = store.read(info, begin, begin + config.context_frames).frames
+        start = i // len(episodes) * config.context_frames % max(1, info.length - config.context_frames + 1)
+        frames = store.read(info, start, start + config.context_frames).frames
         with torch.inference_mode():
             codes.append(vqvae.encode(to_float(frames).to(vqvae.device)).cpu())
-        needed = torch.arange(config.context_frames - 1 + config.frames) + int(firsts[number]) + begin
+        needed = torch.arange(config.context_frames - 1 + config.frames) + int(firsts[number]) + start
         actions.append(everything[needed % len(everything)])
     return torch.stack(codes), torch.stack(actions)
 
 
 @torch.inference_mode()
-def roll(
+def roll_out(
     predictor: Predictor,
     codes: Int64[Tensor, "b t y x"],
     actions: Shaped[Tensor, "b s a"],
@@ -155,8 +157,8 @@ def roll(
 ) -> Int64[Tensor, "b n y x"]:
     """Roll out all contexts at once, for as many frames as there are actions after them."""
     context, device = codes.shape[1], predictor.codebook.device
-    given = actions[:, : context - 1].to(device)
-    session = Session(predictor, codes.to(device), given, sampling, [seed + i for i in range(len(codes))])
+    before = actions[:, : context - 1].to(device)
+    session = Session(predictor, codes.to(device), before, sampling, [seed + i for i in range(len(codes))])
     found = []
     with progress(actions.shape[1] - context + 1, "long rollouts", "frame") as bar:
         for action in actions[:, context - 1 :].unbind(1):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from videovq.evaluation.bootstrap import spelt
+from videovq.evaluation.bootstrap import format_interval
 from videovq.page import figure, heading, page, paragraph, table
 from videovq.pictures import drawn, new_figure
 
@@ -20,7 +20,7 @@ def text_table(metrics: dict[str, Any]) -> str:
     """The segments, for a terminal."""
     heads = ("perplexity", "changed", "brightness", "contrast", "gradients", "distance")
     lines = [f"{'frames':>10}" + "".join(f"{head:>12}" for head in heads)]
-    for name, one in segments(metrics):
+    for name, one in named_segments(metrics):
         lines.append(f"{name:>10}" + "".join(f"{cell:>12}" for cell in _cells(one, metrics["real"])))
     if metrics["collapse"]:
         lines.append(f"frames until collapse: {_collapse(metrics['collapse'])}")
@@ -34,7 +34,7 @@ def text_table(metrics: dict[str, Any]) -> str:
 def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
     """The report as one page."""
     settings = metrics["settings"]
-    rows = [[name, *_with_intervals(one, metrics["real"])] for name, one in segments(metrics)]
+    rows = [[name, *_with_intervals(one, metrics["real"])] for name, one in named_segments(metrics)]
     heads = ["perplexity of codes", "codes that change", "brightness", "contrast", "gradient energy", "distance"]
     parts = [
         paragraph(
@@ -62,8 +62,8 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
             heading("There and back again"),
             paragraph(
                 "The mirror test: an action so many times, then as often the one that takes it back. PSNR (dB) of the"
-                " frames of the way back to those of the way out that were seen from the same place; of the last of"
-                " them to the last given frame; and, as a control, of the way back to another rollout's way out."
+                " frames of the way back against those of the way out from the same viewpoint; of the last of them"
+                " against the last context frame; and, as a control, of the way back against another rollout's way out."
             ),
             table(["steps each way", *MIRROR.values()], rows),
         ]
@@ -74,7 +74,7 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
     return page(f"{metrics['name']}: long rollouts", parts)
 
 
-def segments(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def named_segments(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """The measures of the real episodes, then of every segment, with a name for each."""
     return [("real", metrics["real"]), *((f"{one['first']}-{one['last']}", one) for one in metrics["segments"])]
 
@@ -94,7 +94,8 @@ def _collapse(found: dict[str, Any]) -> str:
     number, median = len(found["first"]), found["median"]
     reached = f"{median} or more" if median == found["length"] else str(median)
     return (
-        f"median {reached} ({spelt(found['low'], found['high'], 0)}); {found['collapsed']} of {number} rollouts"
+        f"median {reached} ({format_interval(found['low'], found['high'], 0)}); {found['collapsed']} of {number}"
+        " rollouts"
         f" collapse within {found['length']} frames: the perplexity of the codes of their last {found['span']}"
         f" frames falls below half of that of real stretches as long, which is {found['data']:.0f}"
         f" (median; {found['real']:.1%} of these are below half of it)"
@@ -109,7 +110,7 @@ def _mirror(found: dict[str, Any]) -> str:
 def _bracketed(found: dict[str, Any] | None, between: str = "\n") -> str:
     if found is None:
         return "there is one only"
-    return f"{found['mean']:.2f}{between}({spelt(found['low'], found['high'], 2)})"
+    return f"{found['mean']:.2f}{between}({format_interval(found['low'], found['high'], 2)})"
 
 
 def _cells(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
@@ -125,15 +126,15 @@ def _cells(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
 
 def _with_intervals(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
     cells = _cells(one, real)
-    for place, name, digits in ((0, "perplexity_interval", 0), (1, "changed_interval", 2)):
+    for column, name, digits in ((0, "perplexity_interval", 0), (1, "changed_interval", 2)):
         if one.get(name):
-            cells[place] += f"\n({_ends(one[name], digits)})"
+            cells[column] += f"\n({_ends(one[name], digits)})"
     return cells
 
 
 def _ends(interval: Sequence[float | None], digits: int = 2) -> str:
     low, high = interval
-    return spelt(low, high, digits)
+    return format_interval(low, high, digits)
 
 
 def _sharpness(one: dict[str, Any], real: dict[str, Any]) -> float:

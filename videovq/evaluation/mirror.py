@@ -1,4 +1,4 @@
-"""The mirror test: some actions, then their inverses, and the world should show its pictures again in reverse."""
+"""The mirror test: after some actions and their inverses, the frames should repeat in reverse order."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from videovq.evaluation.bootstrap import as_json
+from videovq.evaluation.bootstrap import interval_json
 from videovq.frames import psnr
 from videovq.models.vqvae import VQVAE
 from videovq.rollout.engine import decode_codes
 from videovq.types import ActionSpec
 
 KNOWN = {"look_left": "look_right", "turn_left": "turn_right"}
-"""Of DeepMind Lab and ViZDoom; what walls and momentum keep from being undone is not among them."""
+"""Inverse actions of DeepMind Lab and ViZDoom, without those that walls and momentum keep from being undone."""
 
 
 def inverses(spec: ActionSpec, declared: Mapping[str, str]) -> list[tuple[int, int]]:
-    """Pairs of discrete actions of which the second takes the first back, in both directions.
+    """Pairs of inverse discrete actions, in both directions.
 
     Args:
-        declared: names of such actions, one direction is enough; none: those that are known.
+        declared: names of such actions, one direction is enough; none: those in ``KNOWN``.
 
     Raises:
         ValueError: what is declared are no two actions.
@@ -36,23 +36,23 @@ def inverses(spec: ActionSpec, declared: Mapping[str, str]) -> list[tuple[int, i
 
 
 def there_and_back(pairs: list[tuple[int, int]], rollouts: int, steps: int) -> Int64[Tensor, "b n 1"]:
-    """Actions of the test: ``steps`` times an action, then as often its inverse; rollouts take turns with the pairs."""
+    """Actions of the test: ``steps`` times an action, then as often its inverse; rollouts cycle through the pairs."""
     chosen = torch.tensor([pairs[i % len(pairs)] for i in range(rollouts)])
     return chosen.repeat_interleave(steps, dim=1)[..., None]
 
 
-def mirrored(
+def mirror_psnr(
     vqvae: VQVAE, start: Int64[Tensor, "b y x"], rolled: Int64[Tensor, "b n y x"]
 ) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m"] | None]:
-    """PSNR of every frame k of the way back to the frame of the way out that was seen from the same place; the last of
-    them is compared to the last context frame, where all began.
+    """PSNR of every frame of the way back against the frame of the way out from the same viewpoint; the last one is
+    compared to the last context frame.
 
     Args:
         start: codes of the last context frame.
         rolled: codes of the way out and, as long, of the way back.
 
     Returns:
-        Those of each rollout, and those to the way out of another rollout, a control; None: there is one only.
+        PSNR of each rollout, and as a control against the way out of another rollout; None: there is only one.
     """
     steps = rolled.shape[1] // 2
     frames = decode_codes(vqvae, torch.cat([start[:, None], rolled], dim=1).to(vqvae.device)).cpu()
@@ -60,10 +60,12 @@ def mirrored(
     return psnr(back, out), psnr(back, out.roll(1, 0)) if len(out) > 1 else None
 
 
-def judged(
+def mirror_report(
     found: Float[Tensor, "b m"], control: Float[Tensor, "b m"] | None, episodes: Int64[Tensor, "b"], seed: int
 ) -> dict[str, Any]:
-    """What :func:`mirrored` found as JSON values: means over rollouts and frames with 95 % intervals over episodes."""
+    """The results of :func:`mirror_psnr` as JSON values: means over rollouts and frames with 95 % bootstrap confidence
+    intervals over episodes.
+    """
     return {
         "steps": found.shape[1],
         "psnr": _mean(found.mean(dim=1), episodes, seed),
@@ -73,5 +75,5 @@ def judged(
 
 
 def _mean(values: Float[Tensor, "b"], episodes: Int64[Tensor, "b"], seed: int) -> dict[str, float | None]:
-    low, high = as_json(values, episodes, seed)
+    low, high = interval_json(values, episodes, seed)
     return {"mean": float(values.mean()), "low": low, "high": high}

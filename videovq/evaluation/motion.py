@@ -1,4 +1,6 @@
-"""How the picture moves sideways: what actions do to it, a prediction from that alone, and whether rollouts obey."""
+"""Sideways motion of the picture: its shift by each action, a baseline that shifts the last frame, and the agreement of
+rollouts with the true motion.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,14 @@ from videovq.data.motion import brightness, horizontal_shift
 from videovq.data.store import EpisodeStore
 from videovq.progress import progress
 
-EPISODES = 20  # enough to know what an action does
-CLEAR = 3  # columns: a frame moved sideways without doubt
-CLOSE = 2  # columns, or a quarter of the shift: as far as it should
+EPISODES = 20  # enough to estimate the shift by an action
+CLEAR = 3  # columns: the least shift that counts as motion
+CLOSE = 2  # columns, or a quarter of the shift: the error that counts as equally far
 
 
 def shift_by_action(store: EpisodeStore, split: str) -> list[float]:
-    """For every choice of a discrete action, the median shift in columns of the frames that it led to twice running;
-    0 for a choice that never occurs so.
+    """For every discrete action, the median shift in columns of the frames that it led to twice in a row; 0 for an
+    action that never occurs so.
     """
     episodes = store.split(split)
     chosen = episodes[:: max(1, len(episodes) // EPISODES)]
@@ -38,7 +40,7 @@ def shift_by_action(store: EpisodeStore, split: str) -> list[float]:
 def moved_along(
     last: UInt8[Tensor, "b h w c"], actions: Shaped[Tensor, "b n a"], shifts: list[float]
 ) -> UInt8[Tensor, "b n h w c"]:
-    """The last frame pushed sideways by what each action does on average; what comes into view repeats the edge."""
+    """The last frame shifted sideways by the mean shift of each action; columns that come into view repeat the edge."""
     width = last.shape[2]
     total = torch.tensor(shifts)[actions[..., 0]].cumsum(dim=1).round().long()
     columns = (torch.arange(width) - total[..., None]).clamp(0, width - 1)
@@ -46,14 +48,13 @@ def moved_along(
     return last.transpose(1, 2)[rows, columns].transpose(2, 3)
 
 
-def obedience(
+def motion_agreement(
     drawn: UInt8[Tensor, "*b n h w c"], truth: UInt8[Tensor, "*b n h w c"]
 ) -> tuple[Float[Tensor, "m"], Float[Tensor, "m"]]:
-    """Where the true picture clearly moved sideways from one frame to the next: did the predicted one move the same
-    way, and as far?
+    """Agreement of predicted and true motion, in the steps in which the true picture clearly moved sideways.
 
     Returns:
-        For each such step, 1 or 0: the same way; as far, within ``CLOSE`` columns or a quarter.
+        For each such step, 1 or 0: moved in the same direction; as far, within ``CLOSE`` columns or a quarter.
     """
     real, found = (
         horizontal_shift(brightness(f)[..., :-1, :, :], brightness(f)[..., 1:, :, :]) for f in (truth, drawn)

@@ -1,4 +1,4 @@
-"""What a predictor expects of recorded actions, against what came of them: rewards and ends."""
+"""Expected rewards and ends of recorded actions against the recorded ones."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from torchmetrics.functional.classification import binary_average_precision
 
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import segments
-from videovq.evaluation.bootstrap import as_json
+from videovq.evaluation.bootstrap import interval_json
 from videovq.frames import to_float
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
 from videovq.progress import progress
 
-PIECE, BEFORE = 64, 16  # frames judged at once, and how many before them are looked at
+PIECE, BEFORE = 64, 16  # frames evaluated at once, and context frames before them
 
 
 @dataclass(frozen=True)
 class Expectations:
-    """Every action of a split whose reward is known, in order.
+    """Recorded and expected outcomes of every action of a split whose reward is known, in order.
 
     Attributes:
-        episodes: number of its episode.
-        rewards, ends: what came of it.
-        expected, likely: expected reward, and probability of an end.
+        episodes: index of the action's episode.
+        rewards, ends: recorded.
+        expected_rewards, end_probabilities: of the predictor.
     """
 
     episodes: Int64[Tensor, "n"]
     rewards: Float[Tensor, "n"]
     ends: Bool[Tensor, "n"]
-    expected: Float[Tensor, "n"]
-    likely: Float[Tensor, "n"]
+    expected_rewards: Float[Tensor, "n"]
+    end_probabilities: Float[Tensor, "n"]
 
 
 @torch.inference_mode()
 def expectations(
     vqvae: VQVAE, predictor: Predictor, store: EpisodeStore, split: str, context: int
 ) -> Expectations | None:
-    """Ask the predictor about every action after at least ``context`` frames, given the true frames before it.
+    """The predictor's expectations of every action after at least ``context`` frames, given the true frames before it.
 
     Returns:
         None where no such reward is known.
@@ -69,23 +69,24 @@ def expectations(
     return Expectations(*columns) if columns and len(columns[0]) else None
 
 
-def judged(found: Expectations, seed: int) -> dict[str, Any]:
-    """Errors beside those of a constant: the mean reward, and the rate of ends, of these very actions.
+def outcome_report(found: Expectations, seed: int) -> dict[str, Any]:
+    """Errors as JSON values, beside those of a constant prediction: the mean reward and the rate of ends of the same
+    actions.
 
     Args:
-        seed: of the confidence intervals.
+        seed: of the bootstrap confidence intervals.
     """
     mean, rate = float(found.rewards.double().mean()), float(found.ends.double().mean())
     entropy = sum(-p * math.log2(p) for p in (rate, 1 - rate) if p > 0)
-    bits = binary_cross_entropy(found.likely, found.ends.float(), reduction="none") / math.log(2)
-    pair = torch.stack([found.rewards, found.expected]).double()
+    bits = binary_cross_entropy(found.end_probabilities, found.ends.float(), reduction="none") / math.log(2)
+    pair = torch.stack([found.rewards, found.expected_rewards]).double()
     varies = bool((pair.std(dim=1) > 0).all())
-    precision = float(binary_average_precision(found.likely, found.ends.long())) if rate > 0 else None
+    precision = float(binary_average_precision(found.end_probabilities, found.ends.long())) if rate > 0 else None
     return {
         "steps": len(found.rewards),
         "reward": {
             "mean": mean,
-            "error": _summary((found.expected - found.rewards).abs(), found.episodes, seed),
+            "error": _summary((found.expected_rewards - found.rewards).abs(), found.episodes, seed),
             "constant": float((found.rewards - mean).abs().mean()),
             "correlation": float(pair.corrcoef()[0, 1]) if varies else None,
         },
@@ -100,5 +101,5 @@ def judged(found: Expectations, seed: int) -> dict[str, Any]:
 
 
 def _summary(values: Float[Tensor, "n"], episodes: Int64[Tensor, "n"], seed: int) -> dict[str, float | None]:
-    low, high = as_json(values, episodes, seed)
+    low, high = interval_json(values, episodes, seed)
     return {"mean": float(values.mean()), "low": low, "high": high}

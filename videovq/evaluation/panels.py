@@ -1,4 +1,4 @@
-"""Windows to look at: context, truth, prediction and difference, moving or side by side in time."""
+"""Pictures of windows: context, truth, prediction and difference, as animations and strips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
 from videovq.evaluation.clips import Protocol
-from videovq.evaluation.prediction import PREDICTION, Prediction
+from videovq.evaluation.prediction import PREDICTION, RolloutMeasures
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
 from videovq.pictures import gif, labelled_rows, scale_to
@@ -26,10 +26,10 @@ WIDTH, MOVING = 84, 168  # pixels that a frame takes at least, roughly, in a str
 
 @dataclass(frozen=True)
 class Panel:
-    """One window.
+    """Pictures of one window.
 
     Attributes:
-        caption: which window, and how well it was predicted.
+        caption: which window, and its rank by mean PSNR.
         gif: truth, prediction and difference, moving.
         strip: the same, time from left to right, uint8 ``h w c``.
     """
@@ -39,7 +39,7 @@ class Panel:
     strip: np.ndarray
 
 
-def telling_windows(found: Prediction, number: int) -> list[tuple[str, int]]:
+def telling_windows(found: RolloutMeasures, number: int) -> list[tuple[str, int]]:
     """The best, the median and the worst windows by mean PSNR with the word for each, no window twice: ``number`` of
     each, or fewer where there are few.
     """
@@ -66,10 +66,10 @@ def panel(
     seed: int,
     fps: float,
 ) -> Panel:
-    """Roll out one window again, with the noise it was measured with."""
+    """Roll out one window again, with the same noise as in the evaluation."""
     context = protocol.context
-    place = windows(store.split(protocol.split), context + protocol.frames, protocol.stride)[window]
-    episode = store.read(place.episode, place.start, place.start + place.length)
+    chosen = windows(store.split(protocol.split), context + protocol.frames, protocol.stride)[window]
+    episode = store.read(chosen.episode, chosen.start, chosen.start + chosen.length)
     request = RolloutRequest(
         episode.frames[:context],
         episode.actions[: context - 1],
@@ -81,8 +81,8 @@ def panel(
     assert drawn is not None
     rows = _rows(episode, drawn[0], context)
     moving, small, large = [], scale_to(WIDTH, rows[0][1][0]), scale_to(MOVING, rows[0][1][0])
-    for t in range(place.length):
-        when = f"{t - context + 1:+d}" if t >= context else "given"
+    for t in range(chosen.length):
+        when = f"{t - context + 1:+d}" if t >= context else "context"
         moving.append(labelled_rows([f"{name} {when}" for name, _ in rows], [("", [row[t] for _, row in rows])], large))
     times = [*range(max(0, context - 2), context), *range(context, context + min(SHOWN, protocol.frames))]
     strip = labelled_rows(
@@ -90,7 +90,7 @@ def panel(
         [(name, [row[t] for t in times]) for name, row in rows],
         small,
     )
-    return Panel(f"{word}: {place.episode.id} from frame {place.start}", gif(moving, min(fps, 10)), strip)
+    return Panel(f"{word}: {chosen.episode.id} from frame {chosen.start}", gif(moving, min(fps, 10)), strip)
 
 
 @torch.inference_mode()
@@ -110,8 +110,8 @@ def counterfactual(
         return None
     context, frames = protocol.context, min(SHOWN, max(protocol.frames, 8))
     found = windows(store.split(protocol.split), context)
-    place = found[len(found) // 2]
-    episode = store.read(place.episode, place.start, place.start + context)
+    middle = found[len(found) // 2]
+    episode = store.read(middle.episode, middle.start, middle.start + context)
     rows = []
     for choice in range(min(spec.sizes[0], FUTURES)):
         held = torch.full((frames, 1), choice)

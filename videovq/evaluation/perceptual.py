@@ -1,4 +1,4 @@
-"""Distances that need a network's weights: LPIPS of frames, and the Frechet distance of videos."""
+"""Distances by features of networks: LPIPS of frames, and the Frechet video distance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from videovq.evaluation.prediction import Measure
 from videovq.frames import to_float
 from videovq.models.losses import load_lpips
 
-FEWEST = 256  # videos: below, the distance says more about their number than about them
+FEWEST = 256  # videos: with fewer, the bias of the distance dominates
 SIDE = 224  # pixels that I3D expects
 
 

@@ -1,7 +1,7 @@
-"""What pixels cost beyond their codes: bits of a code that could be sent, and so a bound, not an estimate.
+"""Bits of the pixels given their codes: the length of a code that could be sent, and so an upper bound.
 
-Every value is a Gaussian around the reconstruction's, integrated over its grey level (the lowest and the highest take
-the tails). The Gaussian's width, in sixteenths of a grey level, is told once, in 12 bits.
+Every value has a Gaussian around the reconstruction's, integrated over its grey level (the lowest and the highest take
+the tails). The Gaussian's width, in sixteenths of a grey level, is sent once, in 12 bits.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def bits_per_value(levels: Int64[Tensor, "true reconstructed"]) -> float:
 
 
 def log_probability(level: Float[Tensor, "*n"], around: Float[Tensor, "*n"], width: float) -> Float[Tensor, "*n"]:
-    """Of grey levels under Gaussians, in nats."""
+    """Log-probability of grey levels under Gaussians, in nats."""
     low = ((level - around - 0.5) / width).where(level > 0, -math.inf)
     high = ((level - around + 0.5) / width).where(level < 255, math.inf)
-    # By the lower tail, in which nothing is lost to rounding: the distribution is symmetric.
+    # By the lower tail, for precision: the distribution is symmetric.
     low, high = torch.where(low > 0, -high, low), torch.where(low > 0, -low, high)
     below, upto = torch.special.log_ndtr(low), torch.special.log_ndtr(high)
     return upto + (-(below - upto).exp()).log1p()

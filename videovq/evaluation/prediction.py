@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from videovq.evaluation.clips import Clips
-from videovq.evaluation.motion import moved_along, obedience
+from videovq.evaluation.motion import motion_agreement, moved_along
 from videovq.evaluation.pixel_bits import grey_levels
 from videovq.evaluation.reconstruction import ssim
 from videovq.evaluation.sharpness import gradient_energy
@@ -24,7 +24,7 @@ Measure = Callable[[UInt8[Tensor, "n h w c"], UInt8[Tensor, "n h w c"]], Float[T
 """Two batches of frames -> a number for each pair."""
 
 Observer = Callable[[str, Clips, UInt8[Tensor, "b n h w c"]], None]
-"""What is shown the rollouts of each batch of windows: method (``prediction``: the first sample; ``shuffled actions``;
+"""A callback for the rollouts of each batch of windows: method (``prediction``: the first sample; ``shuffled actions``;
 ``ceiling``), windows, and frames: the last context frame, encoded and decoded, then that of every horizon."""
 
 MEASURES: dict[str, Measure] = {"psnr": psnr, "ssim": ssim}
@@ -36,7 +36,7 @@ TRUTH = "truth"
 
 
 @dataclass(frozen=True)
-class Prediction:
+class RolloutMeasures:
     """Measures of every predicted frame of every window.
 
     Attributes:
@@ -45,20 +45,20 @@ class Prediction:
             sample that is best on the mean over the frames, by that measure, where there are several; ``shuffled
             actions``, rolled out with those of another window, where there are actions; ``copy last``; ``copy, moved``:
             sideways, by what the actions do on average; ``ceiling``: the true frames, encoded and decoded. Measures:
-            psnr, ssim, accuracy (part of the codes that are the true ones), and those that were given.
-        obeyed, sized: of the first sample's steps in which the true picture clearly moved sideways: the part that moved
-            the same way, and the part that also moved as far.
+            psnr, ssim, accuracy (part of the codes that are the true ones), and further ones.
+        same_way, as_far: of the first sample's steps in which the true picture clearly moved sideways: the part that
+            moved the same way, and the part that also moved as far.
         steps: number of such steps.
         levels: how often each grey level of the true frames was reconstructed as which.
         gradients: method, or ``truth`` -> gradient energies (:mod:`videovq.evaluation.sharpness`); those of
             ``prediction`` are means over samples.
-        features: of the true videos and of the first samples, where they were asked for.
+        features: of the true videos and of the first samples, or None.
     """
 
     episodes: Int64[Tensor, "w"]
     values: dict[str, dict[str, Float[Tensor, "w n"]]]
-    obeyed: float
-    sized: float
+    same_way: float
+    as_far: float
     steps: int
     levels: Int64[Tensor, "true reconstructed"]
     gradients: dict[str, Float[Tensor, "w n"]] = field(default_factory=dict)
@@ -78,20 +78,20 @@ def prediction(
     measures: dict[str, Measure],
     features: Callable[[UInt8[Tensor, "b t h w c"]], Float[Tensor, "b d"]] | None = None,
     observers: Sequence[Observer] = (),
-) -> Prediction:
-    """Roll out every window.
+) -> RolloutMeasures:
+    """Roll out every window, and measure it beside baselines and controls.
 
     Args:
-        context: frames that are given; the rest of each window is predicted.
+        context: number of context frames; the rest of each window is predicted.
         samples: rollouts of each window.
         shifts: sideways shift of every action, for ``copy, moved``; None leaves it out.
         measures: measures of frames, by name.
         features: of whole videos, context included, for a distance between the true and the predicted ones.
-        observers: are shown the rollouts.
+        observers: callbacks for the rollouts.
     """
     rows: dict[tuple[str, str], list[Tensor]] = {}
     gradients: dict[str, list[Tensor]] = {}
-    episodes, obeyed, sized, videos = [], [], [], []
+    episodes, same_way, as_far, videos = [], [], [], []
     levels = torch.zeros(256, 256, dtype=torch.int64)
 
     def keep(method: str, truth: Tensor, frames: Tensor, exact: Tensor | None) -> None:
@@ -108,30 +108,30 @@ def prediction(
             observer(method, clips, torch.cat([again[:, :1], frames], dim=1))
 
     for clips in batches:
-        given, codes = clips.codes[:, :context], clips.codes[:, context:]
+        history, codes = clips.codes[:, :context], clips.codes[:, context:]
         truth, last = clips.pixels[:, context:], clips.pixels[:, context - 1]
-        seeds = [seed + clips.first + i for i in range(len(given))]
+        seeds = [seed + clips.first + i for i in range(len(history))]
         episodes.append(clips.episodes)
         again = _decode(vqvae, clips.codes[:, context - 1 :])
         for s in range(samples):
             apart = [1_000_003 * s + one for one in seeds]
-            drawn = _roll(predictor, given, clips.actions, sampling, apart)
+            drawn = _roll(predictor, history, clips.actions, sampling, apart)
             frames = _decode(vqvae, drawn)
             keep(f"sample {s}", truth, frames, drawn == codes)
             if s == 0:
                 show(PREDICTION, clips, frames)
-                way, far = obedience(torch.cat([last[:, None], frames], 1), torch.cat([last[:, None], truth], 1))
-                obeyed.append(way)
-                sized.append(far)
+                way, far = motion_agreement(torch.cat([last[:, None], frames], 1), torch.cat([last[:, None], truth], 1))
+                same_way.append(way)
+                as_far.append(far)
                 if features is not None:
                     shown = torch.cat([clips.pixels[:, :context], frames], dim=1)
                     videos.append((features(clips.pixels), features(shown)))
         if clips.others.shape[2]:  # there are actions
-            drawn = _roll(predictor, given, clips.others, sampling, seeds)
+            drawn = _roll(predictor, history, clips.others, sampling, seeds)
             frames = _decode(vqvae, drawn)
             keep(SHUFFLED, truth, frames, drawn == codes)
             show(SHUFFLED, clips, frames)
-        keep(COPY, truth, last[:, None].expand_as(truth), given[:, -1:] == codes)
+        keep(COPY, truth, last[:, None].expand_as(truth), history[:, -1:] == codes)
         if shifts is not None:
             keep(MOVED, truth, moved_along(last, clips.actions[:, context - 1 : -1], shifts), None)
         keep(CEILING, truth, again[:, 1:], None)
@@ -152,21 +152,21 @@ def prediction(
             values.setdefault(method, {})[name] = columns[method, name]
     energies = {method: torch.cat(parts) for method, parts in gradients.items()}
     energies[PREDICTION] = torch.stack([energies.pop(f"sample {s}") for s in range(samples)]).mean(dim=0)
-    way, far = torch.cat(obeyed), torch.cat(sized)
+    way, far = torch.cat(same_way), torch.cat(as_far)
     pair = None
     if videos:
         true, predicted = (torch.cat(column) for column in zip(*videos, strict=True))
         pair = true, predicted
     share = [float(x.mean()) if len(x) else 0.0 for x in (way, far)]
-    return Prediction(torch.cat(episodes), values, share[0], share[1], len(way), levels, energies, pair)
+    return RolloutMeasures(torch.cat(episodes), values, share[0], share[1], len(way), levels, energies, pair)
 
 
 def _roll(
-    predictor: Predictor, given: Tensor, actions: Tensor, sampling: Sampling, seeds: list[int]
+    predictor: Predictor, history: Tensor, actions: Tensor, sampling: Sampling, seeds: list[int]
 ) -> Int64[Tensor, "b n y x"]:
-    context, device = given.shape[1], predictor.codebook.device
+    context, device = history.shape[1], predictor.codebook.device
     before, after = actions[:, : context - 1].to(device), actions[:, context - 1 : -1].to(device)
-    return predict_codes(predictor, given.to(device), before, after, sampling, seeds).cpu()
+    return predict_codes(predictor, history.to(device), before, after, sampling, seeds).cpu()
 
 
 def _decode(vqvae: VQVAE, codes: Int64[Tensor, "b n y x"]) -> UInt8[Tensor, "b n h w c"]:

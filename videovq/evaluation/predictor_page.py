@@ -1,4 +1,4 @@
-"""What the report of a predictor, or of several, shows."""
+"""The report of a predictor, and the comparison of several."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from videovq.evaluation.bootstrap import spelt
+from videovq.evaluation.bootstrap import format_interval
 from videovq.evaluation.panels import Panel
 from videovq.evaluation.tables import by_horizon, horizon_curves
 from videovq.evaluation.watched_page import following_parts, motion_lines, motion_parts, watched_curves
@@ -28,7 +28,7 @@ NOTES = {
     "gradient_energy_decoded": "The same over what the codes of the true frames show: what the prediction loses beside"
     " what the VQ-VAE does.",
 }
-"""What needs saying of a measure under its figure."""
+"""Notes on measures under their figures."""
 COMPARED = {
     "bits_per_code": "bits per code",
     "psnr": "PSNR (dB)",
@@ -63,7 +63,7 @@ def predictor_page(
         *_likelihood(metrics, charts["bits_per_code"]),
         *_quality(metrics, charts),
         *motion_parts(metrics, charts),
-        *_obedience(metrics),
+        *_motion_agreement(metrics),
         *_outcomes(metrics),
         *_pictures(panels, counterfactual),
     ]
@@ -75,11 +75,11 @@ def predictor_page(
 
 def _likelihood(metrics: dict[str, Any], chart: np.ndarray) -> list[str]:
     settings, bits = metrics["settings"], metrics["bits_per_code"]
-    told = "" if metrics["action_kind"] == "none" else " with the recorded actions"
+    conditioning = "" if metrics["action_kind"] == "none" else " with the recorded actions"
     return [
         paragraph(
-            f"{settings['context_frames']} frames given, {settings['frames']} predicted purely as codes{told};"
-            f" {metrics['windows']} windows of {metrics['episodes']} {settings['split']} episodes,"
+            f"{settings['context_frames']} context frames, {settings['frames']} predicted purely as codes"
+            f"{conditioning}; {metrics['windows']} windows of {metrics['episodes']} {settings['split']} episodes,"
             f" {settings['samples']} sample(s) each at temperature {settings['temperature']:g}, seed"
             f" {settings['seed']}. Brackets and bands: 95 % intervals, resampling whole episodes. Computed on arrays,"
             " never on compressed video."
@@ -87,7 +87,7 @@ def _likelihood(metrics: dict[str, Any], chart: np.ndarray) -> list[str]:
         heading("Likelihood"),
         table(
             ["bits per code", "mean", "95 %"],
-            [[name, f"{one['mean']:.3f}", spelt(one["low"], one["high"])] for name, one in bits.items()],
+            [[name, f"{one['mean']:.3f}", format_interval(one["low"], one["high"])] for name, one in bits.items()],
         ),
         paragraph(
             f"Exact. {metrics['bits_per_frame']:.0f} bits a frame; with a Gaussian for what the decoder misses,"
@@ -108,7 +108,7 @@ def _quality(metrics: dict[str, Any], charts: dict[str, np.ndarray]) -> list[str
     return parts
 
 
-def _obedience(metrics: dict[str, Any]) -> list[str]:
+def _motion_agreement(metrics: dict[str, Any]) -> list[str]:
     parts, turns = [], metrics["turns"]
     if turns["steps"]:
         parts.append(
@@ -131,11 +131,13 @@ def _obedience(metrics: dict[str, Any]) -> list[str]:
 
 
 def outcome_lines(found: dict[str, Any] | None) -> list[tuple[str, str]]:
-    """What :func:`videovq.evaluation.outcomes.judged` found, in a line each; None: the split has no rewards."""
+    """The results of :func:`videovq.evaluation.outcomes.outcome_report` as lines; None: the split has no rewards."""
     if found is None:
         return [("rewards", "none were recorded in this split")]
     reward, end = found["reward"], found["end"]
-    error, bits = (f"{one['mean']:.4f} ({spelt(one['low'], one['high'], 4)})" for one in (reward["error"], end["bits"]))
+    error, bits = (
+        f"{one['mean']:.4f} ({format_interval(one['low'], one['high'], 4)})" for one in (reward["error"], end["bits"])
+    )
     precision = "" if end["precision"] is None else f"; average precision {end['precision']:.3f}, {end['rate']:.3f}"
     correlation = "" if reward["correlation"] is None else f"; correlation {reward['correlation']:.3f}"
     return [
@@ -149,8 +151,8 @@ def _outcomes(metrics: dict[str, Any]) -> list[str]:
         return []
     text = paragraph(
         "Of every recorded action of the split, from the true frames before it: the mean absolute error of the expected"
-        " reward, and the bits that it takes to say whether the world ended. The constant is the mean reward, and the"
-        " rate of ends, of this very split, which nobody knows beforehand; that rate is a constant's average precision."
+        " reward, and the bits for whether the world ended. The constant predicts the mean reward, and the rate of"
+        " ends, of this split, which are not known beforehand; that rate is a constant's average precision."
     )
     return [heading("Rewards and ends"), text, table(["of", "found"], outcome_lines(metrics["outcomes"]))]
 
@@ -233,7 +235,7 @@ def _incomparable(measure: str, unlike: Mapping[str, Sequence[str]]) -> list[str
 
 
 def _bracketed(found: dict[str, Any]) -> str:
-    return "" if found["mean"] is None else f"{found['mean']:.3f}\n({spelt(found['low'], found['high'])})"
+    return "" if found["mean"] is None else f"{found['mean']:.3f}\n({format_interval(found['low'], found['high'])})"
 
 
 def _digits(measure: str) -> int:

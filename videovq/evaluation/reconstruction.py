@@ -1,4 +1,4 @@
-"""How well a VQ-VAE reconstructs a split, frame by frame, and how it uses its codes."""
+"""Reconstruction quality and codebook usage of a VQ-VAE over a split."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Reconstruction:
         levels: level of each frame.
         nmse: mean squared error over the variance of these frames' values.
         gradient_energy: of the reconstructions over that of the frames.
-        usage: how often each code was chosen.
+        usage: how often each code was used.
         grid: rows and columns of a frame's codes.
         frame_size: rows and columns of a frame's pixels.
     """
@@ -58,7 +58,7 @@ class Reconstruction:
         return math.prod(self.grid) * math.log2(len(self.usage)) / math.prod(self.frame_size)
 
     def report(self) -> dict[str, Any]:
-        """Everything as JSON values."""
+        """The measures as JSON values."""
         by_level = {}
         for level in sorted(set(self.levels)):
             chosen = torch.tensor([name == level for name in self.levels])
@@ -125,7 +125,7 @@ def reconstruction(vqvae: VQVAE, store: EpisodeStore, split: str) -> Reconstruct
 def reconstruct(
     vqvae: VQVAE, frames: UInt8[Tensor, "t h w c"]
 ) -> tuple[Int64[Tensor, "t y x"], UInt8[Tensor, "t h w c"]]:
-    """The codes of frames, and the frames that the decoder makes of them."""
+    """The codes of frames, and their reconstructions."""
     codes = vqvae.encode(to_float(frames))
     return codes, to_uint8(vqvae.decode(codes))
 

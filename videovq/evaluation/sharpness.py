@@ -1,4 +1,4 @@
-"""Whether pictures keep their edges and textures: the energy of their gradients."""
+"""Sharpness of frames: gradient energy."""
 
 from __future__ import annotations
 

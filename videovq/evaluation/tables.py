@@ -1,4 +1,4 @@
-"""Measures by horizon, as reports show them: curves with bands, and tables."""
+"""Curves with confidence bands and tables of measures by horizon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a picture was in view before one turned on the spot: there, a predictor that remembers can be right."""
+"""PSNR of what was in view before a turn on the spot, which a predictor can know from its context."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from videovq.evaluation.bootstrap import summary
+from videovq.evaluation.bootstrap import horizon_summary
 from videovq.evaluation.clips import Clips
 from videovq.evaluation.prediction import CEILING
 
-LONGEST = 5  # horizons: after more turns little is left in view
+LONGEST = 5  # horizons: later, little is left in view
 
 
 @dataclass(frozen=True)
 class Rays:
-    """Where the pixels of turned views lie in the picture before the turn.
+    """Positions of the pixels of turned views in the picture before the turn.
 
     Attributes:
         columns, rows: -1 to 1 from its left to its right edge, and from its upper to its lower one.
@@ -58,11 +58,11 @@ def rays(turned: Float[Tensor, "b n"], height: int, width: int, field_of_view: f
 def turned_view(
     frames: UInt8[Tensor, "b h w c"], turned: Float[Tensor, "b n"], field_of_view: float
 ) -> UInt8[Tensor, "b n h w c"]:
-    """Pictures as they look after turns on the spot; what comes into view repeats the edge."""
+    """Frames after turns on the spot, resampled; what comes into view repeats the edge."""
     found = rays(turned, frames.shape[1], frames.shape[2], field_of_view)
-    places = torch.stack([found.columns, found.rows], dim=-1).nan_to_num()
+    positions = torch.stack([found.columns, found.rows], dim=-1).nan_to_num()
     source = frames.permute(0, 3, 1, 2).float()
-    shown = [grid_sample(source, one, "bilinear", "border", False) for one in places.unbind(1)]
+    shown = [grid_sample(source, one, "bilinear", "border", False) for one in positions.unbind(1)]
     return torch.stack(shown, dim=1).permute(0, 1, 3, 4, 2).round().to(torch.uint8)
 
 
@@ -78,13 +78,13 @@ def visible_psnr(
 
 
 class TurnedViews:
-    """Watches rollouts of windows in which one turned on the spot: PSNR of what was in view in the last context frame,
-    at the first ``LONGEST`` horizons.
+    """Observer of rollouts for windows with a turn on the spot: PSNR of what was in view in the last context frame, at
+    the first ``LONGEST`` horizons.
 
     Args:
-        turned: degrees from the last context frame to each horizon of each window, growing to the left; nan where that
-            is not all that was done.
-        context: frames that are given.
+        turned: degrees from the last context frame to each horizon of each window, growing to the left; nan where there
+            was other motion.
+        context: number of context frames.
         field_of_view: horizontal, in degrees.
     """
 
@@ -112,6 +112,6 @@ class TurnedViews:
         for method, parts in self._rows.items():
             values = torch.cat(parts)
             known = values.isfinite()
-            methods[method] = summary(values.nan_to_num(), episodes, seed, known.float())
+            methods[method] = horizon_summary(values.nan_to_num(), episodes, seed, known.float())
             windows = known.sum(dim=0).tolist()
         return {"windows": windows, "methods": methods}

@@ -1,4 +1,4 @@
-"""Rollouts that hold one action: does the picture turn the way it does in recorded episodes?"""
+"""Sideways motion in rollouts that hold one action, against recorded episodes."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from videovq.types import Sampling
 
 @dataclass(frozen=True)
 class Turn:
-    """What holding one action does to the picture.
+    """Sideways motion while one action is held.
 
     Attributes:
-        recorded: median shift, in columns a frame, where episodes recorded the action twice running; positive to the
+        recorded: median shift, in columns a frame, where episodes have the action twice in a row; positive to the
             right.
         predicted: the same in the rollouts.
         right: part of the rollouts whose median shift has the recorded sign.
-        recorded_right: the same part of stretches of episodes in which the action was held as long: what can be
-            measured at all. Nan where there are none.
+        recorded_right: the same part of stretches of episodes in which the action was held as long, an upper bound. Nan
+            where there are none.
         rollouts: number of rollouts.
     """
 
@@ -54,15 +54,15 @@ def turn(
     sampling: Sampling = Sampling(),
     seed: int = 0,
 ) -> Turn:
-    """Hold an action for some frames, from contexts spread over a split, and measure how the picture moves."""
+    """Roll out a held action from contexts spread over a split, and measure the sideways motion."""
     found = windows(store.split(split), context + 1)
     chosen = [found[i] for i in torch.linspace(0, len(found) - 1, contexts).long().tolist()]
     parts = [store.read(w.episode, w.start, w.start + context) for w in chosen]
     pixels = torch.stack([p.frames for p in parts])
     codes = vqvae.encode(to_float(pixels.flatten(0, 1))).unflatten(0, pixels.shape[:2])
-    given = torch.stack([p.actions[: context - 1] for p in parts])
+    context_actions = torch.stack([p.actions[: context - 1] for p in parts])
     held = torch.full((contexts, frames, 1), action)
-    drawn = predict_codes(predictor, codes, given, held, sampling, [seed + i for i in range(contexts)])
+    drawn = predict_codes(predictor, codes, context_actions, held, sampling, [seed + i for i in range(contexts)])
     shifts = _median_shift(decode_codes(vqvae, torch.cat([codes[:, -1:], drawn], dim=1)))
     recorded = shift_by_action(store, split)[action]
     sign = math.copysign(1, recorded)

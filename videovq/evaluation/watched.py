@@ -1,5 +1,5 @@
-"""What ``videovq evaluate`` measures of rollouts beside their frames' likeness to the true ones: by kind of motion, in
-view before a turn, whether they follow their actions. What cannot be measured is left out with the reason.
+"""Further measures of ``videovq evaluate``: PSNR by kind of motion, PSNR of what was in view before a turn, and whether
+rollouts follow their actions. What cannot be measured is left out with the reason.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch import Tensor
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import Window
-from videovq.evaluation.inverse_dynamics import Following, fingerprint, learnt
+from videovq.evaluation.inverse_dynamics import Following, train_or_load, training_fingerprint
 from videovq.evaluation.kinds import by_kind, kinds_of_windows, turned_since, usual_step
-from videovq.evaluation.prediction import CEILING, COPY, PREDICTION, Observer, Prediction
+from videovq.evaluation.prediction import CEILING, COPY, PREDICTION, Observer, RolloutMeasures
 from videovq.evaluation.turned_view import TurnedViews
 from videovq.types import ActionSpec
 
@@ -26,16 +26,16 @@ KIND, VIEW, FOLLOWED = "PSNR by kind of motion", "PSNR of what was in view befor
 
 @dataclass(frozen=True)
 class Watched:
-    """What rollouts are watched for.
+    """Further measures of rollouts, with their observers.
 
     Attributes:
         kinds: of motion, of every horizon of every window; None: not known.
-        told: what the kinds were told by.
+        source: what the kinds come from, ``poses`` or ``actions``.
         left_out: measure -> why there is none.
     """
 
     kinds: Int64[Tensor, "w n"] | None
-    told: str
+    source: str
     views: TurnedViews | None
     following: Following | None
     network: str
@@ -45,15 +45,15 @@ class Watched:
     def observers(self) -> list[Observer]:
         return [one for one in (self.views, self.following) if one is not None]
 
-    def report(self, rolled: Prediction, spec: ActionSpec, seed: int) -> dict[str, Any]:
-        """Everything that was found, as JSON values."""
+    def report(self, rolled: RolloutMeasures, spec: ActionSpec, seed: int) -> dict[str, Any]:
+        """The measures as JSON values."""
         found: dict[str, Any] = {"left_out": self.left_out}
         if self.kinds is not None:
             kinds = {
                 method: by_kind(rolled.values[method]["psnr"], self.kinds, rolled.episodes, seed)
                 for method in (PREDICTION, COPY, CEILING)
             }
-            found["motion"] = {"told_by": self.told, "psnr": kinds}
+            found["motion"] = {"told_by": self.source, "psnr": kinds}
         if self.views is not None:
             found["visible_area"] = self.views.found(rolled.episodes, seed)
         if self.following is not None:
@@ -66,17 +66,17 @@ class Watched:
 
 
 def watch(config: EvaluateConfig, store: EpisodeStore, windows: list[Window]) -> Watched:
-    """Look at what was recorded, and train the network that recognises actions."""
+    """Prepare the measures from recorded poses and actions, and train the inverse dynamics model."""
     spec, left_out = store.header.action_spec, {}
     poses = torch.stack([store.poses(w.episode, w.start, w.start + w.length) for w in windows])
     actions = torch.stack([store.read(w.episode, w.start, w.start + w.length).actions for w in windows])
     usual = usual_step(store, config.split)
-    kinds, told = kinds_of_windows(poses, actions, spec, config.context_frames, usual) or (None, "")
+    kinds, source = kinds_of_windows(poses, actions, spec, config.context_frames, usual) or (None, "")
     if kinds is None:
         named = f", and the names {', '.join(spec.names)} do not tell" if spec.names else ""
         left_out[KIND] = f"no poses are recorded in this split{named}"
     views = None
-    if kinds is None or told != "poses":
+    if kinds is None or source != "poses":
         left_out[VIEW] = "no poses are recorded in this split"
     else:
         turned = turned_since(poses, kinds, config.context_frames)
@@ -92,6 +92,6 @@ def watch(config: EvaluateConfig, store: EpisodeStore, windows: list[Window]) ->
     elif not any(info.split == "train" for info in store.episodes):
         left_out[FOLLOWED] = "the store has no episode in split train to learn it from"
     else:
-        network = fingerprint(store, "train")
-        following = Following(learnt(store, "train", Path(config.out)), config.context_frames)
-    return Watched(kinds, told, views, following, network, left_out)
+        network = training_fingerprint(store, "train")
+        following = Following(train_or_load(store, "train", Path(config.out)), config.context_frames)
+    return Watched(kinds, source, views, following, network, left_out)

@@ -1,10 +1,10 @@
-"""What reports show of :mod:`videovq.evaluation.watched`."""
+"""The parts of reports for :mod:`videovq.evaluation.watched`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from videovq.evaluation.bootstrap import cells, spelt
+from videovq.evaluation.bootstrap import format_interval, horizon_cells
 from videovq.evaluation.prediction import CEILING, PREDICTION, TRUTH
 from videovq.evaluation.tables import by_horizon, horizon_curves
 from videovq.page import figure, heading, paragraph, table
@@ -30,7 +30,7 @@ def watched_curves(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def motion_parts(metrics: dict[str, Any], charts: dict[str, Any]) -> list[str]:
-    """By kind of motion, and in view before a turn; what there is not, with the reason."""
+    """PSNR by kind of motion, and of what was in view before a turn; what was not measured, with the reason."""
     parts = []
     if "motion" in metrics:
         kinds = metrics["motion"]["psnr"][PREDICTION]
@@ -39,7 +39,7 @@ def motion_parts(metrics: dict[str, Any], charts: dict[str, Any]) -> list[str]:
         parts += [
             heading("By kind of motion"),
             paragraph(
-                f"What was done from the last given frame to each horizon, by {source}. Windows at horizon 1: {first}."
+                f"All motion from the last context frame to each horizon, by {source}. Windows at horizon 1: {first}."
             ),
             figure(charts["motion"], "PSNR (dB) of the prediction, by kind of motion"),
             by_horizon(motion_lines(metrics), 2),
@@ -50,9 +50,9 @@ def motion_parts(metrics: dict[str, Any], charts: dict[str, Any]) -> list[str]:
             heading("In view before the turn"),
             paragraph(
                 "PSNR of windows in which one turned on the spot, over the part of the picture that was in view in the"
-                f" last given frame, with a field of view of {metrics['settings']['field_of_view']:g} degrees; windows"
-                f" by horizon: {', '.join(map(str, view['windows']))}. The last given frame, encoded, decoded and"
-                " turned by the recorded angle, needs no predictor."
+                f" last context frame, with a field of view of {metrics['settings']['field_of_view']:g} degrees;"
+                f" windows by horizon: {', '.join(map(str, view['windows']))}. The last context frame, encoded, decoded"
+                " and turned by the recorded angle, needs no predictor."
             ),
             figure(charts["visible_area"], "PSNR (dB) of what was in view before the turn"),
             by_horizon(list(view["methods"].items()), 2),
@@ -73,9 +73,8 @@ def following_parts(metrics: dict[str, Any]) -> list[str]:
             rows.append([f"{name}: {measure}", taken, *(_cell(methods[m]["actions"][name][measure]) for m in METHODS)])
     return [
         paragraph(
-            "A network that sees two successive frames and says which action lies between them, trained on the true"
-            " frames of split train, judges the rollouts; what it says of true frames is the most that can be"
-            " measured so."
+            "Accuracy of an inverse dynamics model, a network that classifies the action between two successive frames,"
+            " trained on the true frames of split train. Its accuracy on true frames is the most that can be reached."
         ),
         table(["recognised", "taken", *METHODS.values()], rows),
     ]
@@ -84,7 +83,9 @@ def following_parts(metrics: dict[str, Any]) -> list[str]:
 def _cell(found: dict[str, Any]) -> str:
     if found["mean"] is None:
         return "never recognised"
-    return f"{found['mean']:.3f}" + ("" if found["low"] is None else f"\n({spelt(found['low'], found['high'])})")
+    return f"{found['mean']:.3f}" + (
+        "" if found["low"] is None else f"\n({format_interval(found['low'], found['high'])})"
+    )
 
 
 def watched_lines(metrics: dict[str, Any]) -> list[str]:
@@ -92,10 +93,10 @@ def watched_lines(metrics: dict[str, Any]) -> list[str]:
     lines = []
     if "motion" in metrics:
         lines.append("\npsnr by kind of motion")
-        lines += [f"{name:<32}{cells(found, 2)}" for name, found in motion_lines(metrics)]
+        lines += [f"{name:<32}{horizon_cells(found, 2)}" for name, found in motion_lines(metrics)]
     if "visible_area" in metrics:
         lines.append("\npsnr of what was in view before a turn")
-        lines += [f"{name:<32}{cells(found, 2)}" for name, found in metrics["visible_area"]["methods"].items()]
+        lines += [f"{name:<32}{horizon_cells(found, 2)}" for name, found in metrics["visible_area"]["methods"].items()]
     if "following" in metrics:
         methods = metrics["following"]["methods"]
         said = "; ".join(f"{METHODS[m]} {methods[m]['macro F1']['mean'] or 0:.3f}" for m in METHODS)

@@ -1,4 +1,4 @@
-"""``videovq export``: the graphs of a learned world, and all that a program needs to run them."""
+"""``videovq export``: the graphs of a learned world, with the metadata and the initial state to run them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import torch
 from videovq import __version__
 from videovq.checkpoints import fingerprint
 from videovq.config import ExportConfig
-from videovq.export.graphs import STATE, World
-from videovq.export.onnx import NEEDED, Graph, start, traced_step, traced_watch, write_onnx
+from videovq.export.graphs import STATE, ExportedModel
+from videovq.export.onnx import NEEDED, Graph, start_arrays, traced_step, traced_watch, write_onnx
 from videovq.progress import progress
 from videovq.rollout.pair import Pair, load_pair
 from videovq.storage import atomic, write_json
 
-FORMAT = "videovq world 2"
+WORLD_FORMAT = "videovq world 2"
 TRACED = {"step": traced_step, "watch": traced_watch}
 FILES = ("step.pt2", "watch.pt2", "step.onnx", "watch.onnx", "start.npz", "world.json")
 
 
-def export(config: ExportConfig) -> None:
+def export_model(config: ExportConfig) -> None:
     """Write ``step`` and ``watch`` as ``.pt2`` and ``.onnx``, ``start.npz`` and ``world.json`` to ``config.out``.
 
     Raises:
@@ -34,30 +34,30 @@ def export(config: ExportConfig) -> None:
     if missing:
         raise ValueError(f'export: needs {", ".join(missing)}; run: pip install "videovq[export]"')
     pair = load_pair(config)
-    world = World(pair)
+    model = ExportedModel(pair)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     graphs: dict[str, Graph] = {}
     with progress(len(TRACED), "export", "graph") as bar, ExitStack() as whole:
         partial = {name: whole.enter_context(atomic(out / name)) for name in FILES}
         for name, traced in TRACED.items():
-            graphs[name] = traced(world)
+            graphs[name] = traced(model)
             with partial[f"{name}.pt2"].open("wb") as file:
                 torch.export.save(graphs[name].program, file)
             write_onnx(graphs[name], partial[f"{name}.onnx"])
             bar.update()
         with partial["start.npz"].open("wb") as file:
-            np.savez_compressed(file, **start(world))
-        write_json(partial["world.json"], facts(pair, graphs))
+            np.savez_compressed(file, **start_arrays(model))
+        write_json(partial["world.json"], metadata(pair, graphs))
     for name in FILES:
         print(f"wrote {out / name}: {(out / name).stat().st_size / 2**20:.1f} MiB")
 
 
-def facts(pair: Pair, graphs: dict[str, Graph]) -> dict[str, Any]:
-    """What ``world.json`` says."""
+def metadata(pair: Pair, graphs: dict[str, Graph]) -> dict[str, Any]:
+    """The content of ``world.json``."""
     predictor = pair.predictor
     return {
-        "format": FORMAT,
+        "format": WORLD_FORMAT,
         "videovq": __version__,
         "predictor": fingerprint(predictor.config, predictor.network),
         "vqvae": pair.vqvae.fingerprint,

@@ -1,7 +1,7 @@
-"""One frame of the learned world as a function of tensors whose shapes never change.
+"""One rollout step of the learned world as a function of tensors of fixed shapes.
 
-The state of a walk is four tensors. :class:`Step` draws the next frame of it, :class:`Watch` takes a given one in; a
-walk begins with :meth:`World.nothing` and the frames of its context, watched one after the other.
+The state of a rollout is four tensors. :class:`StepGraph` predicts the next frame, :class:`WatchGraph` takes a context
+frame in; a rollout starts with :meth:`ExportedModel.initial_state` and its context frames, watched one after the other.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from torch.nn.functional import embedding
 from videovq.config import PatchPredictorConfig
 from videovq.frames import to_float, to_uint8
 from videovq.models.embeddings import unknown
-from videovq.models.predictors.contract import Choose
+from videovq.models.kv_cache import KVCache
+from videovq.models.predictors.contract import CodeSampler
 from videovq.models.predictors.layers import TimeAttention
-from videovq.models.predictors.lookup_context import Memory
-from videovq.models.predictors.predictor import DRAWN, GIVEN, PredictorState
-from videovq.models.sampling import choose, entropy
+from videovq.models.predictors.predictor import CLEAN, SAMPLED, PredictorState
+from videovq.models.sampling import entropy, sample_codes
 from videovq.rollout.pair import Pair
 from videovq.types import Sampling
 
 
 class State(NamedTuple):
-    """What is known of a walk.
+    """The state of a rollout.
 
     Attributes:
-        past_codes: of the last frames, the newest last; ``k`` stands for a frame that does not exist.
+        past_codes: of the last frames, the newest last; ``k`` stands for a missing frame.
         past_actions: embeddings of the actions between them.
-        seen: number of frames in the memory; from ``window - 1`` on it stays the same.
-        memory: keys and values of the frames that the transformer remembers, the newest last; of the places of frames
-            before the first, which ``seen`` leaves out, it does not matter what is there.
+        seen: length of the KV cache, at most ``window - 1`` frames.
+        memory: the KV cache: keys and values of the last frames in every transformer layer, the newest last. Only the
+            last ``seen`` frames of it are read.
     """
 
     past_codes: Int64[Tensor, "b history y x"]
@@ -47,8 +47,8 @@ class State(NamedTuple):
 STATE = State._fields
 
 
-class SteadyAttention(nn.Module):
-    """A TimeAttention that is given a memory of full length from the first frame on, and how much of it to look at."""
+class FixedLengthAttention(nn.Module):
+    """A TimeAttention whose KV cache has its full length from the first frame on, with the number of valid frames."""
 
     def __init__(self, attention: TimeAttention) -> None:
         super().__init__()
@@ -65,36 +65,37 @@ class SteadyAttention(nn.Module):
         return x + self.attention.attend(q, k, v, mask), (k[:, :, 1:], v[:, :, 1:])
 
 
-class World(nn.Module):
-    """A pair of networks, the predictor's with a state of fixed shapes.
+class ExportedModel(nn.Module):
+    """A VQ-VAE and a predictor, with a rollout state of fixed shapes.
 
     Raises:
         ValueError: the predictor is of a kind that cannot be exported.
     """
 
     vectors: Tensor
-    turns: Tensor
+    ranks: Tensor
 
     def __init__(self, pair: Pair) -> None:
         super().__init__()
-        model = pair.predictor.config.model
-        if not isinstance(model, PatchPredictorConfig) or not model.transformer_layers:
+        config = pair.predictor.config.model
+        if not isinstance(config, PatchPredictorConfig) or not config.transformer_layers:
             raise ValueError(
-                f"predictor: {type(model).__name__} cannot be exported; train a PatchPredictorConfig with a transformer"
+                f"predictor: {type(config).__name__} cannot be exported;"
+                " train a PatchPredictorConfig with a transformer"
             )
-        if model.frame_attention:
+        if config.frame_attention:
             raise ValueError("predictor: with frame_attention cannot be exported; train one without")
         self.predictor = deepcopy(pair.predictor.network)
-        self.frame_size, self.window = pair.vqvae.frame_size, model.window
+        self.frame_size, self.window = pair.vqvae.frame_size, config.window
         context: Any = self.predictor.context
-        context.attention = nn.ModuleList(SteadyAttention(one) for one in context.attention)
+        context.attention = nn.ModuleList(FixedLengthAttention(one) for one in context.attention)
         vqvae = deepcopy(pair.vqvae.network)
         self.encoder, self.quantizer, self.decoder = vqvae.encoder, vqvae.quantizer, vqvae.decoder
         self.register_buffer("vectors", vqvae.quantizer.code_vectors())
-        self.register_buffer("turns", self.predictor.decoder.order.flatten().argsort())
+        self.register_buffer("ranks", self.predictor.decoder.order.flatten().argsort())
         self.eval().requires_grad_(False)
 
-    def nothing(self) -> State:
+    def initial_state(self) -> State:
         """The state before any frame."""
         predictor: Any = self.predictor
         history, attention = predictor.context.history, predictor.context.attention
@@ -106,54 +107,53 @@ class World(nn.Module):
             torch.zeros(len(attention), 2, 1, heads, self.window - 1, wide[0], wide[1] // heads),
         )
 
-    def no_action(self) -> Shaped[Tensor, "one a"]:
-        """The action that leads to the first frame: nobody knows it."""
+    def unknown_action(self) -> Shaped[Tensor, "one a"]:
+        """The action that leads to the first frame, which is unknown."""
         spec = self.predictor.action_spec
         return unknown(torch.zeros(1, spec.width, dtype=spec.dtype))
 
-    def advance(
-        self, state: State, action: Shaped[Tensor, "b a"], choose: Choose, level: int = DRAWN
+    def step(
+        self, state: State, action: Shaped[Tensor, "b a"], sample: CodeSampler, level: int = SAMPLED
     ) -> tuple[Int64[Tensor, "b y x"], State]:
-        """The next frame, with codes that ``choose`` picks by their scores; ``level``: see :meth:`Predictor.draw`."""
+        """The next frame, with codes that ``sample`` takes from their logits; ``level``: see :meth:`Predictor.draw`."""
         layers: list[Any] = [(k, v, state.seen) for k, v in state.memory]
-        before = PredictorState(state.past_codes, state.past_actions, Memory(layers))
-        codes, after = self.predictor.draw(before, action, choose, level=level)
-        memory = torch.stack([torch.stack(kept) for kept in after.memory.layers])
+        before = PredictorState(state.past_codes, state.past_actions, KVCache(layers))
+        codes, after = self.predictor.draw(before, action, sample, level=level)
+        memory = torch.stack([torch.stack(layer) for layer in after.cache.layers])
         seen = (state.seen + 1).clamp(max=self.window - 1)
         return codes, State(after.codes, after.actions, seen, memory)
 
 
-class Choices:
-    """Draws codes, and keeps how uncertain the scores were that they came from; as graphs are made, nothing is written
-    into a tensor.
+class TracedCodeSampler:
+    """Samples codes, and keeps the entropy of their distributions, without in-place writes, for tracing.
 
     Args:
-        noise: of all places of a frame, as large as it counts.
+        noise: Gumbel noise of all positions of a frame, times the temperature.
     """
 
     def __init__(self, noise: Float[Tensor, "b n k"]) -> None:
         self.noise = noise
         self.entropies: list[Float[Tensor, "b p"]] = []
 
-    def __call__(self, scores: Float[Tensor, "b p k"], places: Int64[Tensor, "p"]) -> Int64[Tensor, "b p"]:
-        self.entropies.append(entropy(scores))
-        return choose(self.noise, Sampling(), scores, places)
+    def __call__(self, logits: Float[Tensor, "b p k"], positions: Int64[Tensor, "p"]) -> Int64[Tensor, "b p"]:
+        self.entropies.append(entropy(logits))
+        return sample_codes(self.noise, Sampling(), logits, positions)
 
-    def bits(self, turns: Int64[Tensor, "n"]) -> Float[Tensor, "b n"]:
-        """Entropy of the predictor about every code, in bits, before the temperature.
+    def bits(self, ranks: Int64[Tensor, "n"]) -> Float[Tensor, "b n"]:
+        """Entropy of the predictor's distribution over every code, in bits, before the temperature.
 
         Args:
-            turns: when each place was drawn, counted in places.
+            ranks: of every position in the order of sampling.
         """
-        return torch.cat(self.entropies, dim=1)[:, turns]
+        return torch.cat(self.entropies, dim=1)[:, ranks]
 
 
-class Step(nn.Module):
-    """Draw the next frame."""
+class StepGraph(nn.Module):
+    """The graph of a rollout step: predicts the next frame."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, model: ExportedModel) -> None:
         super().__init__()
-        self.world = world
+        self.model = model
 
     def forward(
         self,
@@ -165,26 +165,25 @@ class Step(nn.Module):
         noise: Float[Tensor, "b y x k"],
         temperature: Float[Tensor, "one"],
     ) -> tuple[Tensor, ...]:
-        """The codes ``b y x``, the predictor's entropy about each in bits, their picture ``b h w 3`` (uint8), and the
-        state after them.
+        """The codes ``b y x``, the entropy of each in bits, the decoded frame ``b h w 3`` (uint8), and the next state.
 
         Args:
-            action: taken after the last frame; leads to the one drawn.
+            action: taken after the last frame; leads to the predicted one.
             noise: standard Gumbel noise.
-            temperature: factor of the noise; 0 takes the most likely codes.
+            temperature: factor of the noise; 0 is greedy.
         """
-        world, choices = self.world, Choices((noise * temperature).flatten(1, 2))
-        codes, state = world.advance(State(past_codes, past_actions, seen, memory), action, choices)
-        vectors = rearrange(embedding(codes, world.vectors), "b y x d -> b d y x")
-        return codes, choices.bits(world.turns).view_as(codes), to_uint8(world.decoder(vectors)), *state
+        model, sample = self.model, TracedCodeSampler((noise * temperature).flatten(1, 2))
+        codes, state = model.step(State(past_codes, past_actions, seen, memory), action, sample)
+        vectors = rearrange(embedding(codes, model.vectors), "b y x d -> b d y x")
+        return codes, sample.bits(model.ranks).view_as(codes), to_uint8(model.decoder(vectors)), *state
 
 
-class Watch(nn.Module):
-    """Take in a frame that is given."""
+class WatchGraph(nn.Module):
+    """The graph that takes a context frame in: it encodes the frame and forces the step to its codes."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, model: ExportedModel) -> None:
         super().__init__()
-        self.world = world
+        self.model = model
 
     def forward(
         self,
@@ -198,12 +197,12 @@ class Watch(nn.Module):
         """The frame's codes ``b y x``, and the state after it.
 
         Args:
-            action: that led to the frame; of the first frame: :meth:`World.no_action`.
+            action: that led to the frame; of the first frame: :meth:`ExportedModel.unknown_action`.
         """
-        grid = self.world.encoder(to_float(frame))
-        found = self.world.quantizer.nearest(rearrange(grid, "b d y x -> (b y x) d"))
+        grid = self.model.encoder(to_float(frame))
+        found = self.model.quantizer.nearest(rearrange(grid, "b d y x -> (b y x) d"))
         known = found.view(len(frame), -1)
-        codes, state = self.world.advance(
-            State(past_codes, past_actions, seen, memory), action, lambda scores, places: known[:, places], GIVEN
+        codes, state = self.model.step(
+            State(past_codes, past_actions, seen, memory), action, lambda logits, positions: known[:, positions], CLEAN
         )
         return codes, *state

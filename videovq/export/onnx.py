@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from videovq.export.graphs import STATE, Step, Watch, World
+from videovq.export.graphs import STATE, ExportedModel, StepGraph, WatchGraph
 
 NEEDED = ("onnx", "onnxscript")
 AFTER = tuple(f"next_{name}" for name in STATE)
@@ -28,26 +28,26 @@ class Graph:
     outputs: Described
 
 
-def traced_step(world: World) -> Graph:
-    """The graph that draws a frame."""
-    network = world.predictor
-    told = {
-        **_before(world),
+def traced_step(model: ExportedModel) -> Graph:
+    """The traced graph that predicts a frame."""
+    network = model.predictor
+    inputs = {
+        **_before(model),
         "noise": torch.zeros(1, *network.grid, len(network.codebook)),
         "temperature": torch.ones(1),
     }
-    return _traced(Step(world), told, ("codes", "bits", "frame", *AFTER))
+    return _traced(StepGraph(model), inputs, ("codes", "bits", "frame", *AFTER))
 
 
-def traced_watch(world: World) -> Graph:
-    """The graph that takes a frame in."""
-    frame = torch.zeros(1, *world.frame_size, 3, dtype=torch.uint8)
-    return _traced(Watch(world), {**_before(world), "frame": frame}, ("codes", *AFTER))
+def traced_watch(model: ExportedModel) -> Graph:
+    """The traced graph that takes a context frame in."""
+    frame = torch.zeros(1, *model.frame_size, 3, dtype=torch.uint8)
+    return _traced(WatchGraph(model), {**_before(model), "frame": frame}, ("codes", *AFTER))
 
 
-def start(world: World) -> dict[str, Any]:
+def start_arrays(model: ExportedModel) -> dict[str, Any]:
     """The state before any frame, and the action that leads to the first, as NumPy arrays."""
-    return {name: value.numpy() for name, value in _before(world).items()}
+    return {name: value.numpy() for name, value in _before(model).items()}
 
 
 def write_onnx(graph: Graph, path: Path) -> None:
@@ -65,8 +65,8 @@ def write_onnx(graph: Graph, path: Path) -> None:
         )
 
 
-def _before(world: World) -> dict[str, Tensor]:
-    return {**world.nothing()._asdict(), "action": world.no_action()}
+def _before(model: ExportedModel) -> dict[str, Tensor]:
+    return {**model.initial_state()._asdict(), "action": model.unknown_action()}
 
 
 @torch.no_grad()

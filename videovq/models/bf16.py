@@ -1,4 +1,4 @@
-"""Whether bfloat16 is worth using."""
+"""Hardware support of bfloat16."""
 
 from __future__ import annotations
 

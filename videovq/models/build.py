@@ -75,7 +75,7 @@ def build_predictor(
         action_spec: the actions it is conditioned on.
         grid: rows and columns of a frame's codes.
         codebook: the code vectors of the VQ-VAE.
-        values: rewards that it tells apart; None: it predicts neither rewards nor ends.
+        values: rewards of the outcome head; None: it predicts neither rewards nor ends.
 
     Raises:
         ValueError: the config cannot work with this grid.
@@ -84,8 +84,8 @@ def build_predictor(
         names = ", ".join(kind.__name__ for kind in PREDICTORS)
         raise ValueError(f"model: {type(settings).__name__} is not a predictor; choose from {names}")
     checked(settings, "model")
-    read, draw = PREDICTORS[type(settings)]
-    context, decoder = read(settings, grid), draw(settings, grid, *codebook.shape)
+    context_network, frame_decoder = PREDICTORS[type(settings)]
+    context, decoder = context_network(settings, grid), frame_decoder(settings, grid, *codebook.shape)
     return Predictor(settings, action_spec, grid, codebook, context, decoder, values)
 
 

@@ -1,4 +1,4 @@
-"""Codes and actions as vectors."""
+"""Embeddings of codes and actions."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from videovq.types import ActionSpec
 
 
 class CodeEmbedding(nn.Module):
-    """A learned vector for every code, plus a projection of its VQ-VAE vector, which says what the code looks like.
+    """Code embedding: a learned vector for every code, plus a projection of its vector in the VQ-VAE's codebook.
 
-    The index ``codebook_size`` (:attr:`missing`) stands for a frame that does not exist, before the first one.
+    The index ``codebook_size`` (:attr:`missing`) stands for the codes of a missing frame, before the first one.
     """
 
     def __init__(self, codebook_size: int, code_dim: int, width: int) -> None:
@@ -24,13 +24,13 @@ class CodeEmbedding(nn.Module):
         self.project = nn.Linear(code_dim, width, bias=False)
 
     def forward(self, codebook: Float[Tensor, "k d"]) -> Float[Tensor, "k_plus_1 e"]:
-        """The embedding of every code, and of a frame that does not exist."""
-        looks = self.project(codebook)
-        return self.learned + torch.cat([looks, looks.new_zeros(1, looks.shape[1])])
+        """The embedding of every code, and of a missing frame."""
+        projected = self.project(codebook)
+        return self.learned + torch.cat([projected, projected.new_zeros(1, projected.shape[1])])
 
 
 class ActionEmbedding(nn.Module):
-    """Actions of any ActionSpec as vectors; :attr:`missing` is an action that is not known (see ``unknown``)."""
+    """Action embedding for any ActionSpec; :attr:`missing` is that of an unknown action (see ``unknown``)."""
 
     mean: Tensor
     std: Tensor
@@ -58,5 +58,5 @@ class ActionEmbedding(nn.Module):
 
 
 def unknown(actions: Shaped[Tensor, "*shape a"]) -> Shaped[Tensor, "*shape a"]:
-    """As many actions of which nothing is known: -1, or NaN where actions are real numbers."""
+    """Unknown actions of the same shape: -1, or NaN where actions are continuous."""
     return torch.full_like(actions, math.nan if actions.is_floating_point() else -1)

@@ -1,4 +1,4 @@
-"""How far reconstructions are from their frames: what training minimises besides the quantizer's loss."""
+"""Reconstruction losses of the VQ-VAE: pixels, SSIM and LPIPS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, "Mu
 
 
 class ReconstructionLoss:
-    """A weighted sum of losses. No module: LPIPS's large network belongs into no checkpoint.
+    """Weighted sum of reconstruction losses. No ``nn.Module``, so that LPIPS's network is in no checkpoint.
 
     Args:
         config: the weights.
@@ -42,7 +42,7 @@ class ReconstructionLoss:
     @torch.autocast("cpu", enabled=False)
     @torch.autocast("cuda", enabled=False)
     def __call__(self, reconstruction: Float[Tensor, "b c h w"], frames: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-        """Of frames in -0.5..0.5."""
+        """The loss of frames in -0.5..0.5."""
         if self.config.pixels == "mse":
             loss = mse_loss(reconstruction, frames) / self.variance
         else:

@@ -14,7 +14,7 @@ from videovq.config import PixelCNNConfig
 from videovq.models.build import build_pixelcnn
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
-from videovq.models.sampling import choose
+from videovq.models.sampling import sample_codes
 from videovq.types import Sampling
 
 
@@ -57,8 +57,8 @@ class Prior(nn.Module):
         """
         context, before = self.context(condition), codes if seen is None else seen
         table = self.codes(self.code_vectors) if table is None else table
-        scores = self.decoder.score(context, before, table, self.code_vectors)
-        return cross_entropy(scores.flatten(0, 2), codes.flatten(), reduction="none").view_as(codes)
+        logits = self.decoder.logits(context, before, table, self.code_vectors)
+        return cross_entropy(logits.flatten(0, 2), codes.flatten(), reduction="none").view_as(codes)
 
     @torch.inference_mode()
     def draw(
@@ -71,7 +71,7 @@ class Prior(nn.Module):
         """
         if sampling.guidance != 1:
             condition = torch.cat([condition, self.unconditional(condition)])
-        pick = partial(choose, noise.flatten(1, 2), sampling)
+        pick = partial(sample_codes, noise.flatten(1, 2), sampling)
         codes = self.decoder.draw(self.context(condition), self.codes(self.code_vectors), self.code_vectors, pick)
         return codes[: len(noise)]
 

@@ -13,7 +13,7 @@ from videovq.data.clip import Clip
 from videovq.play import in_browser
 from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
-from videovq.rollout.engine import place
+from videovq.rollout.engine import to_device
 from videovq.rollout.pair import Pair, load_pair
 
 NEEDED = ("starlette", "uvicorn", "websockets")
@@ -88,7 +88,7 @@ def _scenes(config: PlayConfig, pair: Pair) -> list[Clip]:
 
 def _load(config: PlayConfig) -> Pair:
     pair = load_pair(config)
-    place(pair.vqvae.network, pair.predictor.network, config.device, config.precision)
+    to_device(pair.vqvae.network, pair.predictor.network, config.device, config.precision)
     return pair
 
 

@@ -1,4 +1,4 @@
-"""What a page is told of the networks and the scenes before anybody plays."""
+"""The metadata of networks and scenes that a page receives first."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from videovq.rollout.engine import decode_codes
 from videovq.rollout.pair import Pair
 
 
-def world(pair: Pair) -> dict[str, Any]:
-    """Actions, sizes, the colours of the codes, and a fingerprint."""
+def world_metadata(pair: Pair) -> dict[str, Any]:
+    """Metadata of the networks: actions, sizes, the colours of the codes, and a fingerprint."""
     predictor = pair.predictor
     return {
         "model": networks_sha256(pair),
@@ -36,7 +36,7 @@ def networks_sha256(pair: Pair) -> str:
 
 @torch.inference_mode()
 def code_colours(pair: Pair) -> bytes:
-    """Mean colour of every code where it is decoded among its like: red, green, blue of code 0, of code 1, ..."""
+    """Mean colour of every code, decoded in a field of the same code: red, green, blue of code 0, of code 1, ..."""
     vqvae, field = pair.vqvae.network, 5
     codes = torch.arange(vqvae.quantizer.codebook_size, device=vqvae.device)[:, None, None, None]
     edge = field // 2 * vqvae.stride
@@ -44,7 +44,7 @@ def code_colours(pair: Pair) -> bytes:
     return bytes(middles.float().mean(dim=(1, 2)).round().byte().cpu().flatten().tolist())
 
 
-def described(clip: Clip) -> dict[str, Any]:
-    """A scene's name and picture."""
+def scene_metadata(clip: Clip) -> dict[str, Any]:
+    """Metadata of a scene: its name and picture."""
     picture = base64.b64encode(png(clip.frames[-1])).decode()
     return {"name": clip.name, "frames": len(clip.frames), "picture": f"data:image/png;base64,{picture}"}

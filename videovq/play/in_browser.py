@@ -1,6 +1,6 @@
-"""``videovq play --in-browser``: the page with the networks in it, as a folder for any web server.
+"""``videovq play --in-browser``: the page and the networks as a folder for any web server.
 
-The page is that of the server; in place of the connection to one stands a worker that runs the exported graphs with
+The page is that of the server, with a worker in place of the connection, which runs the exported graphs with
 onnxruntime-web.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 
 from videovq.config import PlayConfig
 from videovq.data.clip import Clip
-from videovq.export.graphs import STATE, World
-from videovq.export.onnx import NEEDED, Graph, start, traced_step, traced_watch, write_onnx
-from videovq.play.dream import known_frames, png
-from videovq.play.hello import described, world
+from videovq.export.graphs import STATE, ExportedModel
+from videovq.export.onnx import NEEDED, Graph, start_arrays, traced_step, traced_watch, write_onnx
+from videovq.play.dream import context_length, png
+from videovq.play.hello import scene_metadata, world_metadata
 from videovq.play.messages import MOST_FRAMES
 from videovq.rollout.pair import Pair, model_name
 from videovq.storage import atomic
@@ -27,7 +27,7 @@ RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-thre
 
 
 def check(config: PlayConfig) -> None:
-    """Refuse early what :func:`write_page` could not do.
+    """Check early that :func:`write_page` can write the page.
 
     Raises:
         ValueError: a package or a part of onnxruntime-web is missing, or there is something at ``config.in_browser``.
@@ -50,14 +50,14 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
     """Write the folder ``config.in_browser``: page, networks, scenes and onnxruntime-web.
 
     Args:
-        config: one that :func:`check` has nothing against.
+        config: one that :func:`check` accepts.
         clips: scenes to start from.
 
     Raises:
         ValueError: the predictor is of a kind that cannot be exported.
     """
-    alone = World(pair)
-    graphs = {"step": traced_step(alone), "watch": traced_watch(alone)}
+    model = ExportedModel(pair)
+    graphs = {"step": traced_step(model), "watch": traced_watch(model)}
     out = Path(config.in_browser)
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic(out) as scratch:
@@ -75,7 +75,7 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
             write_onnx(graph, scratch / "world" / f"{name}.onnx")
         for i, clip in enumerate(clips):
             (scratch / "world" / f"scene{i}.png").write_bytes(png(clip.frames.flatten(0, 1)))
-        said = hello(config, pair, alone, graphs, clips)
+        said = hello(config, pair, model, graphs, clips)
         (scratch / "world" / "hello.json").write_text(json.dumps(said))
         if out.is_dir():
             out.rmdir()
@@ -84,18 +84,20 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
 
 
 def front_page() -> str:
-    """The server's page; browsers run nothing of it where it is opened as a file, and it must say so itself."""
+    """The server's page, with a note: browsers run nothing of it where it is opened as a file."""
     page = (HERE / "page" / "index.html").read_text(encoding="utf-8")
     needed = "Loading … If nothing comes: the page needs a web server, such as python -m http.server in its folder."
     return page.replace("Connecting …", needed)
 
 
-def hello(config: PlayConfig, pair: Pair, alone: World, graphs: dict[str, Graph], clips: list[Clip]) -> dict[str, Any]:
-    """What the page must know."""
-    before = {name: value.flatten().tolist() for name, value in start(alone).items() if value.any()}
+def hello(
+    config: PlayConfig, pair: Pair, model: ExportedModel, graphs: dict[str, Graph], clips: list[Clip]
+) -> dict[str, Any]:
+    """The metadata that the page receives first."""
+    before = {name: value.flatten().tolist() for name, value in start_arrays(model).items() if value.any()}
     return {
         "type": "hello",
-        **world(pair),
+        **world_metadata(pair),
         "name": model_name(config),
         "rate": config.rate or pair.predictor.fps,
         "guidance": False,
@@ -103,9 +105,9 @@ def hello(config: PlayConfig, pair: Pair, alone: World, graphs: dict[str, Graph]
         "seed": config.seed,
         "most": MOST_FRAMES,
         "recordings": ["webm"],
-        "upload_frames": known_frames(pair, config.context_frames),
+        "upload_frames": context_length(pair, config.context_frames),
         "clips": [
-            {**described(clip), "file": f"scene{i}.png", "actions": clip.actions.tolist()}
+            {**scene_metadata(clip), "file": f"scene{i}.png", "actions": clip.actions.tolist()}
             for i, clip in enumerate(clips)
         ],
         "state": list(STATE),

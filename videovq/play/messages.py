@@ -1,4 +1,4 @@
-"""What a player's page may say: JSON objects, checked field by field before anything else sees them."""
+"""The messages of a player's page: JSON objects, validated field by field."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 from videovq.types import ActionSpec, Sampling
 
 MOST_FRAMES = 3000  # of one dream
-FORMAT = "videovq replay 1"
-LARGEST = 2**53 - 1  # whole numbers that JavaScript can hold
+REPLAY_FORMAT = "videovq replay 1"
+LARGEST_INTEGER = 2**53 - 1  # whole numbers that JavaScript can hold
 Action = tuple[int | float, ...]
 
 
 @dataclass(frozen=True)
 class Replay:
-    """All that is needed to dream the same dream again.
+    """A replay: all that is needed to reproduce a dream.
 
     Attributes:
         model: fingerprint of both networks.
         clip: name of the scene it starts from.
         clip_sha256: fingerprint of the scene's frames and actions.
-        samplings: from which step on codes were drawn how; the first entry is for step 0.
-        digest: running fingerprint of all codes, to tell whether they came out the same.
+        samplings: sampling settings, each with the first step that it is for; the first entry is for step 0.
+        digest: running fingerprint of all codes, to verify that they are the same.
     """
 
     model: str
@@ -42,7 +42,7 @@ class Replay:
     def to_json(self) -> dict[str, Any]:
         changes = [{"from": step, **_settings(sampling)} for step, sampling in self.samplings]
         return {
-            "format": FORMAT,
+            "format": REPLAY_FORMAT,
             "model": self.model,
             "clip": self.clip,
             "clip_sha256": self.clip_sha256,
@@ -55,13 +55,13 @@ class Replay:
 
     @staticmethod
     def from_json(value: Any, spec: ActionSpec) -> Replay:
-        """Rebuild a replay from what a stranger may have written.
+        """A replay from untrusted JSON.
 
         Raises:
             ValueError: it is no replay, or its actions are not the model's.
         """
-        if not isinstance(value, dict) or value.get("format") != FORMAT:
-            raise ValueError(f"replay: is not in the format {FORMAT!r}")
+        if not isinstance(value, dict) or value.get("format") != REPLAY_FORMAT:
+            raise ValueError(f"replay: is not in the format {REPLAY_FORMAT!r}")
         kinds = {
             "format": str, "model": str, "clip": str, "clip_sha256": str, "seed": int, "guidance": float,
             "sampling": list, "actions": list, "digest": str,
@@ -72,11 +72,11 @@ class Replay:
         samplings: list[tuple[int, Sampling]] = []
         for change in fields["sampling"]:
             where = f"replay.sampling[{len(samplings)}]"
-            given = _fields(change, {"from": int, **SETTINGS}, where)
-            step = given.pop("from")
+            settings = _fields(change, {"from": int, **SETTINGS}, where)
+            step = settings.pop("from")
             if (step <= samplings[-1][0]) if samplings else (step != 0):
                 raise ValueError(f"{where}.from: steps must start at 0 and increase")
-            samplings.append((step, _sampling(given, fields["guidance"], where)))
+            samplings.append((step, _sampling(settings, fields["guidance"], where)))
         return Replay(
             fields["model"], fields["clip"], fields["clip_sha256"], _seed(fields["seed"], "replay.seed"),
             tuple(samplings), tuple(_action(a, spec, "replay.actions") for a in fields["actions"]), fields["digest"],
@@ -85,7 +85,7 @@ class Replay:
 
 @dataclass(frozen=True)
 class Start:
-    """Begin a dream from a scene."""
+    """Start a dream from a scene."""
 
     clip: str
     seed: int
@@ -101,7 +101,7 @@ class Act:
 
 @dataclass(frozen=True)
 class Adjust:
-    """Draw differently from now on; guidance stays as it was chosen at the start."""
+    """Change the sampling settings from now on; guidance stays as it was chosen at the start."""
 
     sampling: Sampling
 
@@ -115,7 +115,7 @@ class Acknowledge:
 
 @dataclass(frozen=True)
 class Rewind:
-    """Go back to a frame; the later ones are forgotten."""
+    """Go back to a frame; the later ones are discarded."""
 
     frame: int
 
@@ -127,7 +127,7 @@ class Save:
 
 @dataclass(frozen=True)
 class Load:
-    """Begin the dream of a replay; the page takes its actions."""
+    """Start the dream of a replay; the page takes its actions."""
 
     replay: Replay
 
@@ -144,7 +144,7 @@ FIELDS: dict[str, dict[str, type]] = {
     "save": {},
     "load": {"replay": dict},
 }
-WORDS = {int: "a whole number", float: "a number", str: "a short text", list: "a list", dict: "an object"}
+TYPE_NAMES = {int: "a whole number", float: "a number", str: "a short text", list: "a list", dict: "an object"}
 
 
 def parse_message(text: str, spec: ActionSpec) -> Message:
@@ -152,7 +152,7 @@ def parse_message(text: str, spec: ActionSpec) -> Message:
 
     Raises:
         ValueError: it is not JSON, not a known message, or a field is missing, unknown, of the wrong type or out of
-            range; one line that says which.
+            range; one line that names it.
     """
     try:
         value = json.loads(text, parse_constant=_no_constant)
@@ -191,14 +191,14 @@ def _fields(value: Any, kinds: dict[str, type], where: str) -> dict[str, Any]:
         else:
             fits = isinstance(field, kind) and not (isinstance(field, str) and len(field) > 300)
         if not fits:
-            raise ValueError(f"{where}.{name}: must be {WORDS[kind]}")
+            raise ValueError(f"{where}.{name}: must be {TYPE_NAMES[kind]}")
     return dict(value)
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST
+    return math.isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST_INTEGER
 
 
 def _no_constant(name: str) -> float:

@@ -1,4 +1,4 @@
-"""A dream as a GIF or MP4."""
+"""Recordings of a dream as a GIF or MP4."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACROSS = 252  # pixels
 
 
 def recorded(clip: Clip, moments: Sequence[Moment], spec: ActionSpec, fps: float, ending: str) -> bytes:
-    """The scene and what was dreamt from there, as ``videovq rollout`` draws it.
+    """The scene and the frames predicted from it, drawn as ``videovq rollout`` does.
 
     Args:
         moments: of the dream, its frame 0 included.

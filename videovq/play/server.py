@@ -32,7 +32,7 @@ from videovq.data.clip import Clip
 from videovq.data.resize import centre_resize
 from videovq.data.video import uploaded_frames
 from videovq.play.dream import Dream, clip_sha256, uploaded_clip
-from videovq.play.hello import described, world
+from videovq.play.hello import scene_metadata, world_metadata
 from videovq.play.messages import (
     MOST_FRAMES,
     Acknowledge,
@@ -118,7 +118,7 @@ class PlayServer:
         self.clips = {clip.name: clip for clip in clips}
         self.token = secrets.token_urlsafe(16)
         self.players: dict[str, Player] = {}
-        self.world = thread.now(world)
+        self.world = thread.now(world_metadata)
         self.origins = [checked_origin(text) for text in config.origins]
         self._render = asyncio.Semaphore(1)
         self._told: set[str] = set()
@@ -166,7 +166,7 @@ class PlayServer:
         player.uploads[clip.name] = clip
         while len(player.uploads) > UPLOADS:
             del player.uploads[next(iter(player.uploads))]
-        return JSONResponse(described(clip), headers=SAFE)
+        return JSONResponse(scene_metadata(clip), headers=SAFE)
 
     async def recording(self, request: Request) -> Response:
         """What a player has dreamt, as a GIF or MP4."""
@@ -283,7 +283,7 @@ class PlayServer:
         if len(player.sent) >= IN_FLIGHT:
             raise ValueError(f"start: acknowledge a frame first; {IN_FLIGHT} are on their way")
         player.dream = None  # its memory is free before the next one takes some
-        dream = player.dream = await Dream.begun(self.thread, clip, seed, sampling)
+        dream = player.dream = await Dream.started(self.thread, clip, seed, sampling)
         await socket.send_json({**begun, "clip": clip.name, "seed": seed, "guidance": sampling.guidance})
         player.sent.append(0)
         await socket.send_bytes(dream.moments[0].packet(0))
@@ -319,7 +319,7 @@ class PlayServer:
             "seed": c.seed,
             "most": MOST_FRAMES,
             "recordings": list(ENDINGS),
-            "clips": [described(clip) for clip in self.clips.values()],
+            "clips": [scene_metadata(clip) for clip in self.clips.values()],
         }
 
     def _decoded(self, data: bytes) -> Clip:

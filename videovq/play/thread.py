@@ -1,4 +1,4 @@
-"""The one thread that computes with the networks.
+"""The one thread that computes with the networks, in batches over the players.
 
 Everything large that PyTorch does for ``videovq play`` happens in it, loading included: each further thread would
 bring an OpenMP pool of its own, and where pools have more threads than there are cores, GNU OpenMP lets them sleep
@@ -21,10 +21,10 @@ import torch
 from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
-from videovq.memory import keep_freed_memory
+from videovq.allocator import keep_freed_memory
 from videovq.rollout.engine import decode_codes
 from videovq.rollout.pair import Pair
-from videovq.rollout.walks import Drawn, Walk, advance
+from videovq.rollout.state import RolloutState, RolloutStep, step_rollouts
 from videovq.types import Sampling
 
 R = TypeVar("R")
@@ -32,47 +32,48 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Job:
-    """Something to compute, and where its result goes."""
+    """A unit of work, and the future of its result."""
 
     work: Any
     result: Future[Any] = field(default_factory=Future)
 
 
 @dataclass(frozen=True)
-class Step:
-    """A step of somebody's walk.
+class StepRequest:
+    """A request for a step of a player's rollout.
 
     Attributes:
-        player: any number that tells players apart.
-        keep: whether the walk after it is to be kept, and not only gone on from.
+        player: identifies the player.
+        keep: whether the state after the step is to be kept for rewinding: it is a copy then.
     """
 
     player: int
-    walk: Walk
+    state: RolloutState
     action: Shaped[Tensor, "a"]
     sampling: Sampling
     keep: bool
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A step, decoded."""
+class DecodedStep:
+    """A step of a rollout, and its decoded frame."""
 
-    drawn: Drawn
+    step: RolloutStep
     picture: UInt8[Tensor, "h w c"]
 
 
 class ModelThread:
-    """Takes whatever waits, computes all steps among it in one batch, and starts over.
+    """A worker thread that takes all waiting jobs, computes the steps among them in one batch, and repeats.
 
-    Before that it waits a little, a fifth of what the last batch took, for those who were in the last two batches:
-    else four players would end up in two pairs that take turns. Nobody waits for anybody who stopped acting.
+    Before each batch it waits for the players of the last two batches, at most a fifth of the time that the last batch
+    took: otherwise four players would end up in two batches of two that alternate. Nobody waits for a player who
+    stopped acting.
 
     Args:
         load: gives the networks; runs in the thread, and what it raises is raised here.
 
     Attributes:
-        batches: who shared each of the last batches, the latest one last.
+        batches: the players of each of the last batches, the latest one last.
     """
 
     def __init__(self, load: Callable[[], Pair]) -> None:
@@ -89,20 +90,22 @@ class ModelThread:
             self.close()
             raise
 
-    async def step(self, player: int, walk: Walk, action: Shaped[Tensor, "a"], sampling: Sampling, keep: bool) -> Seen:
-        """The next frame of a player's walk."""
-        return await self._submit(Step(player, walk, action, sampling, keep))
+    async def step(
+        self, player: int, state: RolloutState, action: Shaped[Tensor, "a"], sampling: Sampling, keep: bool
+    ) -> DecodedStep:
+        """The next frame of a player's rollout."""
+        return await self._submit(StepRequest(player, state, action, sampling, keep))
 
     async def call(self, function: Callable[[Pair], R]) -> R:
-        """What ``function`` makes of the networks."""
+        """Run ``function`` on the networks."""
         return await self._submit(lambda: function(self.pair))
 
     def now(self, function: Callable[[Pair], R]) -> R:
-        """The same for those who can wait: other threads than an event loop's."""
+        """The same, blocking: not for an event loop's thread."""
         return self._put(lambda: function(self.pair)).result()
 
     def close(self) -> None:
-        """Finish what waits, and end; whatever comes later is cancelled."""
+        """Finish the waiting jobs, and end; later jobs are cancelled."""
         self._waiting.put(None)
         self._thread.join()
 
@@ -119,13 +122,13 @@ class ModelThread:
     def _run(self) -> None:
         while True:
             jobs = self._gathered()
-            wanted = [job for job in jobs if job is not None and job.result.set_running_or_notify_cancel()]
-            for job in wanted:
-                if not isinstance(job.work, Step):
+            running = [job for job in jobs if job is not None and job.result.set_running_or_notify_cancel()]
+            for job in running:
+                if not isinstance(job.work, StepRequest):
                     self._settle([job], lambda jobs: [jobs[0].work()])
-            steps = [job for job in wanted if isinstance(job.work, Step)]
+            steps = [job for job in running if isinstance(job.work, StepRequest)]
             if steps:
-                self._settle(steps, self._together)
+                self._settle(steps, self._step_together)
             if None in jobs:
                 break
         self._ended = True
@@ -139,7 +142,7 @@ class ModelThread:
         end = time.monotonic() + self._took / 5
         expected: set[int] = set().union(*list(self.batches)[-2:])
         while True:
-            acting = {job.work.player for job in jobs if job is not None and isinstance(job.work, Step)}
+            acting = {job.work.player for job in jobs if job is not None and isinstance(job.work, StepRequest)}
             patience = end - time.monotonic() if acting and acting < expected else 0.0
             try:
                 jobs.append(self._waiting.get(timeout=max(0.0, patience)))
@@ -155,20 +158,20 @@ class ModelThread:
                 job.result.set_exception(error)
 
     @torch.inference_mode()
-    def _together(self, jobs: list[Job]) -> list[Seen]:
-        steps: list[Step] = [job.work for job in jobs]
+    def _step_together(self, jobs: list[Job]) -> list[DecodedStep]:
+        steps: list[StepRequest] = [job.work for job in jobs]
         began = time.monotonic()
-        drawn = advance(
+        found = step_rollouts(
             self.pair.predictor.network,
-            [step.walk for step in steps],
+            [step.state for step in steps],
             [step.action for step in steps],
             [step.sampling for step in steps],
         )
-        pictures = decode_codes(self.pair.vqvae.network, torch.stack([one.codes for one in drawn])[:, None])[:, 0].cpu()
-        seen = [
-            Seen(replace(one, walk=one.walk.copy()) if step.keep else one, picture)
-            for step, one, picture in zip(steps, drawn, pictures, strict=True)
+        pictures = decode_codes(self.pair.vqvae.network, torch.stack([one.codes for one in found])[:, None])[:, 0].cpu()
+        decoded = [
+            DecodedStep(replace(one, state=one.state.copy()) if step.keep else one, picture)
+            for step, one, picture in zip(steps, found, pictures, strict=True)
         ]
         self.batches.append({step.player for step in steps})
         self._took = time.monotonic() - began
-        return seen
+        return decoded

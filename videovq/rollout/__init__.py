@@ -1,1 +1,1 @@
-"""Generation in latent space, its pictures and its measures."""
+"""Rollouts in latent space, and their pictures."""

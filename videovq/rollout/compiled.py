@@ -1,4 +1,4 @@
-"""torch.compile for rollouts: one call, CUDA graphs on a GPU, and eager code where compiling fails."""
+"""torch.compile for rollouts: CUDA graphs on a GPU, and eager code where compiling fails."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from videovq.models.predictors.predictor import Predictor
 
 
 def compile_predictor(predictor: Predictor) -> None:
-    """Compile what a step of a rollout runs: the context network, and the drawing of a frame.
+    """Compile what a step of a rollout runs: the context network, and the sampling of a frame.
 
-    It starts when the memory is full, since shapes no longer change from then on, and takes about a minute. On a GPU
+    It starts when the KV cache is full, since shapes no longer change from then on, and takes about a minute. On a GPU
     each of the two becomes a CUDA graph; on a CPU it gains next to nothing.
     """
     on_gpu = predictor.codebook.is_cuda
@@ -27,20 +27,20 @@ def _compiled(eager: Callable[..., Any], on_gpu: bool) -> Callable[..., Any]:
     fast = torch.compile(eager, mode="reduce-overhead" if on_gpu else None, dynamic=False)
     failed, before = False, None
 
-    def call(*given: Any) -> Any:
+    def call(*args: Any) -> Any:
         nonlocal failed, before
-        shapes = [tuple(z.shape) for z in tree_flatten(given)[0] if isinstance(z, torch.Tensor)]
+        shapes = [tuple(z.shape) for z in tree_flatten(args)[0] if isinstance(z, torch.Tensor)]
         steady, before = shapes == before, shapes
         if failed or not steady:
-            return eager(*given)
+            return eager(*args)
         try:
             if not on_gpu:
-                return fast(*given)
+                return fast(*args)
             torch.compiler.cudagraph_mark_step_begin()
-            return tree_map_only(torch.Tensor, torch.clone, fast(*given))  # the graph's own are overwritten next time
+            return tree_map_only(torch.Tensor, torch.clone, fast(*args))  # the graph's own are overwritten next time
         except Exception as error:
             failed = True
             warnings.warn(f"torch.compile failed, going on without: {str(error).splitlines()[0]}", stacklevel=2)
-            return eager(*given)
+            return eager(*args)
 
     return call

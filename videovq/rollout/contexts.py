@@ -1,4 +1,4 @@
-"""Places to start from: a few frames each, of a store's episodes or of a video."""
+"""Context frames to start rollouts from, of a store's episodes or of a video."""
 
 from __future__ import annotations
 
@@ -85,17 +85,17 @@ def _of_video(path: Path, pair: Pair, frames: int, declared: DeclareActionsConfi
 def _of_store(folder: str, pair: Pair, frames: int, most: int) -> list[Clip]:
     store = open_episodes(folder, pair)
     long_enough = [(info, start) for info in store.episodes if (start := _unbroken(info, frames)) is not None]
-    places = next(filter(None, ([p for p in long_enough if p[0].split == name] for name in UNSEEN_FIRST)), [])
-    some = min(len(places), most)
+    found = next(filter(None, ([p for p in long_enough if p[0].split == name] for name in UNSEEN_FIRST)), [])
+    some = min(len(found), most)
     clips = []
-    for info, start in (places[i * len(places) // some] for i in range(some)):
+    for info, start in (found[i * len(found) // some] for i in range(some)):
         episode = store.read(info, start, start + frames)
         clips.append(Clip(episode.frames.clone(), episode.actions[: frames - 1].clone(), info.id))
     return clips
 
 
 def _unbroken(info: EpisodeInfo, frames: int) -> int | None:
-    """Where the first ``frames`` frames without a discontinuity begin."""
+    """Index of the first of ``frames`` consecutive frames without a discontinuity."""
     start = 0
     for t in sorted(info.discontinuities):
         if t < start + frames - 1:

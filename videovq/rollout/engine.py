@@ -1,4 +1,4 @@
-"""Generation: context frames and actions -> predicted codes -> predicted frames."""
+"""Rollouts in latent space: context frames and actions -> predicted codes -> predicted frames."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from videovq.models.vqvae import VQVAE
 from videovq.types import Rollout, RolloutRequest, Sampling
 
 
-def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> None:
-    """Put both networks where and as they compute fastest.
+def to_device(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> None:
+    """Move both networks to a device, with their fastest memory layout and precision there.
 
     Args:
         device: ``auto``, ``gpu``, or a device of PyTorch.
-        precision: ``bf16`` (or ``bf16-mixed``) halves what takes most of the time: context network, convolutions
-            between the draws of a frame, and the VQ-VAE's decoder; ``32-true`` leaves it; ``auto`` halves it where the
-            device computes bfloat16 natively.
+        precision: ``bf16`` (or ``bf16-mixed``) computes in bfloat16 what takes most of the time: the context network,
+            the convolutions of the frame decoder, and the VQ-VAE's decoder; ``32-true`` computes in float32; ``auto``
+            takes bfloat16 where the device computes it natively.
 
     Raises:
         ValueError: there is no such device on this machine, or this process cannot use it.
@@ -34,7 +34,7 @@ def place(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -> No
     for network in (vqvae, predictor):
         network.to(target).to(memory_format=torch.channels_last)
     if precision in ("bf16", "bf16-mixed") or (precision == "auto" and computes_bf16(target.type)):
-        predictor.halve()
+        predictor.use_bf16()
         vqvae.decoder.bfloat16()
 
 
@@ -63,7 +63,7 @@ def find_device(name: str) -> torch.device:
 
 @torch.inference_mode()
 def generate(vqvae: VQVAE, predictor: Predictor, request: RolloutRequest, decode: bool = True) -> Rollout:
-    """Encode the context, predict the rest as codes, and decode the predicted codes, and only them."""
+    """Encode the context, predict codes, and decode the predicted codes only."""
     device = predictor.codebook.device
     context = vqvae.encode(to_float(request.context).to(device))
     codes = predict_codes(
@@ -79,12 +79,12 @@ def generate(vqvae: VQVAE, predictor: Predictor, request: RolloutRequest, decode
 
 
 class Session:
-    """A batch of rollouts in progress: an action in, the codes of the next frame out, for as long as one likes.
+    """A batch of rollouts: step by step, an action in and the codes of the next frame out.
 
     Args:
-        context: codes of the given frames; of one sequence for all rollouts, or of one for each.
+        context: codes of the context frames; of one sequence for all rollouts, or of one for each.
         context_actions: the actions between them.
-        sampling: how codes are drawn.
+        sampling: temperature, truncation and guidance.
         seeds: one for each rollout of the batch; a rollout depends on its own seed only.
     """
 
@@ -117,7 +117,7 @@ class Session:
 
     @staticmethod
     def _with_unknown(actions: Shaped[Tensor, "b *t a"]) -> Shaped[Tensor, "two_b *t a"]:
-        """Guidance: a second half of the batch in which the actions are not known."""
+        """Guidance: the batch twice, without actions in the second half."""
         return torch.cat([actions, unknown(actions)])
 
 
@@ -129,7 +129,7 @@ def predict_codes(
     sampling: Sampling,
     seeds: Sequence[int],
 ) -> Int64[Tensor, "b n y x"]:
-    """Draw frame after frame; the arguments are those of :class:`Session`."""
+    """Roll out the codes frame by frame; the arguments are those of :class:`Session`."""
     session = Session(predictor, context, context_actions, sampling, seeds)
     return torch.stack([session.step(action) for action in actions.unbind(1)], dim=1)
 

@@ -1,4 +1,4 @@
-"""A VQ-VAE and a predictor that belong together, and episodes that they understand."""
+"""A VQ-VAE and the predictor of its codes, and episodes that fit them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Pair(NamedTuple):
 
 
 def load_pair(choice: ModelChoice) -> Pair:
-    """The networks that a command's settings mean: those of ``pretrained``, of which one may be replaced.
+    """Load the VQ-VAE and the predictor that a command's settings name; one of those of ``pretrained`` may be replaced.
 
     Raises:
         ValueError: a run is missing or unfinished, or they do not belong together.
@@ -48,7 +48,7 @@ def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:
 
 
 def open_episodes(folder: str | Path, pair: Pair) -> EpisodeStore:
-    """A store whose frames and actions the networks understand.
+    """A store whose frames and actions fit the networks.
 
     Raises:
         ValueError: it is no EpisodeStore, or its actions or frame size differ from those trained on.

@@ -1,4 +1,4 @@
-"""Pictures of a rollout: animation frames and a strip. Predicted frames wear a red border, actions have an arrow."""
+"""Pictures of a rollout: animation frames and a strip. Predicted frames have a red border, actions an arrow."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def animation(
     """One picture for each context and predicted frame: the truth where it is known, then every sample.
 
     Args:
-        truth: the frames that really followed, uint8 ``n h w c``, or None.
-        names: what the action that leads to each predicted frame is called.
-        titles: what each sample is called.
+        truth: the true frames, uint8 ``n h w c``, or None.
+        names: of the action that leads to each predicted frame.
+        titles: of the samples.
         scale: enlargement.
     """
     context, samples = _arrays(rollout)
@@ -103,7 +103,7 @@ def _arrays(rollout: Rollout) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sample_titles(samples: int) -> list[str]:
-    """What the samples of one context are called."""
+    """Titles of the samples of one context."""
     return ["predicted"] if samples == 1 else [f"sample {i + 1}" for i in range(samples)]
 
 

@@ -21,7 +21,7 @@ from videovq.frames import psnr
 from videovq.pictures import write_png
 from videovq.rollout.compiled import compile_predictor
 from videovq.rollout.contexts import DEFAULT_STORE, chosen_video, starting_videos
-from videovq.rollout.engine import generate, place
+from videovq.rollout.engine import generate, to_device
 from videovq.rollout.pair import Pair, load_pair, open_episodes
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
 from videovq.storage import atomic
@@ -35,7 +35,7 @@ def rollout(config: RolloutConfig) -> Rollout:
         ValueError: the runs do not belong together, or context or actions cannot be used.
     """
     vqvae, predictor = pair = load_pair(config)
-    place(vqvae.network, predictor.network, config.device, config.precision)
+    to_device(vqvae.network, predictor.network, config.device, config.precision)
     if config.compile:
         compile_predictor(predictor.network)
     if config.guidance != 1 and (predictor.config.action_dropout == 0 or predictor.action_spec.kind == "none"):
@@ -44,8 +44,8 @@ def rollout(config: RolloutConfig) -> Rollout:
     spec = predictor.action_spec
     if config.actions == "each":
         requests = held(config, recording, spec)
-        result = together([generate(vqvae.network, predictor.network, one, config.decode) for one in requests])
-        truth, titles, names = None, choices(spec), [""] * config.frames
+        result = merged([generate(vqvae.network, predictor.network, one, config.decode) for one in requests])
+        truth, titles, names = None, action_names(spec), [""] * config.frames
     else:
         request, truth = make_request(config, recording, spec)
         result = generate(vqvae.network, predictor.network, request, config.decode)
@@ -64,33 +64,33 @@ def held(config: RolloutConfig, recording: Clip, spec: ActionSpec) -> list[Rollo
     return [make_request(replace(config, actions=str(i)), recording, spec)[0] for i in range(spec.sizes[0])]
 
 
-def together(results: list[Rollout]) -> Rollout:
-    """Rollouts of one context as one, with the request of the first."""
+def merged(results: list[Rollout]) -> Rollout:
+    """Merge rollouts of one context into one, with the request of the first."""
     frames = [result.frames for result in results if result.frames is not None]
     codes = torch.cat([result.codes for result in results])
     return replace(results[0], codes=codes, frames=torch.cat(frames) if frames else None)
 
 
-def choices(spec: ActionSpec) -> list[str]:
-    """What each choice of a discrete action is called."""
+def action_names(spec: ActionSpec) -> list[str]:
+    """Names of the choices of a discrete action."""
     return list(spec.names) or [str(i) for i in range(spec.sizes[0])]
 
 
 def make_request(
     config: RolloutConfig, recording: Clip, spec: ActionSpec
 ) -> tuple[RolloutRequest, UInt8[Tensor, "n h w c"] | None]:
-    """The request, and the frames that really followed where the recorded actions are used."""
+    """The request, and the true frames where the recorded actions are used."""
     first, last = config.start, config.start + config.context_frames
     if first < 0 or last > len(recording.frames):
         raise ValueError(
             f"start: {recording.name} has {len(recording.frames)} frames, too few for context {first} to {last - 1}"
         )
-    given = recording.actions[first : last - 1]
+    context_actions = recording.actions[first : last - 1]
     if spec.kind == "none":
-        return _silent_request(config, recording, given)
+        return _request_without_actions(config, recording, context_actions)
     if config.context_actions:
-        given = parse_actions(config.context_actions, spec, config.context_frames - 1, "context_actions")
-    elif len(given) < config.context_frames - 1:
+        context_actions = parse_actions(config.context_actions, spec, config.context_frames - 1, "context_actions")
+    elif len(context_actions) < config.context_frames - 1:
         raise ValueError(f"context_actions: {recording.name} comes without actions; say which led from frame to frame")
     truth = None
     if config.actions == "recorded":
@@ -103,30 +103,28 @@ def make_request(
             )
     else:
         actions = parse_actions(config.actions, spec, config.frames, "actions")
-    return _request(config, recording, given, actions), truth
+    return _request(config, recording, context_actions, actions), truth
 
 
-def _silent_request(
-    config: RolloutConfig, recording: Clip, given: Shaped[Tensor, "t a"]
+def _request_without_actions(
+    config: RolloutConfig, recording: Clip, context_actions: Shaped[Tensor, "t a"]
 ) -> tuple[RolloutRequest, UInt8[Tensor, "n h w c"] | None]:
-    """The request to a predictor that was trained without actions, and the frames that followed, where they were all
-    recorded.
-    """
+    """The request to a predictor that was trained without actions, and the true frames, if all were recorded."""
     if config.actions != "recorded" or config.context_actions:
         wrong = "context_actions" if config.context_actions else "actions"
         raise ValueError(f"{wrong}: this model was trained on videos without actions; leave it out")
     last = config.start + config.context_frames
     truth = recording.frames[last : last + config.frames]
-    request = _request(config, recording, given, given.new_empty((config.frames, 0)))
+    request = _request(config, recording, context_actions, context_actions.new_empty((config.frames, 0)))
     return request, truth if len(truth) == config.frames else None
 
 
 def _request(
-    config: RolloutConfig, recording: Clip, given: Shaped[Tensor, "t a"], actions: Shaped[Tensor, "n a"]
+    config: RolloutConfig, recording: Clip, context_actions: Shaped[Tensor, "t a"], actions: Shaped[Tensor, "n a"]
 ) -> RolloutRequest:
     context = recording.frames[config.start : config.start + config.context_frames]
     sampling = Sampling(config.temperature, config.top_k, config.top_p, config.guidance, config.sampler)
-    return RolloutRequest(context, given, actions, config.samples, sampling, config.seed)
+    return RolloutRequest(context, context_actions, actions, config.samples, sampling, config.seed)
 
 
 def parse_actions(text: str, spec: ActionSpec, count: int, where: str) -> Shaped[Tensor, "n a"]:
@@ -156,7 +154,7 @@ def write_rollout(
     config: RolloutConfig,
     out: Path,
 ) -> None:
-    """Write every product and say where it is."""
+    """Write every output file and print their names."""
     request = result.request
     write_arrays(out.with_name(out.name + ".npz"), result, titles, codebook_size)
     written = [".npz"]
@@ -181,7 +179,7 @@ def write_rollout(
 
 
 def write_arrays(path: Path, result: Rollout, titles: list[str], codebook_size: int) -> None:
-    """Write everything that was generated, and from what, as an npz."""
+    """Write the codes, the frames, and the request as an npz."""
     request = result.request
     arrays: dict[str, Any] = {
         "codes": to_stored(result.codes, codebook_size).numpy(),
@@ -208,12 +206,12 @@ def _recording(config: RolloutConfig, pair: Pair) -> Clip:
     if videos:
         video, size, spec = chosen_video(videos, config.episode), pair.vqvae.frame_size, pair.predictor.action_spec
         return read_clip(video, size, spec, max(1, needed), config.declare)
-    place = config.context or DEFAULT_STORE
-    refuse_declared(config.declare, DECLARABLE, f"{place} is no video")
-    store = open_episodes(place, pair)
+    folder = config.context or DEFAULT_STORE
+    refuse_declared(config.declare, DECLARABLE, f"{folder} is no video")
+    store = open_episodes(folder, pair)
     if config.episode:
         info = store.find(config.episode)
-    else:  # where none is long enough, the first: it is said of it then
+    else:  # where none is long enough, the first: the error names it
         episodes = store.split(config.split)
         info = next((info for info in episodes if info.length >= needed), episodes[0])
     episode = store.read(info)

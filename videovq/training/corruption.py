@@ -16,8 +16,8 @@ from torch import Tensor
 
 from videovq.config import TrainPredictorConfig
 from videovq.models.embeddings import unknown
-from videovq.models.predictors.predictor import DRAWN, Predictor
-from videovq.models.sampling import choose, gumbel_like
+from videovq.models.predictors.predictor import SAMPLED, Predictor
+from videovq.models.sampling import gumbel_on, sample_codes
 from videovq.training.similar import SimilarCodes
 from videovq.types import Sampling
 
@@ -73,11 +73,11 @@ def add_own_frames(
     number = first[:, None] + torch.arange(length, device=device)
     own = torch.arange(length, device=device) <= torch.randint(length, (some, 1), device=device)
     row = torch.arange(some, device=device)[:, None]
-    noise = gumbel_like((some * length, network.grid[0] * network.grid[1], len(network.codebook)), device)
-    draw = partial(choose, noise, Sampling(config.own_temperature))
+    noise = gumbel_on((some * length, network.grid[0] * network.grid[1], len(network.codebook)), device)
+    draw = partial(sample_codes, noise, Sampling(config.own_temperature))
     before = codes[:some]
     codes, levels = codes.clone(), levels.clone()
-    levels[row, number] = torch.where(own, DRAWN, levels[row, number])
+    levels[row, number] = torch.where(own, SAMPLED, levels[row, number])
     for done in range(config.own_passes):
         told = levels[:some] if done else seen[1][:some]
         drawn = network.redraw(codes[:some], told, actions[:some], number, draw)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from videovq import __version__
+from videovq.allocator import keep_freed_memory
 from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import EncodeConfig, TrainPredictorConfig
 from videovq.data.codes import to_stored
@@ -26,7 +27,6 @@ from videovq.data.store import (
 )
 from videovq.follow_up import free, typed
 from videovq.frames import to_float
-from videovq.memory import keep_freed_memory
 from videovq.models.quantizers.contract import Quantizer
 from videovq.progress import progress
 from videovq.storage import write_tensors

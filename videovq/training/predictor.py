@@ -16,9 +16,9 @@ from videovq.models.build import build_predictor
 from videovq.models.predictors.outcome import reward_values
 from videovq.models.predictors.predictor import Predictor
 from videovq.training import loop
+from videovq.training.activation_checkpointing import recompute_activations
 from videovq.training.corruption import add_noise, add_own_frames, choose_targets, drop_actions
 from videovq.training.encode import written_by
-from videovq.training.memory import recompute_activations
 from videovq.training.similar import SimilarCodes
 from videovq.training.start import predictor_starts
 from videovq.training.task import Metrics, Panels, Task

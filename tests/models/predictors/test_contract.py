@@ -13,7 +13,7 @@ from tests.conftest import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
 from videovq.config import LookupContextConfig, PredictorConfig
 from videovq.models.build import PREDICTORS, build_predictor
 from videovq.models.embeddings import unknown
-from videovq.models.predictors.predictor import DRAWN, GIVEN, Predictor
+from videovq.models.predictors.predictor import CLEAN, SAMPLED, Predictor
 from videovq.models.sampling import gumbel
 from videovq.types import ActionSpec, Sampling
 
@@ -68,7 +68,7 @@ def kind(request: pytest.FixtureRequest) -> PredictorConfig:
 
 
 @torch.no_grad()
-def test_no_future_code_or_action_changes_an_earlier_score(kind: PredictorConfig) -> None:
+def test_no_future_code_or_action_changes_earlier_logits(kind: PredictorConfig) -> None:
     predictor = make(kind)
     codes, actions = sample()
     before = predictor(codes, actions).logits
@@ -116,8 +116,8 @@ def test_step_repeated_equals_forward(kind: PredictorConfig, spec: ActionSpec) -
     for t in range(3, 14):
         new, state = predictor.step(state, actions[:, t - 1], noise[t])
         drawn = torch.cat([drawn, new[:, None]], dim=1)
-    levels = torch.full(drawn.shape[:2], DRAWN)
-    levels[:, :3] = GIVEN
+    levels = torch.full(drawn.shape[:2], SAMPLED)
+    levels[:, :3] = CLEAN
     logits = predictor(drawn, actions, levels=levels).logits
     for t in range(3, 14):
         assert torch.equal((logits[:, t] + noise[t]).argmax(-1), drawn[:, t]), t
@@ -134,8 +134,8 @@ def test_every_sampler_draws_the_very_same_codes(kind: PredictorConfig, sampling
         nonlocal passes
         passes += 1
 
-    score = predictor.decoder.score
-    predictor.decoder.score = lambda *given: (count(), score(*given))[1]  # type: ignore[method-assign]
+    logits = predictor.decoder.logits
+    predictor.decoder.logits = lambda *args: (count(), logits(*args))[1]  # type: ignore[method-assign]
     codes, actions = sample(batch=3)
     both = sampling.guidance != 1
     context = codes.repeat(2, 1, 1, 1) if both else codes
@@ -180,14 +180,14 @@ def test_nll_is_that_of_the_logits_in_nats(kind: PredictorConfig) -> None:
 
 
 @torch.no_grad()
-def test_wanted_frames_are_scored_as_among_all(kind: PredictorConfig) -> None:
+def test_target_frames_have_the_same_logits_as_among_all(kind: PredictorConfig) -> None:
     predictor = make(kind)
     codes, actions = sample()
-    wanted = torch.tensor([[4, 0, 3], [1, 6, 2]])
-    every, some = predictor(codes, actions), predictor(codes, actions, wanted=wanted)
+    targets = torch.tensor([[4, 0, 3], [1, 6, 2]])
+    every, some = predictor(codes, actions), predictor(codes, actions, targets=targets)
     row = torch.arange(2)[:, None]
-    torch.testing.assert_close(some.nll, every.nll[row, wanted], rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(some.logits, every.logits[row, wanted], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(some.nll, every.nll[row, targets], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(some.logits, every.logits[row, targets], rtol=1e-9, atol=1e-9)
 
 
 @torch.no_grad()
@@ -239,7 +239,7 @@ def test_a_lower_temperature_draws_likelier_frames(kind: PredictorConfig) -> Non
     assert costs[1] < costs[2] < costs[3]
 
 
-def test_training_against_noise_scores_the_true_codes(kind: PredictorConfig) -> None:
+def test_training_on_corrupted_inputs_keeps_the_true_codes_as_targets(kind: PredictorConfig) -> None:
     predictor = make(kind)
     codes, actions = sample()
     given = codes.clone()

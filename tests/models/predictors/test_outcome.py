@@ -65,11 +65,11 @@ def test_it_learns_what_depends_on_an_action_and_a_code_and_a_rollout_says_the_s
         assert state.outcome is None
         for t in range(2, 6):
             true = codes[:, min(t + 1, 5)].flatten(1)
-            _, state = predictor.draw(state, actions[:, t], lambda scores, places, true=true: true[:, places])
+            _, state = predictor.draw(state, actions[:, t], lambda logits, positions, true=true: true[:, positions])
             assert state.outcome is not None
             assert torch.allclose(state.outcome.rewards, found.rewards[:, t], atol=1e-4)
             assert torch.allclose(state.outcome.ends, found.ends[:, t], atol=1e-4)
-        picked = state.rows([3, 1]).outcome
+        picked = state.select([3, 1]).outcome
         assert picked is not None and torch.equal(picked.rewards, state.outcome.rewards[[3, 1]])
 
 

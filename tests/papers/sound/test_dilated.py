@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from videovq.models.sampling import choose, gumbel
+from videovq.models.sampling import gumbel, sample_codes
 from videovq.papers.sound.config import DilatedConfig
 from videovq.papers.sound.dilated import DilatedNetwork, Steps, draw
 from videovq.types import Sampling
@@ -72,7 +72,7 @@ def test_draws_are_those_of_a_whole_pass_for_every_symbol() -> None:
     generator, slow = torch.Generator().manual_seed(2), torch.zeros(2, 40, dtype=torch.int64)
     for t in range(40):
         noise = gumbel((2, 1, SYMBOLS), generator)
-        slow[:, t] = choose(noise, sampling, made.scores(slow, told)[:, t : t + 1], place)[:, 0]
+        slow[:, t] = sample_codes(noise, sampling, made.scores(slow, told)[:, t : t + 1], place)[:, 0]
     assert torch.equal(drawn, slow)
     assert len(drawn.unique()) > 3
 

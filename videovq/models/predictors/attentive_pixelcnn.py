@@ -1,4 +1,4 @@
-"""Gated PixelCNN with causal attention between its layers: it sees all earlier codes, however far.
+"""Gated PixelCNN with causal attention between its layers, which reaches all earlier codes of the frame.
 
 The prior of VQ-VAE-2's top level (Razavi et al. 2019, arXiv 1906.00446, section 3.2; PixelSNAIL, arXiv 1712.09763).
 """
@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from videovq.config import PixelCNNConfig
-from videovq.models.predictors.contract import Choose
+from videovq.models.predictors.contract import CodeSampler
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
 from videovq.models.predictors.raster_decoder import CausalAttention
 from videovq.models.sampling import predictive
@@ -38,6 +38,6 @@ class AttentivePixelCNN(GatedPixelCNN):
         context: Float[Tensor, "n w y x"],
         table: Float[Tensor, "k_plus_1 e"],
         codebook: Float[Tensor, "k d"],
-        choose: Choose,
+        sample: CodeSampler,
     ) -> Int64[Tensor, "n y x"]:
-        return predictive(self, context, table, codebook, choose)
+        return predictive(self, context, table, codebook, sample)

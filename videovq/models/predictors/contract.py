@@ -1,7 +1,7 @@
-"""The two parts of a predictor: a context network that reads the past, and a decoder that draws a frame.
+"""The two parts of a predictor: a context network over earlier frames, and an autoregressive decoder of a frame.
 
-Shapes: ``n`` frames of a batch in a row, ``w`` channels, ``e`` width of an embedding, ``p`` places of a frame that are
-drawn at once, counted row by row.
+Shapes: ``n`` frames of a flattened batch, ``w`` channels, ``e`` width of an embedding, ``p`` positions of a frame that
+are sampled at once, as raster indices.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-Choose = Callable[[Float[Tensor, "n p k"], Int64[Tensor, "p"]], Int64[Tensor, "n p"]]
-"""Scores of the codes at some places, and the places -> the codes drawn there (videovq.models.sampling)."""
+CodeSampler = Callable[[Float[Tensor, "n p k"], Int64[Tensor, "p"]], Int64[Tensor, "n p"]]
+"""Logits of the codes at some positions, and the positions -> the codes sampled there (videovq.models.sampling)."""
 
 
 class ContextNetwork(nn.Module, ABC):
-    """Earlier frames and actions -> a vector for every code of the next frame.
+    """Context network: earlier frames and actions -> a vector for every code of the next frame.
 
     Attributes:
-        history: number of previous frames (and actions) that it sees side by side.
+        history: number of previous frames (and actions) that are concatenated at its input.
     """
 
     history: int
@@ -32,63 +32,63 @@ class ContextNetwork(nn.Module, ABC):
         self,
         frames: Float[Tensor, "b s y x e"],
         actions: Float[Tensor, "b s e"],
-        memory: Any,
-        wanted: Int64[Tensor, "b m"] | None,
+        cache: Any,
+        targets: Int64[Tensor, "b m"] | None,
     ) -> tuple[Float[Tensor, "n w y x"], Any]:
-        """The contexts of ``s - history + 1`` frames in a row.
+        """The contexts of ``s - history + 1`` consecutive frames.
 
         Args:
             frames: embeddings of the frames before them: the i-th follows the frames ``i .. i + history - 1``.
             actions: those after these frames; action ``i + history - 1`` leads to the i-th.
-            memory: what was returned for the frames before them; None at the start.
-            wanted: numbers of the frames whose contexts are asked for; None: all.
+            cache: the KV cache that was returned for the frames before them; None at the start.
+            targets: indices of the target frames, whose contexts are returned; None: all.
 
         Returns:
-            The contexts, all frames of the first sequence first, and the memory for the frames that follow.
+            The contexts, all frames of the first sequence first, and the KV cache for the frames that follow.
         """
 
 
-def side_by_side(
-    z: Float[Tensor, "b s *r e"], history: int, wanted: Int64[Tensor, "b m"] | None
+def stack_history(
+    z: Float[Tensor, "b s *r e"], history: int, targets: Int64[Tensor, "b m"] | None
 ) -> Float[Tensor, "b m *r he"]:
-    """What lies ``history`` long before each wanted frame, the oldest first."""
-    if wanted is None:
+    """The last ``history`` entries before each target frame, concatenated, the oldest first."""
+    if targets is None:
         frames = z.shape[1] - history + 1
         return torch.cat([z[:, lag : lag + frames] for lag in range(history)], dim=-1)
     row = torch.arange(len(z), device=z.device)[:, None]
-    return torch.cat([z[row, wanted + lag] for lag in range(history)], dim=-1)
+    return torch.cat([z[row, targets + lag] for lag in range(history)], dim=-1)
 
 
 class FrameDecoder(nn.Module, ABC):
-    """p(codes of a frame | context), as a product over groups of places in a fixed order.
+    """p(codes of a frame | context), autoregressive over groups of positions in a fixed order.
 
     Attributes:
-        order: the places of every group, in the order in which the groups are drawn.
+        order: the positions of every group, in the order in which the groups are sampled.
     """
 
     order: Int64[Tensor, "groups p"]
 
     def __init__(self, width: int, codebook_size: int, code_dim: int) -> None:
         super().__init__()
-        self.scores = nn.Linear(width, codebook_size)
+        self.scores = nn.Linear(width, codebook_size)  # of the logits; trained weights have this name
         self.vector = nn.Linear(width, code_dim)
 
-    def score_codes(self, x: Float[Tensor, "*n w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*n k"]:
-        """Scores of all codes: one learnt for each, and how well its vector fits the one that is looked for."""
+    def code_logits(self, x: Float[Tensor, "*n w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*n k"]:
+        """Logits of all codes: a linear layer, plus the dot product of each code's vector with a predicted vector."""
         return (self.scores(x) + self.vector(x) @ codebook.T).float()
 
-    def halve(self) -> None:
-        """Compute in bfloat16 from now on what gains by it; scores stay float32."""
+    def use_bf16(self) -> None:
+        """Compute in bfloat16 from now on what gains by it; logits stay float32."""
 
     @abstractmethod
-    def score(
+    def logits(
         self,
         context: Float[Tensor, "n w y x"],
         codes: Int64[Tensor, "n y x"],
         table: Float[Tensor, "k_plus_1 e"],
         codebook: Float[Tensor, "k d"],
     ) -> Float[Tensor, "n y x k"]:
-        """Scores of every code given the codes of the groups before its own, in one pass.
+        """Logits at every position given the codes of the groups before its own, in one pass (teacher forcing).
 
         Args:
             table: the embedding of every code; its last row stands for no code.
@@ -101,6 +101,6 @@ class FrameDecoder(nn.Module, ABC):
         context: Float[Tensor, "n w y x"],
         table: Float[Tensor, "k_plus_1 e"],
         codebook: Float[Tensor, "k d"],
-        choose: Choose,
+        sample: CodeSampler,
     ) -> Int64[Tensor, "n y x"]:
-        """Draw a frame, group after group, computing nothing twice."""
+        """Sample a frame, group after group, with cached activations."""

@@ -1,10 +1,10 @@
 """Attention to earlier frames at code resolution, with rotary positions that move along with the actions.
 
-Where a thing stands in the next frame depends on where it stood and on how one has moved since. So rows and columns
-enter as rotary positions (Su et al. 2021, arXiv 2104.09864) that every action shifts by a learned displacement: a key
-of an earlier frame is found where its content has moved to by now, without a look at the frames between. Displacements
-add up along the actions, and the frequencies of rows and columns are whole multiples of one that closes after four
-grids: a full turn where the camera sees 90 degrees. The time that has passed enters as a third coordinate.
+Where an object appears in the next frame depends on where it was and on how the camera has moved since. So rows and
+columns enter as rotary positions (Su et al. 2021, arXiv 2104.09864) that every action shifts by a learned displacement:
+a key of an earlier frame is found where its content has moved to by now, without the frames between. Displacements add
+up along the actions, and the frequencies of rows and columns are whole multiples of one whose period is four grids: a
+full turn where the camera sees 90 degrees. The time that has passed enters as a third coordinate.
 
 Shapes: ``w`` channels, ``c`` width of the condition, ``m`` heads, ``e`` width of a head, ``p`` codes of a frame, ``t``
 frames, ``s`` keys' frames, ``half`` pairs of rotated numbers.
@@ -22,7 +22,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from videovq.models.predictors.layers import rotate
 
-Kept = tuple[Float[Tensor, "b m _ p _"], Float[Tensor, "b m _ p _"], Float[Tensor, "b m _ 2"]]
+FrameKVCache = tuple[Float[Tensor, "b m _ p _"], Float[Tensor, "b m _ p _"], Float[Tensor, "b m _ 2"]]
 """Keys and values of earlier frames, and by how many rows and columns their contents have moved since."""
 
 
@@ -33,7 +33,7 @@ class FrameHistory(nn.Module):
         embedding: width of a code's embedding.
         actions: width of the embedded actions that lead to a frame.
         width: of all heads together.
-        window: frames that are kept, the newest included.
+        window: frames that attention reaches back to, the newest included.
     """
 
     def __init__(self, embedding: int, actions: int, width: int, heads: int, window: int) -> None:
@@ -44,16 +44,16 @@ class FrameHistory(nn.Module):
         nn.init.zeros_(self.displacement.weight)
 
     def forward(
-        self, frames: Float[Tensor, "b t y x e"], actions: Float[Tensor, "b t a"], past: Kept | None
-    ) -> tuple[Kept, Float[Tensor, "b m t 2"], Kept]:
-        """Keys and values of all frames, and the state for the frames that follow.
+        self, frames: Float[Tensor, "b t y x e"], actions: Float[Tensor, "b t a"], past: FrameKVCache | None
+    ) -> tuple[FrameKVCache, Float[Tensor, "b m t 2"], FrameKVCache]:
+        """Keys and values of all frames, and the KV cache for the frames that follow.
 
         Args:
             actions: that lead from each frame to the next one.
 
         Returns:
             Keys, values and positions of the past and these frames; positions of the frames that follow each of these,
-            on the same axis; and what is kept for later.
+            on the same axis; and the KV cache.
         """
         found = self.look(rearrange(frames, "b t y x e -> (b t) e y x"))
         keys, values = rearrange(found, "(b t) (two m e) y x -> two b m t (y x) e", b=len(frames), two=2, m=self.heads)
@@ -65,14 +65,15 @@ class FrameHistory(nn.Module):
             positions = torch.cat([past[2], positions], dim=2)
         keep = self.window - 1
         since = positions + total[:, :, -1:]
-        kept = keys[:, :, -keep:], values[:, :, -keep:], since[:, :, -keep:]
-        return (keys, values, positions), -total, kept
+        cache = keys[:, :, -keep:], values[:, :, -keep:], since[:, :, -keep:]
+        return (keys, values, positions), -total, cache
 
 
 class FrameAttention(nn.Module):
     """x + attention of every code of the next frame to the codes of the last ``window`` frames.
 
-    It begins as nothing (its output layer is zero), so that a network that was trained without it can go on with it.
+    Initialised to the identity (its output layer is zero), so that a network trained without it can be trained on
+    with it.
 
     Args:
         width: channels of the queries.
@@ -80,7 +81,7 @@ class FrameAttention(nn.Module):
         inner: width of all heads together.
     """
 
-    places: Tensor
+    grid_positions: Tensor
     frequencies: Tensor
 
     def __init__(self, width: int, condition: int, inner: int, heads: int, window: int, grid: tuple[int, int]) -> None:
@@ -93,34 +94,34 @@ class FrameAttention(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
-        places = torch.stack([rows.flatten(), columns.flatten()], dim=-1).float()
-        self.register_buffer("places", places, persistent=False)
+        positions = torch.stack([rows.flatten(), columns.flatten()], dim=-1).float()
+        self.register_buffer("grid_positions", positions, persistent=False)
         self.register_buffer("frequencies", motion_frequencies(grid, inner // heads), persistent=False)
 
     def forward(
         self,
         x: Float[Tensor, "n w y x"],
         condition: Float[Tensor, "n c y x"],
-        history: Kept,
+        history: FrameKVCache,
         positions: Float[Tensor, "b m t 2"],
-        wanted: Int64[Tensor, "b t_wanted"],
+        targets: Int64[Tensor, "b t_targets"],
     ) -> Float[Tensor, "n w y x"]:
-        """The queries' grid, with what was found added.
+        """``x`` plus the output of the attention.
 
         Args:
-            x: of the wanted frames, all of the first sequence first.
+            x: of the target frames, all of the first sequence first.
             history: keys, values and positions of all frames up to the last of the sequence.
             positions: of the frames that follow the last ``t`` of them.
-            wanted: which of these ``x`` is of.
+            targets: indices of the target frames among these.
         """
         keys, values, key_positions = history
         q = self.query(self.norm(rearrange(x, "n w y x -> n (y x) w")))
         q = q + rearrange(self.aim(condition), "n w y x -> n (y x) w")
-        q = rearrange(q, "(b t) p (m e) -> b m t p e", b=len(wanted), m=self.heads)
-        row = torch.arange(len(wanted), device=x.device)[:, None]
-        number = wanted + keys.shape[2] - positions.shape[2]
+        q = rearrange(q, "(b t) p (m e) -> b m t p e", b=len(targets), m=self.heads)
+        row = torch.arange(len(targets), device=x.device)[:, None]
+        number = targets + keys.shape[2] - positions.shape[2]
         times = torch.arange(keys.shape[2], device=x.device)
-        q = self._rotated(q, positions.transpose(1, 2)[row, wanted].transpose(1, 2), number[:, None])
+        q = self._rotated(q, positions.transpose(1, 2)[row, targets].transpose(1, 2), number[:, None])
         k = self._rotated(keys, key_positions, times[None, None])
         mask = None
         if positions.shape[2] > 1 or keys.shape[2] > self.window:
@@ -136,7 +137,7 @@ class FrameAttention(nn.Module):
         v: Float[Tensor, "b m s p e"],
         mask: Bool[Tensor, "b t sp"] | None,
     ) -> Float[Tensor, "n p w"]:
-        """Every wanted frame on its own: their keys are the same, and few are masked."""
+        """Attention for every target frame on its own: their keys are the same, and few are masked."""
         k, v = (rearrange(z, "b m s p e -> b m (s p) e").repeat_interleave(q.shape[2], dim=0) for z in (k, v))
         q = rearrange(q, "b m t p e -> (b t) m p e")
         mask = None if mask is None else rearrange(mask, "b t sp -> (b t) 1 1 sp")
@@ -145,14 +146,15 @@ class FrameAttention(nn.Module):
     def _rotated(
         self, z: Float[Tensor, "b m s p e"], positions: Float[Tensor, "b m s 2"], times: Int64[Tensor, "#b 1 s"]
     ) -> Float[Tensor, "b m s p e"]:
-        where = self.places + positions[..., None, :]
+        where = self.grid_positions + positions[..., None, :]
         when = times[..., None, None].expand(*where.shape[:-1], 1).to(where.dtype)
         angles = torch.cat([where, when], dim=-1) @ self.frequencies
         return rotate(z, angles.cos(), angles.sin())
 
 
 def motion_frequencies(grid: tuple[int, int], width: int) -> Float[Tensor, "3 half"]:
-    """Angles a row, a column and a frame for each of ``width / 2`` pairs of numbers; each pair counts one of the three.
+    """Rotary frequencies per row, column and frame of ``width / 2`` pairs of numbers; each pair encodes one of the
+    three.
 
     Those of rows and columns are whole multiples of a turn in four grids.
     """

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, pad, relu
 
 from videovq.config import PixelCNNConfig, PixelCNNPredictorConfig
-from videovq.models.predictors.contract import Choose, FrameDecoder
+from videovq.models.predictors.contract import CodeSampler, FrameDecoder
 
 REACH = 2  # rows above and columns to the left that a convolution sees, besides its own
 
@@ -26,8 +26,8 @@ def gate(x: Float[Tensor, "n w2 y x"]) -> Float[Tensor, "n w y x"]:
     return a.tanh() * b.sigmoid()
 
 
-class GatedLayer(nn.Module):
-    """A step of both stacks (paper, figure 2), conditioned by 1x1 convolutions of the context."""
+class GatedPixelCNNLayer(nn.Module):
+    """A layer of both stacks (paper, figure 2), conditioned by 1x1 convolutions of the context."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class GatedLayer(nn.Module):
         above: Float[Tensor, "n w2 y x"],
         condition: Float[Tensor, "n w2 y x"],
     ) -> Float[Tensor, "n w y x"]:
-        """What the horizontal stack adds to its input."""
+        """The residual of the horizontal stack."""
         return self.out(gate(self.right(padded) + above + condition))
 
 
@@ -69,10 +69,10 @@ class GatedPixelCNN(FrameDecoder):
         self.register_buffer("order", torch.arange(grid[0] * grid[1])[:, None], persistent=False)
         self.look = nn.Conv2d(config.embedding, width, 1)
         self.depth = config.decoder_layers
-        self.layers = nn.ModuleList(GatedLayer(width) for _ in range(self.depth))
+        self.layers = nn.ModuleList(GatedPixelCNNLayer(width) for _ in range(self.depth))
         self.hidden = nn.Linear(width, width)
 
-    def score(
+    def logits(
         self,
         context: Float[Tensor, "n w y x"],
         codes: Int64[Tensor, "n y x"],
@@ -86,14 +86,14 @@ class GatedPixelCNN(FrameDecoder):
             for_v, for_h = layer.condition(context).chunk(2, dim=1)
             v, above = layer.vertical(pad(v, (REACH, REACH, REACH, 0)), for_v)
             h = self._between(i, h + layer.horizontal(pad(h, (REACH, 0)), above, for_h))
-        return self._scores(rearrange(h, "n w y x -> n y x w"), codebook)
+        return self._logits(rearrange(h, "n w y x -> n y x w"), codebook)
 
     def draw(
         self,
         context: Float[Tensor, "n w y x"],
         table: Float[Tensor, "k_plus_1 e"],
         codebook: Float[Tensor, "k d"],
-        choose: Choose,
+        sample: CodeSampler,
     ) -> Int64[Tensor, "n y x"]:
         batch, width, rows, columns = context.shape
         conditions = [layer.condition(context).chunk(2, dim=1) for layer in self._gated()]
@@ -115,8 +115,8 @@ class GatedPixelCNN(FrameDecoder):
                         h[i, :, :, :, c : c + REACH + 1], above[i][..., at], conditions[i][1][:, :, r : r + 1, at]
                     )
                     h[i + 1, :, :, :, here] = h[i, :, :, :, here] + added
-                scores = self._scores(rearrange(h[-1, :, :, :, here], "n w y x -> n (y x) w"), codebook)
-                codes[:, r, c : c + 1] = choose(scores, self.order[r * columns + c])
+                logits = self._logits(rearrange(h[-1, :, :, :, here], "n w y x -> n (y x) w"), codebook)
+                codes[:, r, c : c + 1] = sample(logits, self.order[r * columns + c])
                 if c + 1 < columns:
                     drawn = embedding(codes[:, r : r + 1, c : c + 1], table)
                     h[0, :, :, :, c + REACH + 1 : c + REACH + 2] = self.look(rearrange(drawn, "n y x e -> n e y x"))
@@ -126,11 +126,11 @@ class GatedPixelCNN(FrameDecoder):
         return codes
 
     def _between(self, layer: int, h: Float[Tensor, "n w y x"]) -> Float[Tensor, "n w y x"]:
-        """What happens after a layer; nothing here."""
+        """Hook after a layer; the identity here."""
         return h
 
-    def _gated(self) -> Iterator[GatedLayer]:
-        return (layer for layer in self.layers if isinstance(layer, GatedLayer))
+    def _gated(self) -> Iterator[GatedPixelCNNLayer]:
+        return (layer for layer in self.layers if isinstance(layer, GatedPixelCNNLayer))
 
-    def _scores(self, x: Float[Tensor, "*n w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*n k"]:
-        return self.score_codes(relu(self.hidden(relu(x))), codebook)
+    def _logits(self, x: Float[Tensor, "*n w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "*n k"]:
+        return self.code_logits(relu(self.hidden(relu(x))), codebook)

@@ -13,7 +13,7 @@ from torch.nn.functional import scaled_dot_product_attention, silu
 
 
 class Conditions(nn.Module):
-    """The last actions, and places -> what modulates the layers: a vector for every code of a frame."""
+    """The condition of the layers, a vector for every code of a frame: from the last actions and from position."""
 
     def __init__(self, inputs: int, width: int, grid: tuple[int, int]) -> None:
         super().__init__()
@@ -25,8 +25,11 @@ class Conditions(nn.Module):
         return silu(self.what(silu(self.actions(actions)[:, :, None, None] + self.where)))
 
 
-class ModulatedBlock(nn.Module):
-    """x + conv3x3(SiLU(conv3x3(norm(x)) * (1 + scale) + shift)), scale and shift from a condition."""
+class FiLMBlock(nn.Module):
+    """FiLM-conditioned residual block: x + conv3x3(SiLU(conv3x3(norm(x)) * (1 + scale) + shift)).
+
+    Scale and shift are linear in the condition (feature-wise linear modulation, Perez et al. 2018, arXiv 1709.07871).
+    """
 
     def __init__(self, width: int, condition: int) -> None:
         super().__init__()
@@ -37,14 +40,14 @@ class ModulatedBlock(nn.Module):
         nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Float[Tensor, "n w y x"], condition: Float[Tensor, "n c #y #x"]) -> Float[Tensor, "n w y x"]:
-        return self.modulated(x, self.modulate(condition))
+        return self.film(x, self.modulate(condition))
 
-    def modulated(
-        self, x: Float[Tensor, "n w y x"], modulation: Float[Tensor, "#n two_w #y #x"]
+    def film(
+        self, x: Float[Tensor, "n w y x"], scale_shift: Float[Tensor, "#n two_w #y #x"]
     ) -> Float[Tensor, "n w y x"]:
-        """The same, of what ``modulate`` makes of the condition."""
+        """The block, given the scale and shift that ``modulate`` computes from a condition."""
         normed = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        scale, shift = modulation.chunk(2, dim=1)
+        scale, shift = scale_shift.chunk(2, dim=1)
         return x + self.second(silu(torch.addcmul(shift, self.first(normed), 1 + scale)))
 
 
@@ -62,10 +65,10 @@ class FeedForward(nn.Module):
 
 
 class Lookup(nn.Module):
-    """Every place looks for what it needs in the whole grid: attention within a frame.
+    """Attention within a frame, with queries that depend on the condition: every position looks codes up in the grid.
 
-    Rows and columns enter by rotation, so that a query can ask for what lies a given way off: where a code comes from
-    depends on action, place and depth.
+    Rows and columns enter as rotary positions, so that a query can attend at a given offset: where a code comes from
+    depends on action, position and depth.
     """
 
     cos: Tensor
@@ -94,10 +97,11 @@ class Lookup(nn.Module):
 
 
 class TimeAttention(nn.Module):
-    """Attention over patches and time: every patch sees all patches of its own and of the last ``window`` frames.
+    """Block-causal attention over patches and time: every patch sees all patches of the last ``window`` frames, its own
+    included.
 
-    Time enters by rotation, and keys are kept as they were before it, so that only differences of time count and a
-    rollout may go on for ever.
+    Time enters as rotary positions, and keys are cached as they were before rotation, so that only differences of time
+    count and a rollout may be of any length.
     """
 
     def __init__(self, width: int, heads: int, window: int) -> None:
@@ -134,7 +138,7 @@ class TimeAttention(nn.Module):
         v: Float[Tensor, "b m s p e"],
         mask: Bool[Tensor, "tp sp"] | None,
     ) -> Float[Tensor, "b t p w"]:
-        """What the last ``t`` of ``s`` frames see where the mask lets them."""
+        """Attention of the last ``t`` of ``s`` frames to all of them, where the mask is true."""
         frames, patches = q.shape[2:4]
         cos, sin = time_rotation(k.shape[2], k.shape[-1], k.device)
         q, k = rotate(q, cos[-frames:], sin[-frames:]), rotate(k, cos, sin)
@@ -148,7 +152,7 @@ Rotation = tuple[Float[Tensor, "*n half"], Float[Tensor, "*n half"]]
 
 
 def grid_rotation(grid: tuple[int, int], width: int) -> Rotation:
-    """For vectors of ``width`` numbers at the places of a grid: half of the angles by row, half by column."""
+    """Rotations of vectors of ``width`` numbers at the positions of a grid: half the pairs by row, half by column."""
     quarter = width // 4
     frequencies = (1 / 30.0) ** (torch.arange(quarter) / quarter)
     rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
@@ -157,7 +161,7 @@ def grid_rotation(grid: tuple[int, int], width: int) -> Rotation:
 
 
 def time_rotation(frames: int, width: int, device: torch.device) -> Rotation:
-    """For vectors of ``width`` numbers of consecutive frames, the same for all patches of a frame."""
+    """Rotations of vectors of ``width`` numbers of consecutive frames, the same for all patches of a frame."""
     half = width // 2
     frequencies = (1 / 100.0) ** (torch.arange(half, device=device) / half)
     angles = (torch.arange(frames, device=device)[:, None] * frequencies)[:, None]
@@ -167,7 +171,7 @@ def time_rotation(frames: int, width: int, device: torch.device) -> Rotation:
 def rotate(
     z: Float[Tensor, "*n e"], cos: Float[Tensor, "*#m half"], sin: Float[Tensor, "*#m half"]
 ) -> Float[Tensor, "*n e"]:
-    """Rotary embedding (Su et al. 2021, arXiv 2104.09864): products of rotated vectors see differences of place."""
+    """Rotary embedding (Su et al. 2021, arXiv 2104.09864): products of rotated vectors depend on relative position."""
     cos, sin = cos.to(z.dtype), sin.to(z.dtype)
     a, b = z.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)

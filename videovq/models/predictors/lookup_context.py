@@ -1,17 +1,16 @@
-"""The context network of the patch and raster predictors: sharp about the last frames, with a memory of older ones.
+"""The context network of the patch and raster predictors: full resolution for the last frames, patches for older ones.
 
-A block-causal transformer over 3x3 patches and time, with the action of each frame, remembers what was seen where. At
-code resolution, lookups (attention within a frame) and convolutions work out from that and from the last few frames
-what comes next, modulated by the last few actions and by place. In training the transformer reads whole windows; the
-rest, which costs most, answers for some of their frames.
+A block-causal transformer over 3x3 patches and time, with the action of each frame, carries the older frames in its KV
+cache. At code resolution, lookups (attention within a frame) and FiLM-conditioned convolutions combine it with the last
+few frames; they are conditioned on the last few actions and on position. In training the transformer reads whole
+windows; the rest, which costs most, is computed for the target frames only.
 
 Shapes: ``u v`` = rows and columns of patches (7, 7).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -20,36 +19,12 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
 from videovq.config import LookupContextConfig
-from videovq.models.predictors.contract import ContextNetwork, side_by_side
+from videovq.models.kv_cache import KVCache
+from videovq.models.predictors.contract import ContextNetwork, stack_history
 from videovq.models.predictors.frame_attention import FrameAttention, FrameHistory
-from videovq.models.predictors.layers import Conditions, FeedForward, Lookup, ModulatedBlock, TimeAttention
+from videovq.models.predictors.layers import Conditions, FeedForward, FiLMBlock, Lookup, TimeAttention
 
 PATCH = 3
-
-
-class Memory(NamedTuple):
-    """Keys and values of the last frames in every transformer layer; last, what attention to frames keeps."""
-
-    layers: list[tuple[Tensor, ...]]
-
-    def repeat(self, times: int) -> Memory:
-        """The same memory for several rollouts in place of each."""
-        return Memory([tuple(z.repeat_interleave(times, dim=0) for z in layer) for layer in self.layers])
-
-    def rows(self, which: list[int] | slice) -> Memory:
-        """The memory of some rollouts of the batch: a copy, or with a slice a view."""
-        return Memory([tuple(z[which] for z in layer) for layer in self.layers])
-
-    @property
-    def frames(self) -> int:
-        """Frames that are remembered."""
-        return max((layer[0].shape[2] for layer in self.layers), default=0)
-
-    @staticmethod
-    def joined(memories: Sequence[Memory]) -> Memory:
-        """The memories of several rollouts, of equally many frames each, in one batch."""
-        layers = zip(*(memory.layers for memory in memories), strict=True)
-        return Memory([tuple(torch.cat(z) for z in zip(*layer, strict=True)) for layer in layers])
 
 
 class LookupContext(ContextNetwork):
@@ -73,7 +48,7 @@ class LookupContext(ContextNetwork):
         self.conditions = Conditions(config.history * config.embedding, condition, grid)
         self.look = nn.Conv2d(config.history * config.embedding, width, 3, padding=1)
         self.lookups = nn.ModuleList(Lookup(width, condition, config.lookup_heads, grid) for _ in range(config.lookups))
-        self.blocks = nn.ModuleList(ModulatedBlock(width, condition) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(FiLMBlock(width, condition) for _ in range(config.blocks))
         self.frames, self.frame_attention = None, nn.ModuleList()
         if config.frame_attention:
             inner, heads, window = (
@@ -90,43 +65,43 @@ class LookupContext(ContextNetwork):
         self,
         frames: Float[Tensor, "b s y x e"],
         actions: Float[Tensor, "b s e"],
-        memory: Memory | None,
-        wanted: Int64[Tensor, "b m"] | None,
-    ) -> tuple[Float[Tensor, "n w y x"], Memory]:
-        past, before = memory, self.history - 1
-        coarse, memory = self._remember(frames[:, before:], actions[:, before:], past)
-        if wanted is not None:
-            coarse = coarse[torch.arange(len(coarse), device=coarse.device)[:, None], wanted]
+        cache: KVCache | None,
+        targets: Int64[Tensor, "b m"] | None,
+    ) -> tuple[Float[Tensor, "n w y x"], KVCache]:
+        past, before = cache, self.history - 1
+        coarse, cache = self._transformer(frames[:, before:], actions[:, before:], past)
+        if targets is not None:
+            coarse = coarse[torch.arange(len(coarse), device=coarse.device)[:, None], targets]
         grid = frames.shape[2] // PATCH
         coarse = pixel_shuffle(rearrange(self.up(coarse), "b m (u v) w -> (b m) w u v", u=grid), PATCH)
-        rows = self.conditions(side_by_side(actions, self.history, wanted).flatten(0, 1))
-        x = self.look(rearrange(side_by_side(frames, self.history, wanted), "b m y x w -> (b m) w y x")) + coarse
-        recalled: list[Any] = []
+        condition = self.conditions(stack_history(actions, self.history, targets).flatten(0, 1))
+        x = self.look(rearrange(stack_history(frames, self.history, targets), "b m y x w -> (b m) w y x")) + coarse
+        earlier: list[Any] = []
         if self.frames is not None:
-            leading = side_by_side(actions, self.history, None)
-            *recalled, kept = self.frames(frames[:, before:], leading, past.layers[-1] if past else None)
-            memory.layers.append(kept)
-            if wanted is None:
-                wanted = torch.arange(leading.shape[1], device=x.device).expand(len(leading), -1)
-            recalled.append(wanted)
+            leading = stack_history(actions, self.history, None)
+            *earlier, layer_cache = self.frames(frames[:, before:], leading, past.layers[-1] if past else None)
+            cache.layers.append(layer_cache)
+            if targets is None:
+                targets = torch.arange(leading.shape[1], device=x.device).expand(len(leading), -1)
+            earlier.append(targets)
         for i, block in enumerate(self.blocks):
             if i < len(self.lookups):
-                x = self.lookups[i](x, rows)
+                x = self.lookups[i](x, condition)
             if i < len(self.frame_attention):
-                x = self.frame_attention[i](x, rows, *recalled)
-            x = block(x, rows)
-        return x, memory
+                x = self.frame_attention[i](x, condition, *earlier)
+            x = block(x, condition)
+        return x, cache
 
-    def _remember(
-        self, frames: Float[Tensor, "b t y x e"], actions: Float[Tensor, "b t e"], memory: Memory | None
-    ) -> tuple[Float[Tensor, "b t p w"], Memory]:
-        """The transformer's answer to every frame and the action after it, and its keys and values."""
+    def _transformer(
+        self, frames: Float[Tensor, "b t y x e"], actions: Float[Tensor, "b t e"], cache: KVCache | None
+    ) -> tuple[Float[Tensor, "b t p w"], KVCache]:
+        """The transformer's output at every frame and the action after it, and its KV cache."""
         patches = self.patch(rearrange(frames, "b t y x e -> (b t) e y x"))
         tokens = rearrange(patches, "(b t) w u v -> b t (u v) w", b=len(frames)) + self.place
         tokens = tokens + self.action(actions)[:, :, None]
         layers = []
         for i, (attend, feed) in enumerate(zip(self.attention, self.feed_forward, strict=True)):
-            tokens, kept = attend(tokens, memory.layers[i] if memory else None)
-            layers.append(kept)
+            tokens, layer_cache = attend(tokens, cache.layers[i] if cache else None)
+            layers.append(layer_cache)
             tokens = feed(tokens)
-        return tokens, Memory(layers)
+        return tokens, KVCache(layers)

@@ -1,8 +1,9 @@
-"""What an action brings: its reward, and whether the world ends with it, read off the context of the frame it leads to.
+"""The outcome head: the reward of an action, and whether the world ends with it, from the context of the next frame.
 
 The reward is a distribution over fixed values, learnt from two-hot targets, its expectation their mean, as in DreamerV3
 (Hafner et al. 2023, arXiv 2301.04104, "symexp twohot"). There the values reach from -e^20 to e^20; here, from the
-smallest to the largest reward of the training episodes, so that no little probability far away outweighs the rest.
+smallest to the largest reward of the training episodes, so that a small probability of an extreme value does not
+outweigh the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ VALUES = 41
 
 
 class OutcomeHead(nn.Module):
-    """Contexts -> rewards and ends.
+    """Outcome head: contexts -> rewards and ends.
 
     Args:
         width: channels of a context.
@@ -37,8 +38,8 @@ class OutcomeHead(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, context: Float[Tensor, "n w y x"]) -> OutcomeOutput:
-        """What is expected, one for each context."""
-        rewards, end = self._scores(context)
+        """The expected reward and the probability of an end, for each context."""
+        rewards, end = self._logits(context)
         return OutcomeOutput((rewards.softmax(dim=-1) * self.values).sum(dim=-1), end.sigmoid())
 
     def loss(
@@ -48,22 +49,22 @@ class OutcomeHead(nn.Module):
         a window, averaged over windows.
 
         Args:
-            frames: numbers of the frames within their window; frame t is what action t - 1 of ``outcomes`` led to, and
-                nothing is known of what led to frame 0.
+            frames: indices of the frames within their window; action t - 1 of ``outcomes`` leads to frame t, and
+                frame 0 has no outcome.
         """
         row = torch.arange(len(frames), device=frames.device)[:, None]
         before = (frames - 1).clamp(min=0)
         rewards, ends, weights = (z[row, before].flatten() for z in (outcomes.rewards, outcomes.ends, outcomes.weights))
-        scores, end = self._scores(context.flatten(0, 1))
-        nll = -(two_hot(rewards, self.values) * scores.log_softmax(dim=-1)).sum(dim=-1)
+        logits, end = self._logits(context.flatten(0, 1))
+        nll = -(two_hot(rewards, self.values) * logits.log_softmax(dim=-1)).sum(dim=-1)
         nll = nll + binary_cross_entropy_with_logits(end, ends.to(end.dtype), reduction="none")
         return (weights * (frames > 0).flatten() * nll).sum() / len(frames)
 
-    def _scores(self, context: Float[Tensor, "n w y x"]) -> tuple[Float[Tensor, "n v"], Float[Tensor, "n"]]:
+    def _logits(self, context: Float[Tensor, "n w y x"]) -> tuple[Float[Tensor, "n v"], Float[Tensor, "n"]]:
         x = self.norm(silu(self.look(context)).mean(dim=(2, 3)))
-        scores = self.out(silu(self.hidden(x)))
-        scores = scores if scores.dtype == torch.float64 else scores.float()  # never in the bf16 of autocast
-        return scores[:, :-1], scores[:, -1]
+        logits = self.out(silu(self.hidden(x)))
+        logits = logits if logits.dtype == torch.float64 else logits.float()  # never in the bf16 of autocast
+        return logits[:, :-1], logits[:, -1]
 
 
 def reward_values(low: float, high: float) -> Float[Tensor, "v"]:
@@ -76,7 +77,7 @@ def reward_values(low: float, high: float) -> Float[Tensor, "v"]:
 
 
 def two_hot(x: Float[Tensor, "n"], values: Float[Tensor, "v"]) -> Float[Tensor, "n v"]:
-    """Weights of the two values on either side of each number, so that their mean is the number."""
+    """Two-hot encoding: weights of the two values on either side of each number, so that their mean is the number."""
     x = x.to(values.dtype).clamp(values[0], values[-1])
     above = torch.searchsorted(values, x).clamp(1, len(values) - 1)
     low, high = values[above - 1], values[above]

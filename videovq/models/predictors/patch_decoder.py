@@ -1,9 +1,9 @@
-"""Nine draws a frame, with exact likelihood.
+"""The patch decoder: a frame is sampled in nine steps, with exact likelihood.
 
-The codes of a frame are drawn in nine steps. In step g every 3x3 patch draws its g-th code, given the context and the
-codes of the earlier steps in its own and the surrounding patches. The likelihood is the product of these conditionals.
+In step g every 3x3 patch samples its g-th code, given the context and the codes of the earlier steps in its own and the
+surrounding patches. The likelihood is the product of these conditionals.
 
-Shapes: ``q`` = 9 places in a patch, ``u v`` = rows and columns of patches (7, 7).
+Shapes: ``q`` = 9 positions in a patch, ``u v`` = rows and columns of patches (7, 7).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from videovq.config import PatchPredictorConfig
-from videovq.models.predictors.contract import Choose, FrameDecoder
-from videovq.models.predictors.layers import ModulatedBlock
+from videovq.models.predictors.contract import CodeSampler, FrameDecoder
+from videovq.models.predictors.layers import FiLMBlock
 
 PATCH = 3
-# Centre first, then corners, then edges: each draw finds neighbours that are already known.
+# Centre first, then corners, then edges: each step has neighbours that are already known.
 ORDER = ((1, 1), (0, 0), (2, 2), (0, 2), (2, 0), (0, 1), (1, 0), (1, 2), (2, 1))
 
 
@@ -32,22 +32,22 @@ class PatchDecoder(FrameDecoder):
         super().__init__(config.width, codebook_size, code_dim)
         if grid[0] % PATCH or grid[1] % PATCH:
             raise ValueError(f"grid: {grid[0]}x{grid[1]} codes do not divide into {PATCH}x{PATCH} patches")
-        places = torch.arange(grid[0] * grid[1]).view(grid)
-        groups = torch.stack([places[i::PATCH, j::PATCH].flatten() for i, j in ORDER])
+        positions = torch.arange(grid[0] * grid[1]).view(grid)
+        groups = torch.stack([positions[i::PATCH, j::PATCH].flatten() for i, j in ORDER])
         self.register_buffer("order", groups, persistent=False)
         width, steps = config.width, len(ORDER)
         self.known = nn.ModuleList(nn.Conv2d(config.embedding, width, 3, padding=1) for _ in range(steps - 1))
         self.combine = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(steps))
         self.step = nn.Embedding(steps, width)
-        self.blocks = nn.ModuleList(ModulatedBlock(width, width) for _ in range(config.decoder_blocks))
+        self.blocks = nn.ModuleList(FiLMBlock(width, width) for _ in range(config.decoder_blocks))
         self.norm = nn.LayerNorm(width)
-        self.halved = False
+        self.bf16 = False
 
-    def halve(self) -> None:
-        self.halved = True
+    def use_bf16(self) -> None:
+        self.bf16 = True
         self.blocks.bfloat16()
 
-    def score(
+    def logits(
         self,
         context: Float[Tensor, "n w y x"],
         codes: Int64[Tensor, "n y x"],
@@ -60,58 +60,58 @@ class PatchDecoder(FrameDecoder):
             known.append(known[-1] + layer(step))
         used = torch.stack([combine(k) for combine, k in zip(self.combine, known, strict=True)])
         x, condition = (contexts + used).flatten(0, 1), self._conditions().repeat_interleave(len(codes), dim=0)
-        if self.halved:
+        if self.bf16:
             x = x.bfloat16()
         for block in self.blocks:
             x = block(x, condition)
-        return from_steps(self._scores(x, codebook).unflatten(0, contexts.shape[:2]))
+        return from_steps(self._logits(x, codebook).unflatten(0, contexts.shape[:2]))
 
     def draw(
         self,
         context: Float[Tensor, "n w y x"],
         table: Float[Tensor, "k_plus_1 e"],
         codebook: Float[Tensor, "k d"],
-        choose: Choose,
+        sample: CodeSampler,
     ) -> Int64[Tensor, "n y x"]:
         contexts = by_step(context.permute(0, 2, 3, 1))
         known = torch.zeros_like(contexts[0])
         codes = self.order.new_zeros(len(context), *context.shape[2:])
-        modulations = [block.modulate(self._conditions()) for block in self._modulated()]
+        scale_shifts = [block.modulate(self._conditions()) for block in self._film_blocks()]
         for g, (i, j) in enumerate(ORDER):
             x = contexts[g] + self.combine[g](known)
-            if self.halved:
+            if self.bf16:
                 x = x.bfloat16()
-            for block, modulation in zip(self._modulated(), modulations, strict=True):
-                x = block.modulated(x, modulation[g : g + 1])
-            scores = self._scores(x, codebook)
-            drawn = choose(scores.flatten(1, 2), self.order[g]).view(scores.shape[:3])
+            for block, scale_shift in zip(self._film_blocks(), scale_shifts, strict=True):
+                x = block.film(x, scale_shift[g : g + 1])
+            logits = self._logits(x, codebook)
+            drawn = sample(logits.flatten(1, 2), self.order[g]).view(logits.shape[:3])
             codes[:, i::PATCH, j::PATCH] = drawn
             if g < len(self.known):
                 known = known + self.known[g](embedding(drawn, table).permute(0, 3, 1, 2))
         return codes
 
     def _conditions(self) -> Float[Tensor, "steps w 1 1"]:
-        """What tells the blocks which step it is."""
+        """The condition of the blocks: an embedding of the step."""
         condition = self.step.weight[:, :, None, None]
-        return condition.bfloat16() if self.halved else condition
+        return condition.bfloat16() if self.bf16 else condition
 
-    def _modulated(self) -> Iterator[ModulatedBlock]:
-        return (block for block in self.blocks if isinstance(block, ModulatedBlock))
+    def _film_blocks(self) -> Iterator[FiLMBlock]:
+        return (block for block in self.blocks if isinstance(block, FiLMBlock))
 
-    def _scores(self, x: Float[Tensor, "n w u v"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n u v k"]:
-        if self.halved:
+    def _logits(self, x: Float[Tensor, "n w u v"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n u v k"]:
+        if self.bf16:
             x = x.float()
-        return self.score_codes(self.norm(x.permute(0, 2, 3, 1)), codebook)
+        return self.code_logits(self.norm(x.permute(0, 2, 3, 1)), codebook)
 
 
 def by_step(grid: Float[Tensor, "n y x w"]) -> Float[Tensor, "q n w u v"]:
-    """The vectors at the place of every step in every patch, the first step first."""
-    places = rearrange(grid, "n (u i) (v j) w -> (i j) n u v w", i=PATCH, j=PATCH)
+    """The vectors at the position of every step in every patch, the first step first."""
+    positions = rearrange(grid, "n (u i) (v j) w -> (i j) n u v w", i=PATCH, j=PATCH)
     order = torch.tensor([i * PATCH + j for i, j in ORDER], device=grid.device)
-    return places.index_select(0, order).permute(0, 1, 4, 2, 3)
+    return positions.index_select(0, order).permute(0, 1, 4, 2, 3)
 
 
-def from_steps(scores: Float[Tensor, "q n u v k"]) -> Float[Tensor, "n y x k"]:
-    """The inverse arrangement, for scores."""
-    places = torch.tensor([ORDER.index((i, j)) for i in range(PATCH) for j in range(PATCH)], device=scores.device)
-    return rearrange(scores.index_select(0, places), "(i j) n u v k -> n (u i) (v j) k", i=PATCH, j=PATCH)
+def from_steps(logits: Float[Tensor, "q n u v k"]) -> Float[Tensor, "n y x k"]:
+    """The inverse of :func:`by_step`, for logits."""
+    positions = torch.tensor([ORDER.index((i, j)) for i in range(PATCH) for j in range(PATCH)], device=logits.device)
+    return rearrange(logits.index_select(0, positions), "(i j) n u v k -> n (u i) (v j) k", i=PATCH, j=PATCH)

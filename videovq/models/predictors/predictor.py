@@ -1,4 +1,4 @@
-"""A predictor of code grids: frames and actions -> p(next frame's codes)."""
+"""The action-conditioned autoregressive predictor of code grids: frames and actions -> p(next frame's codes)."""
 
 from __future__ import annotations
 
@@ -14,70 +14,72 @@ from torch.nn.functional import cross_entropy, embedding, mse_loss
 
 from videovq.config import PredictorConfig
 from videovq.models.embeddings import ActionEmbedding, CodeEmbedding
-from videovq.models.predictors.contract import Choose, ContextNetwork, FrameDecoder
+from videovq.models.predictors.contract import CodeSampler, ContextNetwork, FrameDecoder
 from videovq.models.predictors.outcome import OutcomeHead
-from videovq.models.sampling import choose, predictive, uncached
+from videovq.models.sampling import predictive, sample_codes, uncached
 from videovq.types import ActionSpec, OutcomeOutput, Outcomes, PredictorOutput, Sampling
 
-GIVEN, DRAWN = 0, 1  # levels of corruption of a rollout's frames
+CLEAN, SAMPLED = 0, 1  # levels of corruption of a rollout's frames: those of the context, and the predicted ones
 
 
 @dataclass(frozen=True)
 class PredictorState:
-    """The last frames' codes as they are seen, the last actions' embeddings, and the context network's memory of those
-    before.
+    """The state of a batch of rollouts.
 
-    ``outcome`` is what was expected of the last action, for those who ask: no later step depends on it. None at the
-    start, where states were repeated or joined, and of a predictor without such a head.
+    Attributes:
+        codes: of the last frames, as :meth:`Predictor.forward` sees them.
+        actions: embeddings of the last actions.
+        cache: the context network's KV cache, or None.
+        outcome: the expected outcome of the last action; no later step depends on it. None at the start, in repeated
+            or concatenated states, and of a predictor without an outcome head.
     """
 
     codes: Int64[Tensor, "b history y x"]
     actions: Float[Tensor, "b history_minus_1 e"]
-    memory: Any
+    cache: Any
     outcome: OutcomeOutput | None = None
 
     def repeat(self, times: int) -> PredictorState:
-        """The same state for several rollouts in place of each."""
+        """Every rollout of the batch ``times`` times in a row."""
         codes, actions = (z.repeat_interleave(times, dim=0) for z in (self.codes, self.actions))
-        return PredictorState(codes, actions, self.memory.repeat(times) if self.memory else None)
+        return PredictorState(codes, actions, self.cache.repeat(times) if self.cache else None)
 
-    def rows(self, which: list[int] | slice) -> PredictorState:
+    def select(self, indices: list[int] | slice) -> PredictorState:
         """Some rollouts of the batch: a copy, or with a slice a view, which keeps the whole batch in memory."""
-        memory = self.memory.rows(which) if self.memory else None
-        outcome = OutcomeOutput(self.outcome.rewards[which], self.outcome.ends[which]) if self.outcome else None
-        return PredictorState(self.codes[which], self.actions[which], memory, outcome)
+        cache = self.cache.select(indices) if self.cache else None
+        outcome = OutcomeOutput(self.outcome.rewards[indices], self.outcome.ends[indices]) if self.outcome else None
+        return PredictorState(self.codes[indices], self.actions[indices], cache, outcome)
 
     @property
-    def remembered(self) -> int:
-        """Frames in the memory; only states with equally many can be joined."""
-        return self.memory.frames if self.memory else 0
+    def cache_length(self) -> int:
+        """Number of frames in the KV cache; only states of the same length can be concatenated."""
+        return self.cache.length if self.cache else 0
 
     @staticmethod
-    def joined(states: Sequence[PredictorState]) -> PredictorState:
+    def cat(states: Sequence[PredictorState]) -> PredictorState:
         """The rollouts of several states in one batch."""
         if len(states) == 1:
             return states[0]
         codes, actions = torch.cat([s.codes for s in states]), torch.cat([s.actions for s in states])
-        memories = [s.memory for s in states]
-        return PredictorState(codes, actions, memories[0].joined(memories) if memories[0] else None)
+        caches = [s.cache for s in states]
+        return PredictorState(codes, actions, caches[0].cat(caches) if caches[0] else None)
 
 
 class Predictor(nn.Module):
-    """p(codes | actions) as a product of conditionals, frame by frame and group of codes by group of codes.
+    """p(codes | actions), autoregressive over frames and over groups of codes within a frame.
 
-    ``forward`` scores given frames; ``start`` and ``step`` draw new ones. ``step`` repeated gives the same conditionals
-    as ``forward`` on the same prefix, and no code or action changes an earlier conditional: frame t depends on the
-    codes of frames before it and on the actions before it, ``actions[..t - 1]``.
+    ``forward`` gives the likelihood of frames; ``start`` and ``step`` sample new ones. ``step`` repeated gives the same
+    conditionals as ``forward`` on the same prefix, and no code or action changes an earlier conditional: frame t
+    depends on the codes of frames before it and on the actions before it, ``actions[..t - 1]``.
 
     Args:
         config: widths, and the weight of the auxiliary loss.
         action_spec: the actions it is conditioned on.
         grid: rows and columns of a frame's codes.
         codebook: the code vectors of the VQ-VAE.
-        context: reads the past.
-        decoder: draws a frame.
-        values: rewards that a head for rewards and ends tells apart (see videovq.models.predictors.outcome); None: no
-            such head.
+        context: the network over earlier frames and actions.
+        decoder: the autoregressive decoder of a frame.
+        values: rewards of the outcome head (see videovq.models.predictors.outcome); None: no such head.
     """
 
     codebook: Tensor
@@ -111,34 +113,35 @@ class Predictor(nn.Module):
         self,
         codes: Int64[Tensor, "b t y x"],
         actions: Shaped[Tensor, "b t a"],
-        given: Int64[Tensor, "b t y x"] | None = None,
-        wanted: Int64[Tensor, "b m"] | None = None,
+        inputs: Int64[Tensor, "b t y x"] | None = None,
+        targets: Int64[Tensor, "b m"] | None = None,
         outcomes: Outcomes | None = None,
         levels: Int64[Tensor, "b t"] | None = None,
     ) -> PredictorOutput:
-        """Score every code of every frame, the first frame included.
+        """Logits and likelihood of every code of every frame, the first frame included (teacher forcing).
 
         Args:
-            codes: the frames to score.
+            codes: the target frames.
             actions: the action taken after each (see videovq.models.embeddings.unknown); the last one has no effect.
-            given: what the predictor sees of the frames before the one it scores, where that is not ``codes``:
-                training against noise.
-            wanted: numbers of the frames of each sequence that are to be scored (``t`` of the output); None: all.
-            outcomes: what came of every action, to be scored for those that led to these frames and for the last one;
-                needs a predictor with that head.
-            levels: how wrong each of the ``given`` frames is; None: as they are.
+            inputs: the frames that the predictor sees before each target frame, where they are not ``codes``: corrupted
+                ones, in training.
+            targets: indices of the target frames in each sequence (``t`` of the output); None: all.
+            outcomes: of every action; the loss is of those that led to the target frames and of the last one. Needs a
+                predictor with an outcome head.
+            levels: level of corruption of each of the ``inputs``; None: they are clean.
         """
         table = self.codes(self.codebook)
-        past = self._after_nothing(self._seen(codes if given is None else given, GIVEN if levels is None else levels))
+        inputs = self._with_level(codes if inputs is None else inputs, CLEAN if levels is None else levels)
+        past = self._pad_history(inputs)
         outcome_loss = None
         if outcomes is None:
-            context, _ = self._read(past[:, :-1], self._after_no_action(actions[:, :-1]), None, wanted, table)
+            context, _ = self._run_context(past[:, :-1], self._embed_actions(actions[:, :-1]), None, targets, table)
         else:
-            context, outcome_loss = self._read_with_outcomes(past, actions, wanted, table, outcomes)
-        if wanted is not None:
-            codes = codes[torch.arange(len(codes), device=codes.device)[:, None], wanted]
-        scores = self.decoder.score(context, codes.flatten(0, 1), table, self.codebook)
-        logits = scores.unflatten(0, codes.shape[:2])
+            context, outcome_loss = self._run_context_with_outcomes(past, actions, targets, table, outcomes)
+        if targets is not None:
+            codes = codes[torch.arange(len(codes), device=codes.device)[:, None], targets]
+        logits = self.decoder.logits(context, codes.flatten(0, 1), table, self.codebook)
+        logits = logits.unflatten(0, codes.shape[:2])
         nll = cross_entropy(logits.flatten(0, 3), codes.flatten(), reduction="none").view_as(codes)
         loss = nll.mean()
         if self.training and self.latent_loss:
@@ -149,27 +152,27 @@ class Predictor(nn.Module):
         return PredictorOutput(logits, nll, loss, outcome_loss)
 
     def expect(self, codes: Int64[Tensor, "b t y x"], actions: Shaped[Tensor, "b t a"]) -> OutcomeOutput:
-        """What every action brings, given the frames and actions before it; of ``b t`` each."""
+        """The expected outcome of every action, given the frames and actions before it; of ``b t`` each."""
         assert self.outcome is not None
-        past, past_actions = self._after_nothing(codes), self._after_no_action(actions)
-        context, _ = self._read(past, past_actions, None, None, self.codes(self.codebook))
+        past, past_actions = self._pad_history(codes), self._embed_actions(actions)
+        context, _ = self._run_context(past, past_actions, None, None, self.codes(self.codebook))
         found = self.outcome(context)
         after = (z.unflatten(0, (len(codes), -1))[:, 1:] for z in (found.rewards, found.ends))
         return OutcomeOutput(*after)
 
-    def halve(self) -> None:
-        """Compute in bfloat16 from now on, but for the scores: for drawing only."""
+    def use_bf16(self) -> None:
+        """Compute in bfloat16 from now on, but for the logits: for sampling only."""
         self.context.bfloat16()
-        self.decoder.halve()
+        self.decoder.use_bf16()
 
     def start(self, codes: Int64[Tensor, "b t y x"], actions: Shaped[Tensor, "b t_minus_1 a"]) -> PredictorState:
-        """The state after the given context frames and the actions between them."""
-        past, past_actions = self._after_nothing(codes), self._after_no_action(actions)
+        """The state after context frames and the actions between them."""
+        past, past_actions = self._pad_history(codes), self._embed_actions(actions)
         none = past.new_zeros(len(past), 0)
-        _, memory = self._read(past[:, :-1], past_actions, None, none, self.codes(self.codebook))
+        _, cache = self._run_context(past[:, :-1], past_actions, None, none, self.codes(self.codebook))
         history = self.context.history
         keep = past_actions.shape[1] - (history - 1)
-        return PredictorState(past[:, -history:], past_actions[:, keep:], memory)
+        return PredictorState(past[:, -history:], past_actions[:, keep:], cache)
 
     def step(
         self,
@@ -178,106 +181,108 @@ class Predictor(nn.Module):
         noise: Float[Tensor, "m y x k"],
         sampling: Sampling = Sampling(),
     ) -> tuple[Int64[Tensor, "b y x"], PredictorState]:
-        """Draw the next frame.
+        """Sample the next frame.
 
         Args:
-            action: taken after the last frame; leads to the one drawn.
-            noise: Gumbel noise draws from the model (see videovq.models.sampling), and zeros take the most likely code.
-            sampling: what is done to the scores before the noise is added, and by which passes.
+            action: taken after the last frame; leads to the sampled one.
+            noise: Gumbel noise samples from the model (see videovq.models.sampling), zeros are greedy.
+            sampling: temperature, truncation and guidance of the logits, and the sampler.
         """
-        return self.draw(state, action, partial(choose, noise.flatten(1, 2), sampling), sampling.sampler)
+        return self.draw(state, action, partial(sample_codes, noise.flatten(1, 2), sampling), sampling.sampler)
 
     def draw(
         self,
         state: PredictorState,
         action: Shaped[Tensor, "b a"],
-        choose: Choose,
+        sample: CodeSampler,
         sampler: str = "cached",
-        level: int = DRAWN,
+        level: int = SAMPLED,
     ) -> tuple[Int64[Tensor, "b y x"], PredictorState]:
-        """The next frame, with codes that ``choose`` picks by their scores.
+        """The next frame, with codes that ``sample`` takes from their logits.
 
         Args:
             sampler: see Sampling.
-            level: of corruption, with which later steps see the frame; ``GIVEN`` where its codes were not drawn.
+            level: of corruption, with which later steps see the frame; ``CLEAN`` where its codes were not sampled.
         """
         table = self.codes(self.codebook)
         past_actions = torch.cat([state.actions, self.actions(action[:, None])], dim=1)
-        context, memory = self._read(state.codes, past_actions, state.memory, None, table)
+        context, cache = self._run_context(state.codes, past_actions, state.cache, None, table)
         draw = self.decoder.draw
         if sampler != "cached":
             draw = partial(predictive if sampler == "predictive" else uncached, self.decoder)
-        codes = draw(context, table, self.codebook, choose)
-        past = torch.cat([state.codes[:, 1:], self._seen(codes[:, None], level)], dim=1)
+        codes = draw(context, table, self.codebook, sample)
+        past = torch.cat([state.codes[:, 1:], self._with_level(codes[:, None], level)], dim=1)
         outcome = None if self.outcome is None else self.outcome(context)
-        return codes, PredictorState(past, past_actions[:, 1:], memory, outcome)
+        return codes, PredictorState(past, past_actions[:, 1:], cache, outcome)
 
     def redraw(
         self,
         codes: Int64[Tensor, "b t y x"],
         levels: Int64[Tensor, "b t"],
         actions: Shaped[Tensor, "b t a"],
-        wanted: Int64[Tensor, "b m"],
-        choose: Choose,
+        targets: Int64[Tensor, "b m"],
+        sample: CodeSampler,
     ) -> Int64[Tensor, "b m y x"]:
-        """Draw some frames of every sequence in one pass, each given the frames before it as they are in ``codes``.
+        """Sample the target frames of every sequence in one pass, each given the frames before it as in ``codes``.
 
         Args:
-            levels: how wrong each frame is.
-            wanted: numbers of the frames to draw.
-            choose: of ``b m`` frames in a row.
+            levels: level of corruption of each frame.
+            targets: indices of the frames to sample.
+            sample: of ``b m`` frames, flattened.
         """
         table = self.codes(self.codebook)
-        past = self._after_nothing(self._seen(codes, levels))
-        context, _ = self._read(past[:, :-1], self._after_no_action(actions[:, :-1]), None, wanted, table)
-        return self.decoder.draw(context, table, self.codebook, choose).unflatten(0, wanted.shape)
+        past = self._pad_history(self._with_level(codes, levels))
+        context, _ = self._run_context(past[:, :-1], self._embed_actions(actions[:, :-1]), None, targets, table)
+        return self.decoder.draw(context, table, self.codebook, sample).unflatten(0, targets.shape)
 
-    def _seen(self, codes: Int64[Tensor, "b t y x"], level: Int64[Tensor, "b t"] | int) -> Int64[Tensor, "b t y x"]:
-        """Codes that say how wrong their frame is: those of each level have numbers of their own."""
+    def _with_level(
+        self, codes: Int64[Tensor, "b t y x"], level: Int64[Tensor, "b t"] | int
+    ) -> Int64[Tensor, "b t y x"]:
+        """Indices into the embeddings of all codes at all levels of corruption."""
         if self.levels == 1:
             return codes
         if isinstance(level, Tensor):
             level = level[..., None, None]
         return codes + level * (self.codes.missing + 1)
 
-    def _read_with_outcomes(
+    def _run_context_with_outcomes(
         self,
         past: Int64[Tensor, "b s y x"],
         actions: Shaped[Tensor, "b t a"],
-        wanted: Int64[Tensor, "b m"] | None,
+        targets: Int64[Tensor, "b m"] | None,
         table: Float[Tensor, "k_plus_1 e"],
         outcomes: Outcomes,
     ) -> tuple[Float[Tensor, "n w y x"], Float[Tensor, ""]]:
-        """The contexts of the wanted frames, and the loss of what led to them and to the frame after the last."""
+        """The contexts of the target frames, and the outcome loss of the actions that led to them and of the last."""
         assert self.outcome is not None
         batch, count = actions.shape[:2]
         last = torch.full((batch, 1), count, device=actions.device)
-        shown = torch.arange(count, device=actions.device).expand(batch, -1) if wanted is None else wanted
+        shown = torch.arange(count, device=actions.device).expand(batch, -1) if targets is None else targets
         frames = torch.cat([shown, last], dim=1)
-        context, _ = self._read(past, self._after_no_action(actions), None, frames, table)
+        context, _ = self._run_context(past, self._embed_actions(actions), None, frames, table)
         context = context.unflatten(0, frames.shape)
         return context[:, :-1].flatten(0, 1), self.outcome.loss(context, frames, outcomes)
 
-    def _read(
+    def _run_context(
         self,
         past: Int64[Tensor, "b s y x"],
         past_actions: Float[Tensor, "b s e"],
-        memory: Any,
-        wanted: Int64[Tensor, "b m"] | None,
+        cache: Any,
+        targets: Int64[Tensor, "b m"] | None,
         table: Float[Tensor, "k_plus_1 e"],
     ) -> tuple[Float[Tensor, "n w y x"], Any]:
-        """What the context network says, in whatever precision its weights are."""
+        """Run the context network in the precision of its weights."""
         precision = next(self.context.parameters()).dtype
         shown = table if self.levels == 1 else (table + self.corruption[:, None]).flatten(0, 1)
-        context, memory = self.context(embedding(past, shown).to(precision), past_actions.to(precision), memory, wanted)
-        return context if precision == table.dtype else context.to(table.dtype), memory
+        context, cache = self.context(embedding(past, shown).to(precision), past_actions.to(precision), cache, targets)
+        return context if precision == table.dtype else context.to(table.dtype), cache
 
-    def _after_nothing(self, codes: Int64[Tensor, "b t y x"]) -> Int64[Tensor, "b s y x"]:
-        """Codes after ``history`` frames that do not exist."""
+    def _pad_history(self, codes: Int64[Tensor, "b t y x"]) -> Int64[Tensor, "b s y x"]:
+        """Codes, with ``history`` missing frames before them."""
         nothing = codes.new_full((1, 1, 1, 1), self.codes.missing)
         return torch.cat([nothing.expand(codes.shape[0], self.context.history, *self.grid), codes], dim=1)
 
-    def _after_no_action(self, actions: Shaped[Tensor, "b t a"]) -> Float[Tensor, "b s e"]:
-        """Embedded actions after ``history`` that were not taken."""
+    def _embed_actions(self, actions: Shaped[Tensor, "b t a"]) -> Float[Tensor, "b s e"]:
+        """Embedded actions, with ``history`` missing ones before them."""
         nothing = self.actions.missing.expand(actions.shape[0], self.context.history, -1)
         return torch.cat([nothing, self.actions(actions)], dim=1)

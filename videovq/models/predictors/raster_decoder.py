@@ -1,6 +1,6 @@
-"""One draw after the other, row by row: the classical factorisation, 441 draws a frame.
+"""The raster decoder: codes are sampled one by one in raster order, 441 steps a frame.
 
-A causal transformer over the codes of a frame: each place sees the context there and the codes before it.
+A causal transformer over the codes of a frame: each position sees the context there and the codes before it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, scaled_dot_product_attention
 
 from videovq.config import RasterPredictorConfig
-from videovq.models.predictors.contract import Choose, FrameDecoder
+from videovq.models.predictors.contract import CodeSampler, FrameDecoder
 from videovq.models.predictors.layers import FeedForward, grid_rotation, rotate
 
 
 class CausalAttention(nn.Module):
-    """Attention to the places up to a place itself; rows and columns enter by rotation."""
+    """Causal attention in raster order; rows and columns enter as rotary positions."""
 
     cos: Tensor
     sin: Tensor
@@ -37,11 +37,11 @@ class CausalAttention(nn.Module):
         return self._join(x, scaled_dot_product_attention(q, k, v, is_causal=True))
 
     def one(
-        self, x: Float[Tensor, "n 1 w"], place: int, keys: Float[Tensor, "n m p e"], values: Float[Tensor, "n m p e"]
+        self, x: Float[Tensor, "n 1 w"], position: int, keys: Float[Tensor, "n m p e"], values: Float[Tensor, "n m p e"]
     ) -> Float[Tensor, "n 1 w"]:
-        """The same for one place, writing its key and value beside those of the places before it."""
-        q, keys[:, :, place : place + 1], values[:, :, place : place + 1] = self._project(x, place)
-        return self._join(x, scaled_dot_product_attention(q, keys[:, :, : place + 1], values[:, :, : place + 1]))
+        """The same for one position, writing its key and value into the KV cache of the positions before it."""
+        q, keys[:, :, position : position + 1], values[:, :, position : position + 1] = self._project(x, position)
+        return self._join(x, scaled_dot_product_attention(q, keys[:, :, : position + 1], values[:, :, : position + 1]))
 
     def _project(self, x: Float[Tensor, "n p w"], first: int) -> tuple[Tensor, Tensor, Tensor]:
         q, k, v = rearrange(self.qkv(self.norm(x)), "n p (three m e) -> three n m p e", three=3, m=self.heads)
@@ -66,7 +66,7 @@ class RasterDecoder(FrameDecoder):
         self.feed_forward = nn.ModuleList(FeedForward(width) for _ in layers)
         self.norm = nn.LayerNorm(width)
 
-    def score(
+    def logits(
         self,
         context: Float[Tensor, "n w y x"],
         codes: Int64[Tensor, "n y x"],
@@ -78,28 +78,28 @@ class RasterDecoder(FrameDecoder):
         x = rearrange(context, "n w y x -> n (y x) w") + self.before(embedding(before, table))
         for attend, feed in zip(self.attention, self.feed_forward, strict=True):
             x = feed(attend(x))
-        return self._scores(x, codebook).unflatten(1, codes.shape[1:])
+        return self._logits(x, codebook).unflatten(1, codes.shape[1:])
 
     def draw(
         self,
         context: Float[Tensor, "n w y x"],
         table: Float[Tensor, "k_plus_1 e"],
         codebook: Float[Tensor, "k d"],
-        choose: Choose,
+        sample: CodeSampler,
     ) -> Int64[Tensor, "n y x"]:
         contexts = rearrange(context, "n w y x -> n (y x) w")
         last = self.order.new_full((len(context), 1), len(table) - 1)
-        batch, places, width = contexts.shape
-        cache = contexts.new_empty(len(self.attention), 2, batch, self.heads, places, width // self.heads)
+        batch, positions, width = contexts.shape
+        cache = contexts.new_empty(len(self.attention), 2, batch, self.heads, positions, width // self.heads)
         drawn = []
-        for place, here in enumerate(self.order):
-            x = contexts[:, place : place + 1] + self.before(embedding(last, table))
+        for position, here in enumerate(self.order):
+            x = contexts[:, position : position + 1] + self.before(embedding(last, table))
             for attend, feed, (keys, values) in zip(self.attention, self.feed_forward, cache, strict=True):
                 assert isinstance(attend, CausalAttention)
-                x = feed(attend.one(x, place, keys, values))
-            last = choose(self._scores(x, codebook), here)
+                x = feed(attend.one(x, position, keys, values))
+            last = sample(self._logits(x, codebook), here)
             drawn.append(last)
         return torch.cat(drawn, dim=1).unflatten(1, context.shape[2:])
 
-    def _scores(self, x: Float[Tensor, "n p w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n p k"]:
-        return self.score_codes(self.norm(x), codebook)
+    def _logits(self, x: Float[Tensor, "n p w"], codebook: Float[Tensor, "k d"]) -> Float[Tensor, "n p k"]:
+        return self.code_logits(self.norm(x), codebook)

@@ -1,4 +1,4 @@
-"""What every quantizer offers to the VQ-VAE, and what its codes' usage says."""
+"""The contract of every quantizer, and statistics of codebook usage."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Quantized(NamedTuple):
     """Quantized vectors.
 
     Attributes:
-        vectors: the codes' vectors, through which the gradient reaches the encoder.
+        vectors: the codes' vectors, with the straight-through gradient to the encoder.
         codes: their indices.
-        loss: what the quantizer adds to the training loss.
+        loss: the quantizer's term of the training loss.
         usage: how often each code was chosen, over all ranks.
     """
 
@@ -31,9 +31,9 @@ class Quantized(NamedTuple):
 
 
 class Quantizer(nn.Module, ABC):
-    """Turns every vector of a grid into one of ``codebook_size`` codes, in float32 also within autocast.
+    """Quantizer: every vector of a grid -> one of ``codebook_size`` codes, in float32 also within autocast.
 
-    All its state is in buffers and parameters, so that a resumed run goes on with the codebook it had.
+    All its state is in buffers and parameters, so that a resumed run continues with the same codebook.
     """
 
     codebook_size: int
@@ -90,7 +90,7 @@ def count(codes: Int64[Tensor, "n"], codebook_size: int) -> Float[Tensor, "k"]:
 
 
 def perplexity(usage: Float[Tensor, "k"]) -> float:
-    """exp of the entropy of how often each code was used: 1 (collapsed) to k (all alike)."""
+    """Perplexity of codebook usage, exp of its entropy in nats: 1 (collapsed) to k (uniform)."""
     p = usage.double() / usage.sum().clamp(min=1)
     return float(torch.exp(-(p * p.clamp(min=1e-12).log()).sum()))
 

@@ -1,7 +1,7 @@
-"""Codebooks that learn and stay alive: the paper's two rules, and cosine codes.
+"""Learned codebooks with k-means initialisation and restarts of dead codes: by gradient, by EMA, and with cosine codes.
 
-k-means places the codes when the encoder has something to say, codes that fall out of use restart at vectors of the
-batch, and every statistic is summed over all ranks, so that all ranks hold the codebook of the union of their batches.
+Dead codes restart at vectors of the batch, and every statistic is summed over all ranks, so that all ranks hold the
+codebook of the union of their batches.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from videovq.config import CodebookLossConfig, CosineConfig, EMAConfig
 from videovq.models.quantizers.contract import Quantized, Quantizer, count, ranks, sum_over_ranks
 
 KMEANS_ITERATIONS = 10
-ROWS = 1024  # distances to 512 codes that stay in a core's cache: a quarter of the time of all at once
+CHUNK = 1024  # vectors whose distances to 512 codes stay in a core's cache: a quarter of the time of all at once
 
 
 class VectorQuantizer(Quantizer, ABC):
-    """What the learned codebooks share: search, k-means initialisation, usage, restart of dead codes.
+    """Base of the learned codebooks: search, k-means initialisation, codebook usage, restart of dead codes.
 
     Args:
         config: how the codebook learns.
@@ -71,34 +71,34 @@ class VectorQuantizer(Quantizer, ABC):
         return embedding(codes, self.codebook)
 
     def prepare(self, vectors: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-        """What is quantized of the encoder's vectors."""
+        """Preprocess the encoder's vectors; the identity by default."""
         return vectors
 
     @abstractmethod
     def loss(self, vectors: Float[Tensor, "n d"], chosen: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
-        """What the quantizer adds to the training loss."""
+        """The quantizer's term of the training loss."""
 
     def update_codebook(self, vectors: Float[Tensor, "n d"], codes: Int64[Tensor, "n"]) -> None:
-        """Move the codebook by statistics, where it does not learn by gradient."""
+        """Update a codebook that does not learn by gradient."""
 
     def _search(self, vectors: Float[Tensor, "n d"]) -> Int64[Tensor, "n"]:
         codebook = self.codebook.detach()
         # |z - e|^2 = |z|^2 - 2 z.e + |e|^2, and |z|^2 is the same for every code
         half_norms = codebook.pow(2).sum(1).mul(0.5)
-        parts = vectors.split(ROWS) if vectors.device.type == "cpu" else [vectors]
-        return torch.cat([torch.addmm(half_norms, part, codebook.T, alpha=-1).min(dim=1).indices for part in parts])
+        chunks = vectors.split(CHUNK) if vectors.device.type == "cpu" else [vectors]
+        return torch.cat([torch.addmm(half_norms, chunk, codebook.T, alpha=-1).min(dim=1).indices for chunk in chunks])
 
     @torch.no_grad()
     def _initialise(self, vectors: Float[Tensor, "n d"]) -> None:
         """k-means on a batch, from randomly chosen vectors."""
-        centres = self._draw(vectors, vectors.new_ones(len(vectors)), self.codebook_size)
+        centres = self._sample_vectors(vectors, vectors.new_ones(len(vectors)), self.codebook_size)
         for _ in range(KMEANS_ITERATIONS):
             self.codebook.data.copy_(centres)
             codes = self._search(vectors)
             usage = count(codes, self.codebook_size)
             sums = sum_over_ranks(torch.zeros_like(centres).index_add_(0, codes, vectors))
             centres = torch.where(usage[:, None] > 0, sums / usage.clamp(min=1)[:, None], centres)
-        self._place(torch.arange(self.codebook_size, device=vectors.device), centres, usage.sum())
+        self._set_codes(torch.arange(self.codebook_size, device=vectors.device), centres, usage.sum())
         self.initialised.fill_(True)
 
     @torch.no_grad()
@@ -117,33 +117,33 @@ class VectorQuantizer(Quantizer, ABC):
             weights = vectors.new_ones(len(vectors))
             if self.restart_at == "far":
                 weights = (vectors - chosen).pow(2).sum(dim=1)
-            self._place(dead, self._draw(vectors, weights, len(dead)), usage.sum())
+            self._set_codes(dead, self._sample_vectors(vectors, weights, len(dead)), usage.sum())
 
-    def _place(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
-        """Put codes at new places, with little weight so that they can move quickly: at the restart threshold, so that
-        one that finds few vectors in its first batches moves on.
+    def _set_codes(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
+        """Set codes to new vectors, with their mean usage at the restart threshold: little, so that they can move
+        quickly, and a code that is used rarely in its first batches restarts again.
         """
         self.codebook.data[indices] = vectors
         self.mean_usage[indices] = max(self.restart_below, 0.01) * batch / self.codebook_size
 
-    def _draw(self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"], number: int) -> Float[Tensor, "m d"]:
-        """Vectors of the batches of all ranks, one rank's after the other's, drawn in proportion to their weights; the
-        same on every rank.
-        """
+    def _sample_vectors(
+        self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"], number: int
+    ) -> Float[Tensor, "m d"]:
+        """Sample vectors of the batches of all ranks in proportion to their weights; the same on every rank."""
         rank, world = ranks()
         every = weights.new_zeros(world, len(weights))
         every[rank] = weights
         every = sum_over_ranks(every).flatten().cpu().double()
-        every += 1e-9 * every.mean() + 1e-30  # where nothing is wrong, everything is alike
+        every += 1e-9 * every.mean() + 1e-30  # where all weights are 0, they are uniform
         generator = torch.Generator().manual_seed(int(self.updates))
-        places = torch.multinomial(every, number, replacement=len(every) < number, generator=generator)
-        places = places.to(vectors.device) - rank * len(vectors)
-        mine = (places >= 0) & (places < len(vectors))
-        return sum_over_ranks(vectors[places.where(mine, 0)] * mine[:, None])
+        indices = torch.multinomial(every, number, replacement=len(every) < number, generator=generator)
+        indices = indices.to(vectors.device) - rank * len(vectors)
+        mine = (indices >= 0) & (indices < len(vectors))
+        return sum_over_ranks(vectors[indices.where(mine, 0)] * mine[:, None])
 
 
 class CodebookLossQuantizer(VectorQuantizer):
-    """The codebook is a parameter, pulled to the encoder's outputs by gradient (paper, equation 3)."""
+    """Codebook learnt by gradient, with the paper's codebook loss (equation 3)."""
 
     def __init__(self, config: CodebookLossConfig, code_dim: int) -> None:
         super().__init__(config, code_dim)
@@ -155,7 +155,7 @@ class CodebookLossQuantizer(VectorQuantizer):
 
 
 class EMAQuantizer(VectorQuantizer):
-    """The codebook is the moving average of the vectors that chose each code (paper, appendix A.1)."""
+    """Codebook learnt as the exponential moving average of the vectors assigned to each code (paper, appendix A.1)."""
 
     mean_sum: Tensor
 
@@ -172,17 +172,17 @@ class EMAQuantizer(VectorQuantizer):
         """m <- gamma m + (1 - gamma) sum z;  e = m / N, where N is the mean usage."""
         sums = sum_over_ranks(torch.zeros_like(self.codebook).index_add_(0, codes, vectors))
         self.mean_sum.lerp_(sums, 1 - self.decay)
-        # A code that nothing chooses for long keeps its place until it is restarted: 0 / 0 has no direction.
+        # A code that was long unused keeps its vector until it restarts: 0 / 0 has no direction.
         used = self.mean_usage > 1e-3
         self.codebook[used] = self.mean_sum[used] / self.mean_usage[used, None]
 
-    def _place(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
-        super()._place(indices, vectors, batch)
+    def _set_codes(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
+        super()._set_codes(indices, vectors, batch)
         self.mean_sum[indices] = vectors * self.mean_usage[indices, None]
 
 
 class CosineQuantizer(EMAQuantizer):
-    """Codes and vectors have length 1, so that the nearest code is the one at the smallest angle.
+    """EMA codebook with cosine similarity: codes and vectors have length 1.
 
     Yu et al. 2021, "Vector-quantized Image Modeling with Improved VQGAN" (arXiv 2110.04627), section 3.2.
     """
@@ -194,12 +194,12 @@ class CosineQuantizer(EMAQuantizer):
         super().update_codebook(vectors, codes)
         self.codebook.copy_(normalize(self.codebook))
 
-    def _place(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
-        super()._place(indices, normalize(vectors), batch)
+    def _set_codes(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
+        super()._set_codes(indices, normalize(vectors), batch)
 
 
 class StraightThrough(torch.autograd.Function):
-    """The chosen vectors forward, the gradient of the vectors backward (paper, section 3.2)."""
+    """Straight-through estimator: code vectors forward, the gradient copied to the encoder's (paper, section 3.2)."""
 
     @staticmethod
     def forward(ctx: Any, vectors: Tensor, chosen: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ class RotationQuantizer(Quantizer):
 
 
 class ResidualQuantizer(Quantizer):
-    """Several EMA codebooks, each of what the ones before it left over; their codes are the digits of one code.
+    """Residual quantization with several EMA codebooks, whose codes are the digits of one code.
 
     Zeghidour et al. 2021, "SoundStream" (arXiv 2107.03312), algorithm 1.
     """
@@ -130,7 +130,7 @@ class ResidualQuantizer(Quantizer):
 
 
 def _codebook(config: RotationConfig | ResidualConfig) -> dict[str, Any]:
-    """How the library's codebooks start, learn and restart."""
+    """Options of the library's codebooks: initialisation, EMA, commitment, restart."""
     return {
         "kmeans_init": True,
         "decay": config.decay,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from videovq import __version__
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.bootstrap import as_json, spelt
+from videovq.evaluation.bootstrap import format_interval, interval_json
 from videovq.evaluation.spread import spread
 from videovq.frames import psnr
 from videovq.page import aligned, write_report
@@ -98,7 +98,7 @@ def measure(
     found = {name: torch.cat(parts) for name, parts in values.items()}
     first, rows = next(iter(bounds)), []
     for name in bounds:
-        low, high = as_json(found[name], episodes, seed)
+        low, high = interval_json(found[name], episodes, seed)
         alone = name == first or isinstance(network, QuantizedVAE)  # else the samples share what the latents cost
         rows.append(
             {
@@ -136,7 +136,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def cells(row: dict[str, Any]) -> list[str]:
     """A bound's cells of the table."""
-    interval = spelt(*(row["interval"] or (None, None)))
+    interval = format_interval(*(row["interval"] or (None, None)))
     rate = "" if row["rate"] is None else f"{row['rate']:.3f}"
     return [row["run"], row["bound"], f"{row['bits_per_dim']:.3f}", interval, rate, f"{row['psnr']:.2f} dB"]
 

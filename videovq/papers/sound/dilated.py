@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from videovq.models.sampling import choose, gumbel
+from videovq.models.sampling import gumbel, sample_codes
 from videovq.papers.sound.config import DilatedConfig
 from videovq.types import Sampling
 
@@ -135,5 +135,5 @@ def draw(
     drawn = torch.full((batch, length + 1), network.missing)
     for t in range(length):
         scores = steps.after(drawn[:, t : t + 1])
-        drawn[:, t + 1] = choose(gumbel((batch, 1, network.symbols), generator), sampling, scores, place)[:, 0]
+        drawn[:, t + 1] = sample_codes(gumbel((batch, 1, network.symbols), generator), sampling, scores, place)[:, 0]
     return drawn[:, 1:]

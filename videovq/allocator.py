@@ -1,4 +1,4 @@
-"""What the C library does with freed memory."""
+"""Settings of the C library's memory allocator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def keep_freed_memory() -> None:
-    """Make glibc keep freed blocks: else every large activation is mapped and zeroed anew.
+    """Make glibc keep freed blocks; otherwise every large activation is mapped and zeroed again.
 
     benchmarks/memory.py measures what it saves. Does nothing on other systems.
     """

@@ -1,4 +1,4 @@
-"""Memory of a training."""
+"""Activation checkpointing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recompute_activations(network: nn.Module) -> None:
-    """Make every residual layer forget what it computed, and compute it again for the gradients.
+    """Recompute the activations of every layer of every ``ModuleList`` in the backward pass, to save memory.
 
-    Activation checkpointing (Chen et al. 2016, arXiv 1604.06174), for all layers of every ``ModuleList``.
+    Activation checkpointing (Chen et al. 2016, arXiv 1604.06174).
     """
     for layers in network.modules():
         if isinstance(layers, nn.ModuleList):

@@ -13,7 +13,7 @@ from videovq.models.predictors.predictor import Predictor
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import predict_codes
 from videovq.rollout.pair import Pair, load_pair
-from videovq.rollout.walks import advance, begin, follow
+from videovq.rollout.state import force_step, start_rollouts, step_rollouts
 from videovq.types import ActionSpec, Sampling
 
 pytestmark = pytest.mark.slow
@@ -25,8 +25,8 @@ def predictor(config: PredictorConfig) -> Predictor:
 
 
 @pytest.mark.parametrize("config", [SMALL_PATCH, SMALL_RASTER, SMALL_PIXELCNN], ids=lambda c: type(c).__name__)
-def test_walks_of_any_age_and_way_step_together_as_each_would_alone(config: PredictorConfig) -> None:
-    """Contexts of one and of three frames, guidance or not, two ways of drawing, one walk that joins late."""
+def test_rollouts_of_any_length_and_settings_step_together_as_each_would_alone(config: PredictorConfig) -> None:
+    """Contexts of one and of three frames, guidance or not, two ways of drawing, one rollout that joins late."""
     network = predictor(config)
     torch.manual_seed(1)
     lengths = [3, 1, 3, 3]
@@ -35,49 +35,51 @@ def test_walks_of_any_age_and_way_step_together_as_each_would_alone(config: Pred
     given = [torch.randint(32, (1, t, 6, 6)) for t in lengths]
     between = [torch.randint(3, (1, t - 1, 1)) for t in lengths]
     actions = torch.randint(3, (4, 8, 1))
-    walks = [
-        begin(network, c, a, [seed], sampling.guidance != 1)[0]
+    states = [
+        start_rollouts(network, c, a, [seed], sampling.guidance != 1)[0]
         for c, a, seed, sampling in zip(given, between, seeds, samplings, strict=True)
     ]
     found: list[list[torch.Tensor]] = [[], [], [], []]
     for step in range(8):
         some = [0, 1, 2] if step < 2 else [0, 1, 2, 3]
-        drawn = advance(
+        drawn = step_rollouts(
             network,
-            [walks[i] for i in some],
+            [states[i] for i in some],
             [actions[i, len(found[i])] for i in some],
             [samplings[i] for i in some],
         )
         for i, one in zip(some, drawn, strict=True):
-            walks[i] = one.walk
+            states[i] = one.state
             found[i].append(one.codes)
-            assert one.bits.shape == (6, 6) and 0 < one.bits.mean() <= 5
+            assert one.entropy.shape == (6, 6) and 0 < one.entropy.mean() <= 5
     for i, codes in enumerate(found):
         alone = predict_codes(network, given[i], between[i], actions[i : i + 1], samplings[i], [seeds[i]])
         assert torch.equal(torch.stack(codes), alone[0, : len(codes)])
 
 
-def test_entropy_is_that_of_the_scores() -> None:
+def test_entropy_is_that_of_the_logits() -> None:
     network = predictor(SMALL_PATCH)
     given, action = torch.zeros(1, 2, 6, 6, dtype=torch.int64), torch.tensor([[1]])
-    (walk,) = begin(network, given, action[None], [0])
-    (drawn,) = advance(network, [walk], [action[0]], [Sampling(0.0)])
+    (state,) = start_rollouts(network, given, action[None], [0])
+    (drawn,) = step_rollouts(network, [state], [action[0]], [Sampling(0.0)])
     with torch.no_grad():
         logits = network(torch.cat([given, drawn.codes[None, None]], 1), torch.ones(1, 3, 1, dtype=torch.int64)).logits
     bits = torch.distributions.Categorical(logits=logits[0, -1]).entropy() / torch.tensor(2.0).log()
-    torch.testing.assert_close(drawn.bits, bits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(drawn.entropy, bits, atol=1e-4, rtol=1e-4)
 
 
-def test_following_known_codes_leads_to_the_same_state_and_noise() -> None:
+def test_forcing_known_codes_leads_to_the_same_state_and_noise() -> None:
     network = predictor(SMALL_PATCH)
-    (walk,) = begin(network, torch.zeros(1, 1, 6, 6, dtype=torch.int64), torch.zeros(1, 0, 1, dtype=torch.int64), [3])
+    (state,) = start_rollouts(
+        network, torch.zeros(1, 1, 6, 6, dtype=torch.int64), torch.zeros(1, 0, 1, dtype=torch.int64), [3]
+    )
     action = torch.tensor([2])
-    (drawn,) = advance(network, [walk], [action], [Sampling()])
-    led = follow(network, walk, action, drawn.codes)
-    (one,), (other,) = (advance(network, [w], [action], [Sampling()]) for w in (drawn.walk, led))
-    assert torch.equal(one.codes, other.codes) and torch.equal(one.bits, other.bits)
+    (drawn,) = step_rollouts(network, [state], [action], [Sampling()])
+    led = force_step(network, state, action, drawn.codes)
+    (one,), (other,) = (step_rollouts(network, [w], [action], [Sampling()]) for w in (drawn.state, led))
+    assert torch.equal(one.codes, other.codes) and torch.equal(one.entropy, other.entropy)
     with pytest.raises(ValueError, match="guidance"):
-        advance(network, [walk], [action], [Sampling(guidance=2.0)])
+        step_rollouts(network, [state], [action], [Sampling(guidance=2.0)])
 
 
 @pytest.fixture
