@@ -225,7 +225,7 @@ class PlayServer:
         while True:
             try:
                 received = await asyncio.wait_for(socket.receive(), self.config.idle)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 await socket.send_json({"type": "idle", "why": "nothing came for a while; the dream is forgotten"})
                 await socket.close(1000)
                 return
