@@ -10,8 +10,8 @@ actions, of which the last has no target.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped, UInt8
@@ -174,8 +174,20 @@ def breaks(discontinuities: Iterable[int], ends: Iterable[int], length: int) -> 
     return tuple(sorted({t for t in (*discontinuities, *ends) if 0 <= t < length - 1}))
 
 
+T = TypeVar("T", bound="Tensors")  # beartype, which checks one method at a time, knows no Self
+
+
+class Tensors:
+    """The base of dataclasses of tensors, and of such dataclasses, which are moved together; a field may be None."""
+
+    def to(self: T, *args: Any, **kwargs: Any) -> T:
+        """See :meth:`torch.Tensor.to`."""
+        own = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        return type(self)(*(None if z is None else z.to(*args, **kwargs) for z in own))
+
+
 @dataclass(frozen=True)
-class Outcomes:
+class Outcomes(Tensors):
     """What came of some actions.
 
     Attributes:
@@ -187,9 +199,6 @@ class Outcomes:
     rewards: Float[Tensor, "... t"]
     ends: Bool[Tensor, "... t"]
     weights: Float[Tensor, "... t"]
-
-    def to(self, *args: Any, **kwargs: Any) -> Outcomes:
-        return Outcomes(*(z.to(*args, **kwargs) for z in (self.rewards, self.ends, self.weights)))
 
 
 @dataclass(frozen=True)
@@ -211,58 +220,42 @@ class CodeEpisode:
 
 
 @dataclass(frozen=True)
-class FrameBatch:
+class FrameBatch(Tensors):
     """Independent frames."""
 
     frames: UInt8[Tensor, "b h w c"]
 
-    def to(self, *args: Any, **kwargs: Any) -> FrameBatch:
-        return FrameBatch(self.frames.to(*args, **kwargs))
-
 
 @dataclass(frozen=True)
-class LevelBatch:
+class LevelBatch(Tensors):
     """Independent frames of codes, and the number of the level of each."""
 
     codes: Int64[Tensor, "b y x"]
     levels: Int64[Tensor, "b"]
 
-    def to(self, *args: Any, **kwargs: Any) -> LevelBatch:
-        return LevelBatch(self.codes.to(*args, **kwargs), self.levels.to(*args, **kwargs))
-
 
 @dataclass(frozen=True)
-class TwoLevelBatch:
+class TwoLevelBatch(Tensors):
     """Independent frames of codes, coarse and fine."""
 
     top: Int64[Tensor, "b y x"]
     bottom: Int64[Tensor, "b y2 x2"]
 
-    def to(self, *args: Any, **kwargs: Any) -> TwoLevelBatch:
-        return TwoLevelBatch(self.top.to(*args, **kwargs), self.bottom.to(*args, **kwargs))
-
 
 @dataclass(frozen=True)
-class CodeBatch:
+class CodeBatch(Tensors):
     """Windows of consecutive code grids with the action taken after each, and what came of it where that is wanted."""
 
     codes: Int64[Tensor, "b t y x"]
     actions: Shaped[Tensor, "b t a"]
     outcomes: Outcomes | None = None
 
-    def to(self, *args: Any, **kwargs: Any) -> CodeBatch:
-        outcomes = self.outcomes.to(*args, **kwargs) if self.outcomes else None
-        return CodeBatch(self.codes.to(*args, **kwargs), self.actions.to(*args, **kwargs), outcomes)
-
 
 @dataclass(frozen=True)
-class SymbolBatch:
+class SymbolBatch(Tensors):
     """Windows of consecutive symbols: levels or codes of sound."""
 
     symbols: Int64[Tensor, "b t"]
-
-    def to(self, *args: Any, **kwargs: Any) -> SymbolBatch:
-        return SymbolBatch(self.symbols.to(*args, **kwargs))
 
 
 @dataclass(frozen=True)
@@ -354,33 +347,3 @@ class QuantizerOutput:
     codes: Int64[Tensor, "b y x"]
     loss: Float[Tensor, ""]
     usage: Float[Tensor, "k"]
-
-
-@dataclass(frozen=True)
-class PredictorOutput:
-    """Scores of every code of every frame given all earlier codes and actions.
-
-    Attributes:
-        logits: unnormalised log-probabilities.
-        nll: minus the log-probability of each code, in nats.
-        loss: what training minimises: the mean nll, plus the predictor's own auxiliary terms.
-        outcome_loss: minus the log-probability of the rewards and ends, in nats a step, where they were given.
-    """
-
-    logits: Float[Tensor, "b t y x k"]
-    nll: Float[Tensor, "b t y x"]
-    loss: Float[Tensor, ""]
-    outcome_loss: Float[Tensor, ""] | None = None
-
-
-@dataclass(frozen=True)
-class OutcomeOutput:
-    """What a predictor expects of some actions.
-
-    Attributes:
-        rewards: expected reward of each.
-        ends: probability that the world ends with it.
-    """
-
-    rewards: Float[Tensor, "..."]
-    ends: Float[Tensor, "..."]

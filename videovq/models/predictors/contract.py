@@ -1,4 +1,4 @@
-"""The two parts of a predictor: a context network that reads the past, and a decoder that draws a frame.
+"""What a predictor returns, and its parts: a context network that reads the past, and a decoder that draws a frame.
 
 Shapes: ``n`` frames of a batch in a row, ``w`` channels, ``e`` width of an embedding, ``p`` places of a frame that are
 drawn at once, counted row by row.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -104,3 +105,33 @@ class FrameDecoder(nn.Module, ABC):
         choose: Choose,
     ) -> Int64[Tensor, "n y x"]:
         """Draw a frame, group after group, computing nothing twice."""
+
+
+@dataclass(frozen=True)
+class PredictorOutput:
+    """Scores of every code of every frame given all earlier codes and actions.
+
+    Attributes:
+        logits: unnormalised log-probabilities.
+        nll: minus the log-probability of each code, in nats.
+        loss: what training minimises: the mean nll, plus the predictor's own auxiliary terms.
+        outcome_loss: minus the log-probability of the rewards and ends, in nats a step, where they were given.
+    """
+
+    logits: Float[Tensor, "b t y x k"]
+    nll: Float[Tensor, "b t y x"]
+    loss: Float[Tensor, ""]
+    outcome_loss: Float[Tensor, ""] | None = None
+
+
+@dataclass(frozen=True)
+class OutcomeOutput:
+    """What a predictor expects of some actions.
+
+    Attributes:
+        rewards: expected reward of each.
+        ends: probability that the world ends with it.
+    """
+
+    rewards: Float[Tensor, "..."]
+    ends: Float[Tensor, "..."]

@@ -10,7 +10,6 @@ Shapes: ``u v`` = rows and columns of patches (7, 7).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -32,24 +31,10 @@ class Memory(NamedTuple):
 
     layers: list[tuple[Tensor, ...]]
 
-    def repeat(self, times: int) -> Memory:
-        """The same memory for several rollouts in place of each."""
-        return Memory([tuple(z.repeat_interleave(times, dim=0) for z in layer) for layer in self.layers])
-
-    def rows(self, which: list[int] | slice) -> Memory:
-        """The memory of some rollouts of the batch: a copy, or with a slice a view."""
-        return Memory([tuple(z[which] for z in layer) for layer in self.layers])
-
     @property
     def frames(self) -> int:
         """Frames that are remembered."""
         return max((layer[0].shape[2] for layer in self.layers), default=0)
-
-    @staticmethod
-    def joined(memories: Sequence[Memory]) -> Memory:
-        """The memories of several rollouts, of equally many frames each, in one batch."""
-        layers = zip(*(memory.layers for memory in memories), strict=True)
-        return Memory([tuple(torch.cat(z) for z in zip(*layer, strict=True)) for layer in layers])
 
 
 class LookupContext(ContextNetwork):

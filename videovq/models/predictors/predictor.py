@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,13 +11,14 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, embedding, mse_loss
+from torch.utils._pytree import tree_map
 
 from videovq.config import PredictorConfig
 from videovq.models.embeddings import ActionEmbedding, CodeEmbedding
-from videovq.models.predictors.contract import Choose, ContextNetwork, FrameDecoder
+from videovq.models.predictors.contract import Choose, ContextNetwork, FrameDecoder, OutcomeOutput, PredictorOutput
 from videovq.models.predictors.outcome import OutcomeHead
 from videovq.models.sampling import choose, predictive, uncached
-from videovq.types import ActionSpec, OutcomeOutput, Outcomes, PredictorOutput, Sampling
+from videovq.types import ActionSpec, Outcomes, Sampling
 
 GIVEN, DRAWN = 0, 1  # levels of corruption of a rollout's frames
 
@@ -38,14 +39,12 @@ class PredictorState:
 
     def repeat(self, times: int) -> PredictorState:
         """The same state for several rollouts in place of each."""
-        codes, actions = (z.repeat_interleave(times, dim=0) for z in (self.codes, self.actions))
-        return PredictorState(codes, actions, self.memory.repeat(times) if self.memory else None)
+        return self._of_each(lambda z: z.repeat_interleave(times, dim=0))
 
     def rows(self, which: list[int] | slice) -> PredictorState:
         """Some rollouts of the batch: a copy, or with a slice a view, which keeps the whole batch in memory."""
-        memory = self.memory.rows(which) if self.memory else None
         outcome = OutcomeOutput(self.outcome.rewards[which], self.outcome.ends[which]) if self.outcome else None
-        return PredictorState(self.codes[which], self.actions[which], memory, outcome)
+        return replace(self._of_each(lambda z: z[which]), outcome=outcome)
 
     @property
     def remembered(self) -> int:
@@ -55,11 +54,13 @@ class PredictorState:
     @staticmethod
     def joined(states: Sequence[PredictorState]) -> PredictorState:
         """The rollouts of several states in one batch."""
-        if len(states) == 1:
-            return states[0]
-        codes, actions = torch.cat([s.codes for s in states]), torch.cat([s.actions for s in states])
-        memories = [s.memory for s in states]
-        return PredictorState(codes, actions, memories[0].joined(memories) if memories[0] else None)
+        first, *rest = states
+        return first._of_each(lambda *z: torch.cat(z), *rest) if rest else first
+
+    def _of_each(self, change: Callable[..., Tensor], *others: PredictorState) -> PredictorState:
+        """A state of what ``change`` makes of each tensor of this one, and the same ones of others."""
+        trees = [(state.codes, state.actions, state.memory) for state in (self, *others)]
+        return PredictorState(*tree_map(lambda *z: None if z[0] is None else change(*z), *trees))
 
 
 class Predictor(nn.Module):
