@@ -38,8 +38,8 @@ docs: .venv/installed
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
 
 .venv/installed: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-		{ echo "error: $$($(PYTHON) --version) is too old, videovq needs Python 3.10 or newer: make PYTHON=python3.12 ..."; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $$($(PYTHON) --version) is too old, videovq needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing videovq and what its tests need into .venv, once. PyTorch's build for CUDA makes most of it:" \
 		"7.5 GB and some seven minutes on Linux. Without a GPU: make TORCH_INDEX=URL, see the Makefile's first lines."

@@ -38,8 +38,9 @@ from videovq.data.store import CodeStore
 from videovq.data.video import read_video, write_video
 from videovq.data.windows import windows
 from videovq.prep.parallel import run_all
-from videovq.prep.prepare import make_plan, write_episodes, write_store
+from videovq.prep.prepare import write_episodes, write_store
 from videovq.prep.staging import open_source
+from videovq.prep.survey import make_plan
 
 WINDOW, BATCH = 16, 8
 

@@ -10,7 +10,7 @@ actions, of which the last has no target.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -18,8 +18,6 @@ from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from videovq.config.checks import LARGEST_FLOAT, at_least, sampling
-
-Some = TypeVar("Some", bound="Batch")
 
 
 @dataclass(frozen=True)
@@ -176,8 +174,20 @@ def breaks(discontinuities: Iterable[int], ends: Iterable[int], length: int) -> 
     return tuple(sorted({t for t in (*discontinuities, *ends) if 0 <= t < length - 1}))
 
 
+T = TypeVar("T", bound="Tensors")  # beartype, which checks one method at a time, knows no Self
+
+
+class Tensors:
+    """The base of dataclasses of tensors, and of such dataclasses, which are moved together; a field may be None."""
+
+    def to(self: T, *args: Any, **kwargs: Any) -> T:
+        """See :meth:`torch.Tensor.to`."""
+        own = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        return type(self)(*(None if z is None else z.to(*args, **kwargs) for z in own))
+
+
 @dataclass(frozen=True)
-class Outcomes:
+class Outcomes(Tensors):
     """Outcomes of some actions: rewards and ends.
 
     Attributes:
@@ -189,9 +199,6 @@ class Outcomes:
     rewards: Float[Tensor, "... t"]
     ends: Bool[Tensor, "... t"]
     weights: Float[Tensor, "... t"]
-
-    def to(self, *args: Any, **kwargs: Any) -> Outcomes:
-        return Outcomes(*(z.to(*args, **kwargs) for z in (self.rewards, self.ends, self.weights)))
 
 
 @dataclass(frozen=True)
@@ -212,14 +219,11 @@ class CodeEpisode:
     actions: Shaped[Tensor, "t a"]
 
 
-class Batch:
+class Batch(Tensors):
     """What a step learns from: tensors, or batches of them, of as many samples each."""
 
     def __len__(self) -> int:
         return len(next(iter(vars(self).values())))
-
-    def to(self: Some, *args: Any, **kwargs: Any) -> Some:
-        return type(self)(*(None if part is None else part.to(*args, **kwargs) for part in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -327,33 +331,3 @@ class QuantizerOutput:
     codes: Int64[Tensor, "b y x"]
     loss: Float[Tensor, ""]
     usage: Float[Tensor, "k"]
-
-
-@dataclass(frozen=True)
-class PredictorOutput:
-    """Logits and likelihood of every code of every frame, conditioned on all earlier codes and actions.
-
-    Attributes:
-        logits: unnormalised log-probabilities.
-        nll: minus the log-probability of each code, in nats.
-        loss: what training minimises: the mean nll, plus the predictor's own auxiliary terms.
-        outcome_loss: minus the log-probability of the rewards and ends, in nats a step; None without outcomes.
-    """
-
-    logits: Float[Tensor, "b t y x k"]
-    nll: Float[Tensor, "b t y x"]
-    loss: Float[Tensor, ""]
-    outcome_loss: Float[Tensor, ""] | None = None
-
-
-@dataclass(frozen=True)
-class OutcomeOutput:
-    """Expected outcomes of some actions.
-
-    Attributes:
-        rewards: expected reward of each action.
-        ends: probability that the world ends with it.
-    """
-
-    rewards: Float[Tensor, "..."]
-    ends: Float[Tensor, "..."]

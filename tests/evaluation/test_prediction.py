@@ -26,10 +26,11 @@ from videovq.evaluation.reconstruction import ssim
 from videovq.evaluation.sharpness import gradient_energy
 from videovq.evaluation.turns import turn
 from videovq.frames import psnr, to_uint8
+from videovq.models.predictors.contract import PredictorOutput
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.sampling import sample_codes
 from videovq.models.vqvae import VQVAE
-from videovq.types import PredictorOutput, Sampling
+from videovq.types import Sampling
 
 PALETTE = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (6, 3), dtype=np.uint8))
 LEFT, RIGHT = 1, 2

@@ -17,7 +17,9 @@ from tests.play.bombs import wide
 from tests.play.conftest import Seat
 from tests.play.test_messages import refused
 from videovq.play import dream
-from videovq.play.server import BURST, IN_FLIGHT, MOST_UPLOAD, PlayServer, checked_origin
+from videovq.play.origins import checked_origin
+from videovq.play.player import BURST
+from videovq.play.server import IN_FLIGHT, MOST_UPLOAD, PlayServer
 from videovq.play.thread import ModelThread
 from videovq.rollout.engine import generate
 from videovq.types import RolloutRequest, Sampling
@@ -300,7 +302,7 @@ def test_nobody_is_sent_more_frames_than_they_acknowledge(client: TestClient, se
 def test_who_floods_or_falls_silent_has_to_go(
     client: TestClient, server: PlayServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videovq.play.server.MESSAGES", 0.0)
+    monkeypatch.setattr("videovq.play.player.MESSAGES", 0.0)
     with seated(client, server) as socket:
         seat = Seat(socket)
         for _ in range(int(BURST) + 1):
@@ -321,7 +323,7 @@ def test_who_floods_or_falls_silent_has_to_go(
 def test_malformed_messages_are_refused_and_the_dream_goes_on(
     client: TestClient, server: PlayServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videovq.play.server.BURST", 1e9)
+    monkeypatch.setattr("videovq.play.player.BURST", 1e9)
     with seated(client, server) as socket:
         seat = Seat(socket)
         server.players[seat.hello["player"]].budget = 1e9

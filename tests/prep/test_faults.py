@@ -21,8 +21,9 @@ from videovq.config import PrepConfig
 from videovq.data.folders import open_folder
 from videovq.data.store import EpisodeStore, claimed
 from videovq.parsing import to_yaml
-from videovq.prep.prepare import make_plan, prepare, write_store
+from videovq.prep.prepare import prepare, write_store
 from videovq.prep.staging import open_source
+from videovq.prep.survey import make_plan
 
 
 def contents(folder: Path) -> dict[str, bytes]:

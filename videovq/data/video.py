@@ -14,7 +14,7 @@ from io import BytesIO
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import av
 import numpy as np
@@ -109,7 +109,7 @@ def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor,
     limit = {"max_pixels": str(side * side)}  # else the decoder makes room for whatever a frame says it is
     count, to_rgb = 0, VideoReformatter()
     try:
-        with av.open(BytesIO(data), format=kind, options=limit) as container:
+        with av.open(BytesIO(data), "r", format=kind, options=limit) as container:
             stream = _video_stream(container, "video")
             _check_side(stream.width, stream.height, side)
             stream.codec_context.options = limit
@@ -238,11 +238,11 @@ def write_video(
     codec, pixels, crf = QUALITIES[quality]
     to_stored, kind = VideoReformatter(), "webm" if quality == "web" else "mp4"
     with atomic(path) as partial, av.open(address(partial), "w", format=kind) as container:
-        stream = None
+        stream: VideoStream | None = None
         for image in frames:
             array = np.ascontiguousarray(image)
             if stream is None:
-                stream = container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
+                stream = cast(VideoStream, container.add_stream(codec, rate=Fraction(fps).limit_denominator(1001)))
                 stream.height, stream.width = array.shape[:2]
                 stream.pix_fmt = pixels
                 stream.thread_count = 1

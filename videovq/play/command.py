@@ -44,7 +44,8 @@ def _serve(config: PlayConfig) -> None:
 
     import uvicorn
 
-    from videovq.play.server import MOST_TEXT, PlayServer, checked_origin
+    from videovq.play.origins import checked_origin
+    from videovq.play.server import MOST_TEXT, PlayServer
 
     for text in config.origins:
         checked_origin(text)

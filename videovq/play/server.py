@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import sys
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,13 +41,14 @@ from videovq.play.messages import (
     Start,
     parse_message,
 )
+from videovq.play.origins import checked_origin, stranger
+from videovq.play.player import Player
 from videovq.play.recording import ENDINGS, recorded
 from videovq.play.thread import ModelThread
 from videovq.rollout.pair import Pair, model_name
 
 PAGE = Path(__file__).parent / "page"
 IN_FLIGHT = 2  # frames that a player has been sent and has not acknowledged
-MESSAGES, BURST = 120.0, 240.0  # of one player in a second, and at once
 MOST_TEXT = 2**19  # bytes of a message
 MOST_UPLOAD = 16 * 2**20  # bytes
 MOST_SIDE = 2048  # pixels
@@ -65,37 +62,6 @@ SAFE = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-
-
-@dataclass
-class Player:
-    """Somebody at a page.
-
-    Attributes:
-        sent: numbers of the frames that were sent and not acknowledged.
-        budget: messages that may come now.
-        refilled: when that was, in seconds.
-    """
-
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(9))
-    dream: Dream | None = None
-    uploads: dict[str, Clip] = field(default_factory=dict)
-    sent: deque[int] = field(default_factory=deque)
-    budget: float = BURST
-    refilled: float = field(default_factory=time.monotonic)
-
-    def may_speak(self) -> bool:
-        """Whether this message is within the rate; counts it."""
-        now = time.monotonic()
-        self.budget = min(BURST, self.budget + (now - self.refilled) * MESSAGES)
-        self.refilled = now
-        self.budget -= 1
-        return self.budget >= 0
-
-    def playing(self) -> Dream:
-        if self.dream is None:
-            raise ValueError("message: there is no dream yet; start one")
-        return self.dream
 
 
 class PlayServer:
@@ -225,7 +191,7 @@ class PlayServer:
         while True:
             try:
                 received = await asyncio.wait_for(socket.receive(), self.config.idle)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 await socket.send_json({"type": "idle", "why": "nothing came for a while; the dream is forgotten"})
                 await socket.close(1000)
                 return
@@ -353,35 +319,10 @@ class PlayServer:
 
 
 REPLAYED = ("actions", "sampling", "digest")
-ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 NO_SOCKETS = (
     "play: the page can be reached, but not by WebSocket; let the proxy before it pass on the headers Upgrade and"
     " Connection (docs/play.md)"
 )
-
-
-def checked_origin(text: str) -> str:
-    """An address as browsers write it in the header Origin.
-
-    Raises:
-        ValueError: it is none.
-    """
-    found = text.lower().rstrip("/")
-    if not ORIGIN.fullmatch(found):
-        raise ValueError(f"origins: {text!r} is no address such as https://dreams.example.org (without a path)")
-    scheme, port = found.split("://")[0], found.rpartition(":")[2]
-    return found.removesuffix(f":{port}") if (scheme, port) in (("http", "80"), ("https", "443")) else found
-
-
-def stranger(headers: Headers) -> str:
-    """Why a page that came from elsewhere is refused, and what to do where it is ours nevertheless."""
-    origin, host = (headers.get(name, "").lower() for name in ("origin", "host"))
-    if not ORIGIN.fullmatch(origin) or not ORIGIN.fullmatch(f"http://{host}"):
-        return "play: a page from elsewhere asked for a connection and was refused"
-    return (
-        f"play: refused a page from {origin}, since the server was asked for as {host}. If a proxy between them changes"
-        f" Host: let it pass Host on, or start videovq play with --origins '[\"{origin}\"]' (docs/play.md)"
-    )
 
 
 def _small(frame: UInt8[Tensor, "one h w c"], pair: Pair) -> UInt8[Tensor, "one size size c"]:

@@ -23,9 +23,10 @@ from videovq.data.store import SPLITS, EpisodeStore, read_shard_index
 from videovq.pictures import labelled_rows, scale_to
 from videovq.prep.alignment import Alignment, alignment
 from videovq.prep.inspect_page import action_table, inspect_page
-from videovq.prep.prepare import make_plan, prepare, readable
+from videovq.prep.prepare import prepare
 from videovq.prep.sources.formats import index_of
 from videovq.prep.staging import open_source
+from videovq.prep.survey import make_plan, readable
 from videovq.progress import progress
 from videovq.storage import write_json, write_text
 

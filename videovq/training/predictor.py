@@ -13,6 +13,7 @@ from videovq.data.modules import CodeData
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
 from videovq.models.build import build_predictor
+from videovq.models.predictors.contract import PredictorOutput
 from videovq.models.predictors.outcome import reward_values
 from videovq.models.predictors.predictor import Predictor
 from videovq.training import loop
@@ -22,7 +23,7 @@ from videovq.training.encode import written_by
 from videovq.training.similar import SimilarCodes
 from videovq.training.start import predictor_starts
 from videovq.training.task import Metrics, Panels, Task
-from videovq.types import CodeBatch, PredictorOutput
+from videovq.types import CodeBatch
 
 CONTEXT = 6
 

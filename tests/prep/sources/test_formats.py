@@ -55,7 +55,6 @@ SAID = {
 
 
 def write_minari(folder: Path, format_: str) -> None:
-    pytest.importorskip("minari", reason="needs Python 3.11")
     from tests.prep.sources import test_minari
 
     test_minari.write(folder, gymnasium.spaces.Discrete(3), [np.array([0, 2, 1])], format_)

@@ -4,14 +4,13 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from minari.data_collector.episode_buffer import EpisodeBuffer
+from minari.dataset.minari_storage import MinariStorage
 
 from videovq.config import DeclareConfig
 from videovq.prep.sources.contract import RawEpisode
 from videovq.prep.sources.formats import open_reader
 from videovq.prep.sources.minari import MinariReader
-
-EpisodeBuffer = pytest.importorskip("minari.data_collector.episode_buffer").EpisodeBuffer  # needs Python 3.11
-MinariStorage = pytest.importorskip("minari.dataset.minari_storage").MinariStorage
 
 PICTURE = gymnasium.spaces.Box(0, 255, (32, 40, 3), dtype=np.uint8)
 FORMATS = ("hdf5", "arrow", "parquet")

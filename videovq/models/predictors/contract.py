@@ -1,4 +1,4 @@
-"""The two parts of a predictor: a context network over earlier frames, and an autoregressive decoder of a frame.
+"""A predictor's output and its two parts: a context network over earlier frames, an autoregressive decoder of a frame.
 
 Shapes: ``n`` frames of a flattened batch, ``w`` channels, ``e`` width of an embedding, ``p`` positions of a frame that
 are sampled at once, as raster indices.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -104,3 +105,33 @@ class FrameDecoder(nn.Module, ABC):
         sample: CodeSampler,
     ) -> Int64[Tensor, "n y x"]:
         """Sample a frame, group after group, with cached activations."""
+
+
+@dataclass(frozen=True)
+class PredictorOutput:
+    """Logits and likelihood of every code of every frame, conditioned on all earlier codes and actions.
+
+    Attributes:
+        logits: unnormalised log-probabilities.
+        nll: minus the log-probability of each code, in nats.
+        loss: what training minimises: the mean nll, plus the predictor's own auxiliary terms.
+        outcome_loss: minus the log-probability of the rewards and ends, in nats a step; None without outcomes.
+    """
+
+    logits: Float[Tensor, "b t y x k"]
+    nll: Float[Tensor, "b t y x"]
+    loss: Float[Tensor, ""]
+    outcome_loss: Float[Tensor, ""] | None = None
+
+
+@dataclass(frozen=True)
+class OutcomeOutput:
+    """Expected outcomes of some actions.
+
+    Attributes:
+        rewards: expected reward of each action.
+        ends: probability that the world ends with it.
+    """
+
+    rewards: Float[Tensor, "..."]
+    ends: Float[Tensor, "..."]

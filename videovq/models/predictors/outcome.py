@@ -13,7 +13,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, silu
 
-from videovq.types import OutcomeOutput, Outcomes
+from videovq.models.predictors.contract import OutcomeOutput
+from videovq.types import Outcomes
 
 VALUES = 41
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -11,13 +11,20 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, embedding, mse_loss
+from torch.utils._pytree import tree_map
 
 from videovq.config import PredictorConfig
 from videovq.models.embeddings import ActionEmbedding, CodeEmbedding
-from videovq.models.predictors.contract import CodeSampler, ContextNetwork, FrameDecoder
+from videovq.models.predictors.contract import (
+    CodeSampler,
+    ContextNetwork,
+    FrameDecoder,
+    OutcomeOutput,
+    PredictorOutput,
+)
 from videovq.models.predictors.outcome import OutcomeHead
 from videovq.models.sampling import predictive, sample_codes, uncached
-from videovq.types import ActionSpec, OutcomeOutput, Outcomes, PredictorOutput, Sampling
+from videovq.types import ActionSpec, Outcomes, Sampling
 
 CLEAN, SAMPLED = 0, 1  # levels of corruption of a rollout's frames: those of the context, and the predicted ones
 
@@ -41,14 +48,12 @@ class PredictorState:
 
     def repeat(self, times: int) -> PredictorState:
         """Every rollout of the batch ``times`` times in a row."""
-        codes, actions = (z.repeat_interleave(times, dim=0) for z in (self.codes, self.actions))
-        return PredictorState(codes, actions, self.cache.repeat(times) if self.cache else None)
+        return self._of_each(lambda z: z.repeat_interleave(times, dim=0))
 
     def select(self, indices: list[int] | slice) -> PredictorState:
         """Some rollouts of the batch: a copy, or with a slice a view, which keeps the whole batch in memory."""
-        cache = self.cache.select(indices) if self.cache else None
         outcome = OutcomeOutput(self.outcome.rewards[indices], self.outcome.ends[indices]) if self.outcome else None
-        return PredictorState(self.codes[indices], self.actions[indices], cache, outcome)
+        return replace(self._of_each(lambda z: z[indices]), outcome=outcome)
 
     @property
     def cache_length(self) -> int:
@@ -58,11 +63,13 @@ class PredictorState:
     @staticmethod
     def cat(states: Sequence[PredictorState]) -> PredictorState:
         """The rollouts of several states in one batch."""
-        if len(states) == 1:
-            return states[0]
-        codes, actions = torch.cat([s.codes for s in states]), torch.cat([s.actions for s in states])
-        caches = [s.cache for s in states]
-        return PredictorState(codes, actions, caches[0].cat(caches) if caches[0] else None)
+        first, *rest = states
+        return first._of_each(lambda *z: torch.cat(z), *rest) if rest else first
+
+    def _of_each(self, change: Callable[..., Tensor], *others: PredictorState) -> PredictorState:
+        """A state of what ``change`` makes of each tensor of this one, and the same ones of others."""
+        trees = [(state.codes, state.actions, state.cache) for state in (self, *others)]
+        return PredictorState(*tree_map(lambda *z: None if z[0] is None else change(*z), *trees))
 
 
 class Predictor(nn.Module):
