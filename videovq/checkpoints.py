@@ -225,12 +225,30 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
 
 
 def fingerprint(config: Any, network: nn.Module) -> str:
-    """sha256 of an architecture and its weights."""
-    digest = hashlib.sha256(json.dumps(to_plain(config), sort_keys=True).encode())
+    """sha256 of an architecture and its weights; of parts that it does not have, settings do not count."""
+    digest = hashlib.sha256(json.dumps(_without_absent_parts(to_plain(config)), sort_keys=True).encode())
     for name, value in sorted(network.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+ADDED = (
+    ("frame_attention", 0, "frame_attention"),
+    ("corruption_levels", 1, "corruption_levels"),
+    ("context_noise_any", 0, "context_noise_any"),
+    ("own_frames", 0, "own_"),
+)
+"""Settings that fingerprints of earlier versions do not know, the value that means none of it, and how the names begin
+that then count for nothing."""
+
+
+def _without_absent_parts(plain: Any) -> Any:
+    """A config as dictionaries, as it was before the parts could be chosen that it is without."""
+    if not isinstance(plain, dict):
+        return plain
+    absent = tuple(beginning for name, off, beginning in ADDED if plain.get(name) == off)
+    return {key: _without_absent_parts(value) for key, value in plain.items() if not key.startswith(absent)}
 
 
 def finished_run(run: str | Path, command: str) -> Path:

@@ -30,7 +30,6 @@ def make_parser(config: type, prog: str) -> ArgumentParser:
 
     jsonargparse.set_parsing_settings(
         subclasses_enabled=list(choice_bases()),
-        docstring_parse_attribute_docstrings=True,
     )
     jsonargparse.set_loader(MODE, as_written, exceptions=(yaml.YAMLError,))
     parser = jsonargparse.ArgumentParser(prog=prog, exit_on_error=False, description=config.__doc__, parser_mode=MODE)
