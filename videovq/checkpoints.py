@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from videovq.config import ModelChoice, TrainPredictorConfig, TrainVQVAEConfig, VQVAEConfig
+from videovq.errors import UserError
 from videovq.models.build import build_predictor
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
@@ -104,7 +105,7 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
     """Rebuild a VQ-VAE from its run directory.
 
     Raises:
-        ValueError: the run is missing or unfinished.
+        UserError: the run is missing or unfinished.
     """
     folder = finished_run(run, "vqvae")
     config = read_config(TrainVQVAEConfig, folder / "config.yaml").model
@@ -122,19 +123,19 @@ def pretrained_run(name: str, part: str = "vqvae", setting: str = "pretrained") 
         setting: where the name was given.
 
     Raises:
-        ValueError: there is no such world, or it lacks the part.
+        UserError: there is no such world, or it lacks the part.
     """
     found = world(name)
     if found and is_finished(found / part):
         return found / part
     if found and _is_run(found):
-        raise ValueError(f"{setting}: {name} is the folder of a run; give it as --vqvae or --predictor, or pack it")
+        raise UserError(f"{setting}: {name} is the folder of a run; give it as --vqvae or --predictor, or pack it")
     if name in shipped("vqvae"):
-        raise ValueError(
+        raise UserError(
             f"{setting}: {name} is a VQ-VAE alone; choose from: {', '.join(shipped(part))}; or train a predictor on its"
             f" codes (`videovq encode --pretrained {name}`) and give its run"
         )
-    raise ValueError(
+    raise UserError(
         f"{setting}: no {part} called {name!r}; choose from: {', '.join(shipped(part))}; or give the path of a world"
         " that `videovq pack` made"
     )
@@ -144,7 +145,7 @@ def init_run(name: str, part: str) -> Path:
     """The run folder that a training's ``init`` means: itself, or that of a part of a world.
 
     Raises:
-        ValueError: there is neither.
+        UserError: there is neither.
     """
     found = world(name)
     return found if found and _is_run(found) else pretrained_run(name, part, "init")
@@ -164,13 +165,13 @@ def vqvae_run(run: str, pretrained: str) -> Path:
     """The run directory that a command's ``vqvae`` and ``pretrained`` settings mean.
 
     Raises:
-        ValueError: there is no pretrained VQ-VAE of that name, or another one was named beside it.
+        UserError: there is no pretrained VQ-VAE of that name, or another one was named beside it.
     """
     if not pretrained:
         return Path(run)
     found = pretrained_run(pretrained)
     if run not in ("", ModelChoice.vqvae):
-        raise ValueError(f"vqvae: {run} has no effect beside pretrained {pretrained}; give one of the two")
+        raise UserError(f"vqvae: {run} has no effect beside pretrained {pretrained}; give one of the two")
     return found
 
 
@@ -196,14 +197,14 @@ def kind_of_run(folder: Path) -> str:
     """Which of :func:`run_kinds` a run is.
 
     Raises:
-        ValueError: it is no run.
+        UserError: it is no run.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such run")
+        raise UserError(f"{folder}: no such run")
     settings = settings_in(str(folder / "config.yaml"))
     kinds = [name for name, one in run_kinds().items() if not strangers(one.config, settings)]
     if not kinds:
-        raise ValueError(f"{folder}: is no run of a training of videovq")
+        raise UserError(f"{folder}: is no run of a training of videovq")
     return kinds[0]
 
 
@@ -211,7 +212,7 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     """Rebuild a predictor from its run directory.
 
     Raises:
-        ValueError: the run is missing or unfinished.
+        UserError: the run is missing or unfinished.
     """
     folder = finished_run(run, "predictor")
     config = read_config(TrainPredictorConfig, folder / "config.yaml")
@@ -255,19 +256,19 @@ def finished_run(run: str | Path, command: str) -> Path:
     """The folder of a run, if `videovq train COMMAND` made it and has ended.
 
     Raises:
-        ValueError: it did not.
+        UserError: it did not.
     """
     folder = Path(run)
     if not is_finished(folder):
         why = "its training is not finished" if folder.is_dir() else "no such run"
-        raise ValueError(f"{folder}: {why}; `videovq train {command}` with run {folder} makes it")
+        raise UserError(f"{folder}: {why}; `videovq train {command}` with run {folder} makes it")
     settings = settings_in(str(folder / "config.yaml"))
     if "training" not in settings:  # which every run has, behind its network: defaults must not stand in for that
-        raise ValueError(f"{folder / 'config.yaml'}: is torn; copy it from the run again")
+        raise UserError(f"{folder / 'config.yaml'}: is torn; copy it from the run again")
     if strangers(run_kinds()[command].config, settings):
         for other in run_kinds().values():
             if not strangers(other.config, settings):
-                raise ValueError(f"{folder}: is a run of {other.what}; give it as --{other.option}")
+                raise UserError(f"{folder}: is a run of {other.what}; give it as --{other.option}")
     return folder
 
 
@@ -275,11 +276,11 @@ def read_facts(folder: Path) -> dict[str, Any]:
     """What the weights of a run say of the data they were trained on, and of how.
 
     Raises:
-        ValueError: they are missing or torn, or videovq did not write them.
+        UserError: they are missing or torn, or videovq did not write them.
     """
     facts = read_metadata(folder / WEIGHTS).get("videovq")
     if facts is None:
-        raise ValueError(f"{folder / WEIGHTS}: does not say what it was trained on; videovq did not write it")
+        raise UserError(f"{folder / WEIGHTS}: does not say what it was trained on; videovq did not write it")
     return json.loads(facts)
 
 
@@ -287,13 +288,13 @@ def load_weights(folder: Path, network: nn.Module) -> dict[str, Any]:
     """Give a network the weights of a run; returns what these say of their data.
 
     Raises:
-        ValueError: they are of another network.
+        UserError: they are of another network.
     """
     try:
         network.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:
         why = " ".join(str(error).split())
-        raise ValueError(
+        raise UserError(
             f"{folder}: config.yaml and {WEIGHTS} do not belong together, or one is torn ({why[:200]})"
         ) from error
     network.eval()

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from videovq import __version__, config
+from videovq.errors import UserError
 from videovq.follow_up import free, occupant
 from videovq.help import help_of
 from videovq.naming import nearest
@@ -99,6 +101,7 @@ UNABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  #
 
 VERSION = ("version", "--version", "-V")
 HELP = ("-h", "--help")
+TRACEBACK = "--traceback"  # where a person's mistake was noticed; a fault of ours always says so
 COMPLETE = "__complete"  # what the scripts of videovq.completion ask
 UNREAD = 141  # exit code of what SIGPIPE stops
 
@@ -108,7 +111,8 @@ def usage() -> str:
     papers = ["", "Experiments of papers, beside the main job:", "", *listed(beside)] if beside else []
     return "\n".join(["usage: videovq COMMAND [--config FILE.yaml] [--option VALUE ...]", "", *listed(CORE), "",
                       *listed(TEXTS), f"  {'version, -V':<21} print the version", *papers, "",
-                      "videovq COMMAND --help lists the command's options."])  # fmt: skip
+                      "videovq COMMAND --help lists the command's options.",
+                      "videovq COMMAND --traceback says where in the code an error was noticed."])  # fmt: skip
 
 
 def listed(names: Iterable[str]) -> list[str]:
@@ -152,7 +156,7 @@ def refuse_unwritable(command: str, settings: Any) -> None:
     """Find out before a command computes that it could not write what it found.
 
     Raises:
-        ValueError: where it is to write, it cannot.
+        UserError: where it is to write, it cannot.
     """
     for name in OUTPUTS:
         value = getattr(settings, name, "")
@@ -160,7 +164,7 @@ def refuse_unwritable(command: str, settings: Any) -> None:
             folder = Path(value).parent if command in OF_FILES else Path(value)
             why = "it is a folder; name a file" if command == "compare" and Path(value).is_dir() else hindrance(folder)
             if why:
-                raise ValueError(f"{name}: {value} cannot be written ({why}); choose another, or mend that")
+                raise UserError(f"{name}: {value} cannot be written ({why}); choose another, or mend that")
 
 
 def unread() -> bool:
@@ -182,14 +186,14 @@ def beside_what_is_there(command: str, settings: Any) -> Any:
     Commands that go on with what they began (``record``, ``prep``, ``encode``, ``train``, ``demo``) know their own.
 
     Raises:
-        ValueError: there is something at an ``out`` that was chosen.
+        UserError: there is something at an ``out`` that was chosen.
     """
     if command.split()[0] not in LOOKED_AT:
         return settings
     if settings.out == type(settings).out:
         return replace(settings, out=free(settings.out))
     if there := occupant(settings.out):
-        raise ValueError(f"out: {there} is there already; choose another out, or remove it")
+        raise UserError(f"out: {there} is there already; choose another out, or remove it")
     return settings
 
 
@@ -235,7 +239,8 @@ def run(words: list[str]) -> int:
         print("\n".join(completions(words[1:], CONFIGS, {name: text.words for name, text in TEXTS.items()})))
         return 0
     asked = words[:1] == ["help"] or any(word in HELP or re.fullmatch(r"--.+\.help(=.*)?", word) for word in words)
-    words = [word for i, word in enumerate(words) if word not in HELP and (i or word != "help")]
+    shown = TRACEBACK in words
+    words = [w for i, w in enumerate(words) if w not in (*HELP, TRACEBACK) and (i or w != "help")]
     if not words:
         print(usage())
         return 0
@@ -265,7 +270,9 @@ def run(words: list[str]) -> int:
         give_caches_a_home()
         others.choose(processes(settings))
         getattr(import_module(command.module), command.function)(settings)
-    except ValueError as error:
+    except UserError as error:
+        if shown:
+            traceback.print_exception(error)
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

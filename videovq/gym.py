@@ -20,6 +20,7 @@ from torch import Tensor
 
 from videovq.config import LOOKING_TEMPERATURE, ModelChoice, Precision
 from videovq.data.clip import Clip
+from videovq.errors import UserError
 from videovq.frames import to_float
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import decode_codes, to_device
@@ -56,7 +57,7 @@ class World:
             natively: faster, but what a step gives may then depend on how many environments share it.
 
     Raises:
-        ValueError: a run or the context cannot be used, or a setting is out of range.
+        UserError: a run or the context cannot be used, or a setting is out of range.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class World:
         precision: Precision = "32-true",
     ) -> None:
         if observations not in ("pixels", "codes"):
-            raise ValueError(f"observations: {observations!r}; choose pixels or codes")
+            raise UserError(f"observations: {observations!r}; choose pixels or codes")
         choice = ModelChoice(str(predictor), str(vqvae) or ModelChoice.vqvae, str(pretrained))
         self.pair = load_pair(choice)
         to_device(self.pair.vqvae.network, self.pair.predictor.network, device, precision)
@@ -170,7 +171,7 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
 
     def __init__(self, *, steps: int = 300, render_mode: str | None = None, **world: Any) -> None:
         if steps < 1:
-            raise ValueError("steps: must be at least 1")
+            raise UserError("steps: must be at least 1")
         self.world = World(**world)
         self.steps = steps
         self.metadata = {**self.metadata, "render_fps": self.world.pair.predictor.fps}
@@ -222,7 +223,7 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
 
     def __init__(self, num_envs: int, *, steps: int = 300, render_mode: str | None = None, **world: Any) -> None:
         if steps < 1 or num_envs < 1:
-            raise ValueError("steps and num_envs: must be at least 1")
+            raise UserError("steps and num_envs: must be at least 1")
         self.world = World(**world)
         self.num_envs, self.steps, self.render_mode = num_envs, steps, render_mode
         self.metadata = {**self.metadata, "render_fps": self.world.pair.predictor.fps}
@@ -238,11 +239,11 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start all; a number ``seed`` gives the i-th ``seed + i``, and without one, its generator continues."""
         if options and "reset_mask" in options:
-            raise ValueError("options.reset_mask: these environments start together, and each restarts by itself")
+            raise UserError("options.reset_mask: these environments start together, and each restarts by itself")
         seeds = [seed] * self.num_envs if seed is None else seed
         seeds = [seeds + i for i in range(self.num_envs)] if isinstance(seeds, int) else list(seeds)
         if len(seeds) != self.num_envs:
-            raise ValueError(f"seed: {len(seeds)} for {self.num_envs} environments")
+            raise UserError(f"seed: {len(seeds)} for {self.num_envs} environments")
         before: Sequence[np.random.Generator | None] = self._generators or [None] * self.num_envs
         self._generators = [
             old if old is not None and one is None else seeding.np_random(one)[0]

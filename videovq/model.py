@@ -25,6 +25,7 @@ from videovq.checkpoints import (
 )
 from videovq.config import LOOKING_TEMPERATURE, DeclareActionsConfig
 from videovq.data.clip import read_clip
+from videovq.errors import UserError
 from videovq.frames import to_float, to_uint8
 from videovq.pictures import write_png
 from videovq.rollout.engine import find_device, generate, to_device
@@ -65,14 +66,14 @@ class Prediction(Rollout):
         existing file is overwritten.
 
         Raises:
-            ValueError: it ends in something else, or cannot be written there.
+            UserError: it ends in something else, or cannot be written there.
         """
         path, titles = Path(path), sample_titles(len(self.codes))
         if path.suffix not in ENDINGS:
-            raise ValueError(f"{path}: must end in what it is to be; choose from {', '.join(ENDINGS)}")
+            raise UserError(f"{path}: must end in what it is to be; choose from {', '.join(ENDINGS)}")
         why = f"{path} is a folder" if path.is_dir() else hindrance(path.parent)
         if why:
-            raise ValueError(f"{path}: cannot be written ({why}); choose another path")
+            raise UserError(f"{path}: cannot be written ({why}); choose another path")
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".npz":
             write_arrays(path, self, titles, self.codebook_size)
@@ -129,7 +130,7 @@ class Model:
         """The actions that the predictor knows.
 
         Raises:
-            ValueError: there is no predictor.
+            UserError: there is no predictor.
         """
         return self._with_predictor().action_spec
 
@@ -145,10 +146,10 @@ class Model:
             actions_key: name of the array or column of actions, where it is not the usual one.
 
         Raises:
-            ValueError: the video or the actions cannot be used, or no example comes with this model.
+            UserError: the video or the actions cannot be used, or no example comes with this model.
         """
         if not path and not self.examples:
-            raise ValueError("clip: no example ships with this model; name a video")
+            raise UserError("clip: no example ships with this model; name a video")
         named = {example.stem: example for example in self.examples}
         source = named.get(str(path), Path(path)) if path else self.examples[0]
         declared = DeclareActionsConfig(actions_at=actions_at, actions_key=actions_key)
@@ -160,7 +161,7 @@ class Model:
         """Codes of RGB frames, 0..255.
 
         Raises:
-            ValueError: they are not of the size that the VQ-VAE was trained on.
+            UserError: they are not of the size that the VQ-VAE was trained on.
         """
         checked = self._frames(frames)
         return self.vqvae.network.encode(to_float(checked).to(self.vqvae.network.device)).cpu()
@@ -170,13 +171,13 @@ class Model:
         """RGB frames of codes.
 
         Raises:
-            ValueError: they are no grids of this VQ-VAE's codes.
+            UserError: they are no grids of this VQ-VAE's codes.
         """
         grids, size = _tensor(codes), self.vqvae.network.quantizer.codebook_size
         indices = grids.long()
         if grids.is_floating_point() or indices.ndim != 3 or not ((indices >= 0) & (indices < size)).all():
             shape = tuple(grids.shape)
-            raise ValueError(
+            raise UserError(
                 f"codes: {grids.dtype} of shape {shape}; (time, rows, columns) of 0 to {size - 1} is needed"
             )
         return to_uint8(self.vqvae.network.decode(indices.to(self.vqvae.network.device))).cpu()
@@ -206,7 +207,7 @@ class Model:
             seed: of the sampling noise.
 
         Raises:
-            ValueError: frames or actions do not fit the model or each other, or there is no predictor.
+            UserError: frames or actions do not fit the model or each other, or there is no predictor.
         """
         predictor, context = self._with_predictor(), self._frames(frames)
         spec, between = predictor.action_spec, len(context) - 1
@@ -216,7 +217,7 @@ class Model:
             coming = coming * n
         if len(known) < between or not coming or (n is not None and len(coming) != n):
             needed = f"{between} between the frames and {n or 'at least 1'} after"
-            raise ValueError(f"actions: {len(values)} for {len(context)} frames; {needed} are needed")
+            raise UserError(f"actions: {len(values)} for {len(context)} frames; {needed} are needed")
         request = RolloutRequest(
             context,
             spec.tensor(known, "actions"),
@@ -236,7 +237,7 @@ class Model:
         tensor = _tensor(frames)
         if tensor.dtype != torch.uint8 or tensor.shape[1:] != (*self.vqvae.frame_size, 3) or not len(tensor):
             height, width = self.vqvae.frame_size
-            raise ValueError(
+            raise UserError(
                 f"frames: {tensor.dtype} of shape {tuple(tensor.shape)};"
                 f" RGB uint8 (time, {height}, {width}, 3) is needed"
             )
@@ -244,7 +245,7 @@ class Model:
 
     def _with_predictor(self) -> TrainedPredictor:
         if self.predictor is None:
-            raise ValueError("predictor: this model is a VQ-VAE alone; load one with a predictor")
+            raise UserError("predictor: this model is a VQ-VAE alone; load one with a predictor")
         return self.predictor
 
 
@@ -265,16 +266,16 @@ def load(name: str | Path = "", *, vqvae: str = "", predictor: str = "", device:
         device: ``auto``, ``cpu``, ``gpu``, ``cuda``, ``cuda:1`` ... or ``mps``.
 
     Raises:
-        ValueError: there is none of that name, a run cannot be used, or the two do not belong together.
+        UserError: there is none of that name, a run cannot be used, or the two do not belong together.
     """
     if bool(name) == bool(vqvae):
-        raise ValueError("load: give the name of a model that ships, or `vqvae`, a run folder")
+        raise UserError("load: give the name of a model that ships, or `vqvae`, a run folder")
     name = str(name)
     run: Path | None = Path(predictor) if predictor else None
     if name and not predictor:
         try:
             run = pretrained_run(name, "predictor")
-        except ValueError:
+        except UserError:
             run = None  # it is a VQ-VAE alone
     trained = load_vqvae(vqvae_run(vqvae, name))
     examples = pretrained_examples(name) if name else []

@@ -25,6 +25,7 @@ from videovq.checkpoints import (
 from videovq.config import PackConfig, TrainPredictorConfig, TrainVQVAEConfig
 from videovq.data.clip import Clip, read_clip
 from videovq.data.video import write_video
+from videovq.errors import UserError
 from videovq.parsing import read_config, to_yaml
 from videovq.rollout.contexts import UNSEEN_FIRST
 from videovq.rollout.pair import Pair, check_pair, open_episodes
@@ -40,16 +41,16 @@ def pack(config: PackConfig) -> None:
     """Write a world: for every part its settings and weights, a card, and an example where one was asked for.
 
     Raises:
-        ValueError: a run is missing, unfinished or of another kind, runs do not belong together, or there is something
+        UserError: a run is missing, unfinished or of another kind, runs do not belong together, or there is something
             where the world is to be.
     """
     out, source = Path(config.out), Path(config.source)
     if out.is_file() or (out.is_dir() and (out.suffix == ".zip" or any(out.iterdir()))):
-        raise ValueError(f"out: {out} exists; choose another, or remove it")
+        raise UserError(f"out: {out} exists; choose another, or remove it")
     kind = kind_of_run(source)
     if kind not in KINDS:
         what = run_kinds()[kind].what
-        raise ValueError(f"source: {source} is a run of {what}; give that of a predictor, or of a VQ-VAE")
+        raise UserError(f"source: {source} is a run of {what}; give that of a predictor, or of a VQ-VAE")
     if kind == "predictor":
         predictor = load_predictor(source)
         runs = {"vqvae": Path(config.vqvae) if config.vqvae else vqvae_beside(source, predictor), "predictor": source}
@@ -59,7 +60,7 @@ def pack(config: PackConfig) -> None:
         runs = {"vqvae": source}
         for name in ("vqvae", "examples"):
             if getattr(config, name):
-                raise ValueError(f"{name}: has no effect on a VQ-VAE alone; pack a predictor's run, or leave it out")
+                raise UserError(f"{name}: has no effect on a VQ-VAE alone; pack a predictor's run, or leave it out")
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic(out) as partial:
         if out.suffix == ".zip":
@@ -78,13 +79,13 @@ def vqvae_beside(run: Path, predictor: TrainedPredictor) -> Path:
     it is there, else one with its encoder and codebook and another decoder.
 
     Raises:
-        ValueError: it is not there.
+        UserError: it is not there.
     """
     folder = run.absolute().parent
     runs = sorted(path for path in folder.iterdir() if is_finished(path) and kind_of_run(path) == "vqvae")
     fitting = {path: one for path in runs if (one := load_vqvae(path)).codes_of == predictor.vqvae}
     if not fitting:
-        raise ValueError(f"vqvae: the one that wrote the codes of {run} is not beside it; give its run as --vqvae")
+        raise UserError(f"vqvae: the one that wrote the codes of {run} is not beside it; give its run as --vqvae")
     return min(fitting, key=lambda path: fitting[path].fingerprint != predictor.vqvae)
 
 
@@ -130,7 +131,7 @@ def _rounded(run: Path, dtype: torch.dtype) -> dict[str, Tensor]:
     rounded = {name: value.to(dtype) if value.is_floating_point() else value for name, value in tensors.items()}
     large = [name for name, value in rounded.items() if not value.isfinite().all()]
     if large:
-        raise ValueError(f"dtype: {', '.join(large)} of {run} does not fit into float16; use bfloat16 or float32")
+        raise UserError(f"dtype: {', '.join(large)} of {run} does not fit into float16; use bfloat16 or float32")
     return rounded
 
 
@@ -139,7 +140,7 @@ def _write_example(folder: Path, source: str, pair: Pair) -> None:
     spec, size, fps = pair.predictor.action_spec, pair.vqvae.frame_size, pair.predictor.fps
     clip = read_clip(Path(source), size, spec, LONGEST) if Path(source).is_file() else _of_store(source, pair)
     if len(clip.actions) < len(clip.frames) - 1:
-        raise ValueError(f"examples: {source} comes without the actions between its frames; put them beside it")
+        raise UserError(f"examples: {source} comes without the actions between its frames; put them beside it")
     video = folder / EXAMPLES / "example.mp4"
     video.parent.mkdir()
     write_video(video, clip.frames, fps, "lossless")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from videovq.config import RENAMED, choice_bases
+from videovq.errors import UserError
 from videovq.naming import kinds_of, names, nearest, no_setting, strangers, type_of
 from videovq.shipped import shipped_configs
 
@@ -28,9 +29,7 @@ def make_parser(config: type, prog: str) -> ArgumentParser:
     import jsonargparse
     import yaml
 
-    jsonargparse.set_parsing_settings(
-        subclasses_enabled=list(choice_bases()),
-    )
+    jsonargparse.set_parsing_settings(subclasses_enabled=list(choice_bases()))
     jsonargparse.set_loader(MODE, as_written, exceptions=(yaml.YAMLError,))
     parser = jsonargparse.ArgumentParser(prog=prog, exit_on_error=False, description=config.__doc__, parser_mode=MODE)
     parser.add_argument("--config", action="config", help="YAML file, or name of one that ships.")
@@ -48,7 +47,7 @@ def parse(
         commands: all commands with their configs, to tell whose settings are in a file that has others.
 
     Raises:
-        ValueError: an unknown or missing key, or a value that cannot be used; the message names it.
+        UserError: an unknown or missing key, or a value that cannot be used; the message names it.
     """
     import jsonargparse
 
@@ -63,7 +62,7 @@ def parse(
             parser.set_defaults({name: to_plain(value) for name, value in chosen.items()})
             values = parser.parse_args(words).as_dict()
     except (jsonargparse.ArgumentError, TypeError) as error:
-        raise ValueError(explained(config, " ".join(str(error).split()))) from None
+        raise UserError(explained(config, " ".join(str(error).split()))) from None
     return build(config, {name: values[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
 
 
@@ -74,7 +73,7 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
         name: its own dotted name, for messages.
 
     Raises:
-        ValueError: a value is missing, or cannot be used.
+        UserError: a value is missing, or cannot be used.
     """
     found: dict[str, Any] = {}
     hints: dict[str, Any] = get_type_hints(kind)
@@ -82,18 +81,18 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
         dotted, hint = f"{name}.{key}" if name else key, hints[key]
         settings: bool = is_dataclass(hint)
         if value is None:
-            raise ValueError(f"{dotted}: has no value; give one or leave it out")
+            raise UserError(f"{dotted}: has no value; give one or leave it out")
         if not settings:
             found[key] = at_home(value, dotted)
         elif not isinstance(value, dict):
             inner = next(iter(hint.__dataclass_fields__))
-            raise ValueError(f"{dotted}: holds settings, such as {dotted}.{inner}, and cannot be {value!r}")
+            raise UserError(f"{dotted}: holds settings, such as {dotted}.{inner}, and cannot be {value!r}")
         elif "class_path" not in value:
             found[key] = build(hint, value, dotted)
         else:
             chosen = class_of(value["class_path"])
             if kinds_of(chosen):
-                raise ValueError(f"{dotted}: no {chosen.__name__!r}; choose from {spelt(chosen)}")
+                raise UserError(f"{dotted}: no {chosen.__name__!r}; choose from {spelt(chosen)}")
             found[key] = build(chosen, value.get("init_args", {}), dotted)
     return kind(**found)
 
@@ -102,7 +101,7 @@ def at_home(value: Any, name: str) -> Any:
     """A value, in which ``~/`` at the start of a text became the home folder.
 
     Raises:
-        ValueError: there is no home folder.
+        UserError: there is no home folder.
     """
     if isinstance(value, list):  # where `~` alone is a name like another
         return [one if one == "~" else at_home(one, name) for one in value]
@@ -110,7 +109,7 @@ def at_home(value: Any, name: str) -> Any:
         return value
     path = os.path.expanduser(value)
     if path.startswith("~"):
-        raise ValueError(f"{name}: {value} is in the home folder, but nothing says where that is; set HOME")
+        raise UserError(f"{name}: {value} is in the home folder, but nothing says where that is; set HOME")
     return path
 
 
@@ -241,7 +240,7 @@ def with_files_read(config: type, arguments: list[str], commands: Mapping[str, t
     """Arguments in which every ``--config FILE`` holds what is in the file, or in the one of that name that ships.
 
     Raises:
-        ValueError: a file is missing, or is no YAML file of settings of this config, each with a value.
+        UserError: a file is missing, or is no YAML file of settings of this config, each with a value.
     """
     import yaml
 
@@ -256,11 +255,9 @@ def with_files_read(config: type, arguments: list[str], commands: Mapping[str, t
                 whose = next((name for name, other in commands.items() if not strangers(other, values)), "")
                 if whose:
                     missing = unknown[0].removesuffix(".class_path")
-                    raise ValueError(
-                        f"{path}: holds settings of `videovq {whose}`; {missing} does not fit this command"
-                    )
+                    raise UserError(f"{path}: holds settings of `videovq {whose}`; {missing} does not fit this command")
                 if not unknown[0].endswith(".class_path"):  # where it does, the parser knows what to choose from
-                    raise ValueError(f"{path}: {no_setting(config, unknown[0])}")
+                    raise UserError(f"{path}: {no_setting(config, unknown[0])}")
             argument = "--config=" + yaml.safe_dump(renamed(config, values, path))
         read.append(argument)
     return read
@@ -270,11 +267,11 @@ def renamed(config: type, values: dict[str, Any], path: str) -> dict[str, Any]:
     """The content of a YAML file, in which settings with names of earlier versions have those of today.
 
     Raises:
-        ValueError: one has both.
+        UserError: one has both.
     """
     for before, now in RENAMED.get(config, {}).items():
         if {before, now} <= values.keys():
-            raise ValueError(f"{path}: {before} is what {now} was called earlier; give one of the two")
+            raise UserError(f"{path}: {before} is what {now} was called earlier; give one of the two")
     return {RENAMED.get(config, {}).get(key, key): value for key, value in values.items()}
 
 
@@ -283,7 +280,7 @@ def file_named(name: str) -> str:
     ``train_vqvae``, ``train_vqvae.yaml`` or ``configs/train_vqvae.yaml``.
 
     Raises:
-        ValueError: a bare name, and neither exists.
+        UserError: a bare name, and neither exists.
     """
     ships = shipped_configs()
     plain = re.sub(r"^configs/(papers/\w+/)?|\.yaml$", "", name)
@@ -293,7 +290,7 @@ def file_named(name: str) -> str:
     if plain and "/" not in plain and not path.exists():
         meant = nearest(plain, ships)
         hint = f"did you mean {meant}? " if meant else ""
-        raise ValueError(f"{name}: no such file, and none of that name ships; {hint}`videovq list configs` lists them")
+        raise UserError(f"{name}: no such file, and none of that name ships; {hint}`videovq list configs` lists them")
     return name
 
 
@@ -301,29 +298,29 @@ def settings_in(path: str) -> dict[str, Any]:
     """What is in a YAML file of settings, every value as text.
 
     Raises:
-        ValueError: the file is missing, or is no YAML file of settings, each with a value.
+        UserError: the file is missing, or is no YAML file of settings, each with a value.
     """
     import yaml
 
     if not path:
-        raise ValueError("config: has no value; give one, as --config FILE.yaml")
+        raise UserError("config: has no value; give one, as --config FILE.yaml")
     place = Path(at_home(path, "config"))
     if not place.is_file():
-        raise ValueError(f"{path}: {'is a folder; name a YAML file' if place.is_dir() else 'no such file'}")
+        raise UserError(f"{path}: {'is a folder; name a YAML file' if place.is_dir() else 'no such file'}")
     try:
         values = as_written(place.read_text("utf-8-sig"))
     except UnicodeDecodeError:
-        raise ValueError(f"{path}: is no text, and so no YAML file of settings") from None
+        raise UserError(f"{path}: is no text, and so no YAML file of settings") from None
     except yaml.YAMLError as error:
         why = " ".join(str(error).split()).replace(' in "<unicode string>",', ",")
-        raise ValueError(f"{path}: cannot be read as YAML ({why})") from None
+        raise UserError(f"{path}: cannot be read as YAML ({why})") from None
     if values is None:
-        raise ValueError(f"{path}: is empty; write a setting a line, as `NAME: VALUE`, or leave --config out")
+        raise UserError(f"{path}: is empty; write a setting a line, as `NAME: VALUE`, or leave --config out")
     if not isinstance(values, dict):
-        raise ValueError(f"{path}: must hold settings, one a line as `NAME: VALUE`, not {values!r}")
+        raise UserError(f"{path}: must hold settings, one a line as `NAME: VALUE`, not {values!r}")
     empty = next(without_value(values), None)
     if empty is not None:
-        raise ValueError(f"{path}: {empty}: has no value; give one or remove the line")
+        raise UserError(f"{path}: {empty}: has no value; give one or remove the line")
     return values
 
 
@@ -376,12 +373,12 @@ def read_config(config: type[C], path: str | Path) -> C:
     """Read a config dataclass from a YAML file.
 
     Raises:
-        ValueError: the file is missing, or holds an unknown key or a value of the wrong type.
+        UserError: the file is missing, or holds an unknown key or a value of the wrong type.
     """
     try:
         return parse(config, ["--config", str(path)])
     except ValueError as error:
-        raise ValueError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+        raise UserError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
 
 def to_yaml(config: Any) -> str:

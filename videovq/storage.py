@@ -16,6 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from videovq.errors import UserError
+
 LOCK = ".lock"  # held by the process that writes into a folder
 
 
@@ -53,13 +55,13 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         name: what users call the folder.
 
     Raises:
-        ValueError: another process is writing there.
+        UserError: another process is writing there.
     """
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise ValueError(f"{name}: another process is writing there; wait for it, or choose another folder") from None
+        raise UserError(f"{name}: another process is writing there; wait for it, or choose another folder") from None
     try:
         for partial in folder.rglob("*.[0-9]*.partial"):
             _remove(partial)
@@ -89,7 +91,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, memory-mapped.
 
     Raises:
-        ValueError: it is missing or torn.
+        UserError: it is missing or torn.
     """
     with _named(path):
         return load_file(path)
@@ -99,7 +101,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     """What stands in the header of a safetensors file.
 
     Raises:
-        ValueError: the file is missing or torn.
+        UserError: the file is missing or torn.
     """
     with _named(path), safe_open(path, "pt") as file:
         return file.metadata() or {}
@@ -109,7 +111,7 @@ def read_types(path: Path) -> set[str]:
     """Of what types the tensors of a safetensors file are, as the format calls them (``F16``); reads its header only.
 
     Raises:
-        ValueError: the file is missing or torn.
+        UserError: the file is missing or torn.
     """
     with _named(path), safe_open(path, "pt") as file:
         return {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118  is no dict
@@ -120,9 +122,9 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file") from None
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"{path}: is torn, or no safetensors file ({error}); make or copy it again") from None
+        raise UserError(f"{path}: is torn, or no safetensors file ({error}); make or copy it again") from None
 
 
 def _flush(path: Path) -> None:

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from videovq.config.checks import LARGEST_FLOAT, at_least, sampling
+from videovq.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class ActionSpec:
 
     def __post_init__(self) -> None:
         if self.kind not in ("none", "discrete", "multi_discrete", "continuous"):
-            raise ValueError(f"action_spec.kind is {self.kind!r}; use none, discrete, multi_discrete or continuous")
+            raise UserError(f"action_spec.kind is {self.kind!r}; use none, discrete, multi_discrete or continuous")
         if self.kind == "discrete" and (len(self.sizes) != 1 or len(self.names) not in (0, self.sizes[0])):
-            raise ValueError("action_spec: a discrete action needs one size, and a name for every choice or none")
+            raise UserError("action_spec: a discrete action needs one size, and a name for every choice or none")
         if self.kind == "multi_discrete" and not self.sizes:
-            raise ValueError("action_spec: a multi-discrete action needs its sizes")
+            raise UserError("action_spec: a multi-discrete action needs its sizes")
         if self.kind == "continuous" and (not self.mean or len(self.mean) != len(self.std) or min(self.std) <= 0):
-            raise ValueError("action_spec: a continuous action needs a mean and a positive std for each component")
+            raise UserError("action_spec: a continuous action needs a mean and a positive std for each component")
 
     @property
     def width(self) -> int:
@@ -65,28 +66,28 @@ class ActionSpec:
             where: the file or field they came from, for the error message.
 
         Raises:
-            ValueError: a wrong width, a number out of range, not an integer, or not finite.
+            UserError: a wrong width, a number out of range, not an integer, or not finite.
         """
         rows = [list(v) if isinstance(v, (list, tuple)) else [v] for v in values]
         if self.kind == "none":
             rows = [[] for _ in rows]
         if any(len(row) != self.width for row in rows):
-            raise ValueError(f"{where}: every action needs {self.width} number(s)")
+            raise UserError(f"{where}: every action needs {self.width} number(s)")
         try:
             floats = torch.tensor(rows, dtype=torch.float64).reshape(len(rows), self.width)
         except (TypeError, ValueError):
-            raise ValueError(f"{where}: an action is not a number") from None
+            raise UserError(f"{where}: an action is not a number") from None
         if not torch.isfinite(floats.float()).all():
-            raise ValueError(f"{where}: an action is not finite, or too large for 32 bits")
+            raise UserError(f"{where}: an action is not finite, or too large for 32 bits")
         if self.kind == "continuous":
             if (floats.abs() > LARGEST_FLOAT).any():
-                raise ValueError(f"{where}: an action is too large for float32")
+                raise UserError(f"{where}: an action is too large for float32")
             return floats.float()
         limits = torch.tensor(self.sizes, dtype=torch.float64)
         wrong = (floats != floats.round()) | (floats < 0) | (floats >= limits)
         if wrong.any():
             t = int(wrong.any(dim=1).nonzero()[0])
-            raise ValueError(f"{where}: action {rows[t]} at {t} is not a whole number within {list(self.sizes)}")
+            raise UserError(f"{where}: action {rows[t]} at {t} is not a whole number within {list(self.sizes)}")
         return floats.long()
 
     def parse(self, name: str, where: str) -> Any:
@@ -96,13 +97,13 @@ class ActionSpec:
         if name.isdigit():
             return int(name)
         known = ", ".join(self.names) or f"0 to {self.sizes[0] - 1}" if self.kind == "discrete" else "a JSON file"
-        raise ValueError(f"{where}: no action {name!r}; choose from: {known}")
+        raise UserError(f"{where}: no action {name!r}; choose from: {known}")
 
     def numbered(self, values: list[Any], where: str) -> list[Any]:
         """Actions as recordings keep them, with the names of a discrete action replaced by their numbers.
 
         Raises:
-            ValueError: there is no action of such a name.
+            UserError: there is no action of such a name.
         """
         if self.kind != "discrete":
             return values
@@ -124,19 +125,19 @@ class ActionSpec:
             fields["names"] = tuple(name_in_json(name, "action_spec") for name in fields.get("names") or ())
             return ActionSpec(**fields)
         except TypeError as error:
-            raise ValueError(f"action_spec: {error}") from None
+            raise UserError(f"action_spec: {error}") from None
 
 
 def name_in_json(value: Any, where: str) -> str:
     """The name of an action as its file spells it: ``off``, written without quotes in YAML, becomes ``false`` in JSON.
 
     Raises:
-        ValueError: it is no name.
+        UserError: it is no name.
     """
     if isinstance(value, bool):
         return str(value).lower()
     if not isinstance(value, (str, int, float)):
-        raise ValueError(f"{where}: {value!r} is no name of an action; write the names in quotes")
+        raise UserError(f"{where}: {value!r} is no name of an action; write the names in quotes")
     return str(value)
 
 
@@ -290,14 +291,14 @@ class RolloutRequest:
 
     def __post_init__(self) -> None:
         if len(self.context) < 1 or len(self.context_actions) != len(self.context) - 1:
-            raise ValueError(
+            raise UserError(
                 f"context: {len(self.context)} frames need {len(self.context) - 1} actions between them,"
                 f" but there are {len(self.context_actions)}"
             )
         if len(self.actions) < 1:
-            raise ValueError("actions: at least one is needed, each leads to one predicted frame")
+            raise UserError("actions: at least one is needed, each leads to one predicted frame")
         if self.samples < 1:
-            raise ValueError("samples: must be at least 1")
+            raise UserError("samples: must be at least 1")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
+from videovq.errors import UserError
 from videovq.shipped import WEIGHTS, shipped, shipped_folder
 
 CARD, EXAMPLES = "README.md", "examples"
@@ -31,7 +32,7 @@ def world(name: str) -> Path | None:
     """The folder of a world that ships, by its name, or of any, by its path; None where there is nothing.
 
     Raises:
-        ValueError: it is a file, but no world that was packed.
+        UserError: it is a file, but no world that was packed.
     """
     if name in {*shipped("vqvae"), *shipped("predictor")}:
         return shipped_folder(name)
@@ -61,12 +62,10 @@ def _unpacked(path: Path, size: int, changed: int) -> Path:
     try:
         with ZipFile(path) as packed:
             _unpack(packed, folder)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     except (BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
-        raise ValueError(
-            f"{path}: is torn, or no world of `videovq pack` ({error}); pack, or copy, it again"
-        ) from error
+        raise UserError(f"{path}: is torn, or no world of `videovq pack` ({error}); pack, or copy, it again") from error
     return folder
 
 
@@ -80,14 +79,14 @@ def _unpack(packed: ZipFile, folder: Path) -> None:
     there = packed.namelist()
     tops = [name.removesuffix("vqvae/config.yaml") for name in there if name.endswith("vqvae/config.yaml")]
     if len(tops) != 1:
-        raise ValueError("holds no world of `videovq pack` (one vqvae/config.yaml); pack it again")
+        raise UserError("holds no world of `videovq pack` (one vqvae/config.yaml); pack it again")
     inside = {name.removeprefix(tops[0]): packed.getinfo(name) for name in there if name.startswith(tops[0])}
     for name, entry in inside.items():
         most = largest(name)
         if most is None:
             continue
         if entry.file_size > min(most, DENSEST * entry.compress_size):
-            raise ValueError(f"{name} would become {entry.file_size:,} bytes, which is not believable; pack it again")
+            raise UserError(f"{name} would become {entry.file_size:,} bytes, which is not believable; pack it again")
         (folder / name).parent.mkdir(exist_ok=True)
         with packed.open(entry) as source, (folder / name).open("wb") as target:
             shutil.copyfileobj(source, target)  # no more than the size it says

@@ -36,6 +36,7 @@ from tests.play.browser import until
 from tests.play.conftest import SAMPLING, taken_apart
 from tests.play.test_messages import malformed
 from videovq.config import EncodeConfig
+from videovq.errors import UserError
 from videovq.play.messages import parse_message
 from videovq.play.server import MOST_TEXT, MOST_UPLOAD
 from videovq.prep.prepare import prepare
@@ -216,7 +217,7 @@ def verdict(said: str | bytes, spec: ActionSpec) -> str:
         return f"message: must be a text of {MOST_TEXT} letters at most"
     try:
         parse_message(said, spec)
-    except ValueError as error:
+    except UserError as error:
         return str(error)
     return ""
 

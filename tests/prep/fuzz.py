@@ -3,7 +3,7 @@
     python -m tests.prep.fuzz [CASES [FORMAT ...]]
 
 Writes a small folder of every format, then damages one of its files at a time (flipped bits, cuts, holes, insertions;
-seeded, so that a case can be repeated) and reads everything again. ValueError is the only answer that counts as a
+seeded, so that a case can be repeated) and reads everything again. UserError is the only answer that counts as a
 refusal. Memory is limited to 2 GiB more than there was, a case to 20 seconds.
 """
 
@@ -26,6 +26,7 @@ from tests.conftest import PATIENCE
 from tests.damage import damage
 from tests.prep.sources import test_formats, test_minari, test_pictures, test_rlu
 from videovq.config import DeclareConfig
+from videovq.errors import UserError
 from videovq.prep.sources.formats import READERS, open_reader
 
 LEROBOT = Path(__file__).parent / "sources" / "lerobot_v30"
@@ -74,7 +75,7 @@ def fuzz(name: str, cases: int) -> dict[str, int]:
             signal.alarm(int(PATIENCE))
             try:
                 counts["read" if read_all(name, folder) >= 0 else ""] += 1
-            except ValueError:
+            except UserError:
                 counts["refused"] += 1
             signal.alarm(0)
             shutil.rmtree(folder)

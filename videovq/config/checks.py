@@ -12,6 +12,8 @@ from dataclasses import MISSING, dataclass, fields
 from os import PathLike
 from typing import Any
 
+from videovq.errors import UserError
+
 LARGEST_FLOAT = 3.4e38  # of float32, in which networks compute
 LARGEST_INT = 2**63 - 1
 SEEDS = 2**32 - 1  # the largest seed that every library takes
@@ -25,7 +27,7 @@ class Settings:
         """Refuse what cannot be used.
 
         Raises:
-            ValueError: such a setting; the message begins with its name.
+            UserError: such a setting; the message begins with its name.
         """
 
 
@@ -44,15 +46,15 @@ def checked(config: Settings, name: str = "") -> None:
         name: what they are called, for the message; empty: nothing, as they are a command's.
 
     Raises:
-        ValueError: the first such setting, by its dotted name.
+        UserError: the first such setting, by its dotted name.
     """
     for key, value in vars(config).items():
         if isinstance(value, Settings):
             checked(value, f"{name}.{key}" if name else key)
     try:
         config.check()
-    except ValueError as error:
-        raise ValueError(f"{name}.{error}" if name else str(error)) from None
+    except UserError as error:
+        raise UserError(f"{name}.{error}" if name else str(error)) from None
 
 
 def at_least(config: Any, least: float, *names: str) -> None:
@@ -81,9 +83,9 @@ def named(config: Any, *names: str) -> None:
         value = getattr(config, name)
         texts = [*value, *value.values()] if isinstance(value, dict) else value if _several(value) else [value]
         if not all(isinstance(text, (str, PathLike)) for text in texts):
-            raise ValueError(f"{name}: must be text, not {value!r}")
+            raise UserError(f"{name}: must be text, not {value!r}")
         if not all(str(text).strip() for text in texts):
-            raise ValueError(f"{name}: must not be empty")
+            raise UserError(f"{name}: must not be empty")
 
 
 def without_effect(config: Any, why: str, *names: str) -> None:
@@ -91,7 +93,7 @@ def without_effect(config: Any, why: str, *names: str) -> None:
     for one in fields(config):
         default = one.default if one.default_factory is MISSING else one.default_factory()
         if one.name in names and getattr(config, one.name) != default:
-            raise ValueError(f"{one.name}: has no effect {why}")
+            raise UserError(f"{one.name}: has no effect {why}")
 
 
 def divides(config: Any, name: str, times: int, by: str) -> None:
@@ -99,13 +101,13 @@ def divides(config: Any, name: str, times: int, by: str) -> None:
     number, other = getattr(config, name), getattr(config, by)
     if number % (times * other):
         words = {2: "twice", 4: "four times", 16: "sixteen times"}
-        raise ValueError(f"{name}: must be a multiple of {words[times]} {by}, which is {times * other}, not {number}")
+        raise UserError(f"{name}: must be a multiple of {words[times]} {by}, which is {times * other}, not {number}")
 
 
 def shared(config: Any, parts: int) -> None:
     """A batch that divides among devices, nodes and accumulated parts."""
     if config.batch_size % parts:
-        raise ValueError(
+        raise UserError(
             f"batch_size: {config.batch_size} does not divide by {parts} (devices x nodes x accumulated parts)"
         )
 
@@ -127,7 +129,7 @@ def sampling(config: Any) -> None:
 def device(config: Any) -> None:
     """The name of a device: ``gpu`` is CUDA or MPS, whatever there is."""
     if not re.fullmatch(r"auto|gpu|(cpu|cuda|mps|xpu)(:\d+)?", config.device):
-        raise ValueError(f"device: no {config.device!r}; choose from auto, cpu, gpu, cuda, cuda:1 ..., mps")
+        raise UserError(f"device: no {config.device!r}; choose from auto, cpu, gpu, cuda, cuda:1 ..., mps")
 
 
 def _numbers(config: Any, names: Sequence[str], fits: Callable[[Any], bool], allowed: str) -> None:
@@ -135,11 +137,11 @@ def _numbers(config: Any, names: Sequence[str], fits: Callable[[Any], bool], all
         value = getattr(config, name)
         for number in value if _several(value) else [value]:
             if not isinstance(number, (int, float)) or isinstance(number, bool):
-                raise ValueError(f"{name}: must be a number, not {number!r}")
+                raise UserError(f"{name}: must be a number, not {number!r}")
             if not fits(number):  # so too where it is not a number (NaN)
-                raise ValueError(f"{name}: must be {allowed}, not {number}")
+                raise UserError(f"{name}: must be {allowed}, not {number}")
             if number > (LARGEST_INT if isinstance(number, int) else LARGEST_FLOAT):
-                raise ValueError(f"{name}: {number} is too large a number")
+                raise UserError(f"{name}: {number} is too large a number")
 
 
 def _several(value: Any) -> bool:

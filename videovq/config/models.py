@@ -7,6 +7,7 @@ from math import prod
 from typing import Literal
 
 from videovq.config.checks import Settings, at_least, convolutional, divides, part, within, without_effect
+from videovq.errors import UserError
 
 MOST_CODES = 2**20
 
@@ -68,7 +69,7 @@ class FSQConfig(QuantizerConfig):
     def check(self) -> None:
         at_least(self, 3, "levels")
         if not 0 < len(self.levels) <= 12 or prod(self.levels) > MOST_CODES:
-            raise ValueError(f"levels: {self.levels}; needs 1 to 12 numbers whose product is at most {MOST_CODES}")
+            raise UserError(f"levels: {self.levels}; needs 1 to 12 numbers whose product is at most {MOST_CODES}")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class LFQConfig(QuantizerConfig):
         within(self, 2, MOST_CODES, "codebook_size")
         at_least(self, 0, "commitment", "entropy")
         if self.codebook_size & (self.codebook_size - 1):
-            raise ValueError(f"codebook_size: {self.codebook_size} is not a power of two")
+            raise UserError(f"codebook_size: {self.codebook_size} is not a power of two")
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class ResidualConfig(QuantizerConfig):
         at_least(self, 0, "commitment", "restart_below")
         part(self, "decay")
         if self.codebook_size**self.layers > 65536:
-            raise ValueError(
+            raise UserError(
                 f"layers: {self.layers} of {self.codebook_size} codes make {self.codebook_size**self.layers} codes,"
                 " but 65536 is the most; use fewer layers or a smaller codebook_size"
             )

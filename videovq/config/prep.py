@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, named, within, without_effect
+from videovq.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,9 @@ class PrepConfig(CommandSettings):
         at_least(self, 0, "discretise", "episodes", "cut_every")
         within(self, 0, 1, "validation_fraction", "test_fraction")
         if self.validation_fraction + self.test_fraction > 1:
-            raise ValueError("validation_fraction + test_fraction: must be 1 at most")
+            raise UserError("validation_fraction + test_fraction: must be 1 at most")
         if self.discretise == 1:
-            raise ValueError("discretise: needs at least 2 steps, or 0 for none")
+            raise UserError("discretise: needs at least 2 steps, or 0 for none")
         if self.frame_step == 1:
             without_effect(self, "while frame_step is 1", "merge_actions")
         if self.engine == "local":
@@ -141,7 +142,7 @@ class ImportTokensConfig(CommandSettings):
         at_least(self, 1, "shard_episodes")
         within(self, 0, 1, "validation_fraction", "test_fraction")
         if self.validation_fraction + self.test_fraction > 1:
-            raise ValueError("validation_fraction + test_fraction: must be 1 at most")
+            raise UserError("validation_fraction + test_fraction: must be 1 at most")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from videovq.config.checks import SEEDS, CommandSettings, Settings, at_least, named, within, without_effect
+from videovq.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class GymnasiumSource(SourceConfig):
         try:  # one spelling, whether the values come from Python, a command line or a file
             texts = {name: json.dumps(from_text(value)) for name, value in self.kwargs.items()}
         except TypeError as error:
-            raise ValueError(f"source.kwargs: must hold what JSON can write ({error})") from None
+            raise UserError(f"source.kwargs: must hold what JSON can write ({error})") from None
         object.__setattr__(self, "kwargs", texts)
 
     @property
@@ -126,4 +127,4 @@ class RecordConfig(CommandSettings):
         if self.policy:
             without_effect(self, "beside a policy, which chooses every action", "stick")
         if type(self.source) is SourceConfig:
-            raise ValueError("source: SourceConfig names no environment; use GymnasiumSource or DeepMindLabSource")
+            raise UserError("source: SourceConfig names no environment; use GymnasiumSource or DeepMindLabSource")

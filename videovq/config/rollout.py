@@ -9,6 +9,7 @@ from typing import Literal
 from videovq.config.checks import CommandSettings, at_least, named, within, without_effect
 from videovq.config.choices import DeviceChoice, LookingChoice, ModelChoice, Precision, SamplingChoice
 from videovq.config.prep import DeclareActionsConfig
+from videovq.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,9 @@ class RolloutConfig(LookingChoice, ModelChoice, DeviceChoice, CommandSettings):
         within(self, 0, 65535, "loops")
         DeviceChoice.check(self)
         if not PurePath(self.out).name.strip("."):
-            raise ValueError(f"out: {self.out!r} names a folder; add the name of the files, without an ending")
+            raise UserError(f"out: {self.out!r} names a folder; add the name of the files, without an ending")
         if self.from_video and self.context:
-            raise ValueError("from_video: takes the place of context; give one of the two")
+            raise UserError("from_video: takes the place of context; give one of the two")
         if self.from_video:
             without_effect(self, "beside from_video", "episode", "split")
         if self.episode:
@@ -83,7 +84,7 @@ class RolloutConfig(LookingChoice, ModelChoice, DeviceChoice, CommandSettings):
         if self.context_frames == 1:
             without_effect(self, "while context_frames is 1", "context_actions")
         if self.actions == "each" and self.samples != 1:
-            raise ValueError("samples: actions `each` needs samples 1, a rollout an action")
+            raise UserError("samples: actions `each` needs samples 1, a rollout an action")
         if not self.temperature:
             without_effect(self, "while temperature is 0", "samples")
         if not self.decode:

@@ -8,6 +8,7 @@ from typing import Literal
 from videovq.config.checks import CommandSettings, Settings, at_least, named, part, shared, within, without_effect
 from videovq.config.choices import Precision, VQVAEChoice
 from videovq.config.models import PatchPredictorConfig, PredictorConfig, VQVAEConfig
+from videovq.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -176,12 +177,12 @@ class TrainVQVAEConfig(CommandSettings):
     def check(self) -> None:
         named(self, "store", "run")
         if self.loss.adversarial and self.training.devices * self.training.nodes > 1:
-            raise ValueError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
+            raise UserError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
         within(self, 0, 1, "code_swaps")
         if not self.decoder_only:
             without_effect(self, "without decoder_only", "code_swaps")
         elif not self.init:
-            raise ValueError("decoder_only: needs init, the VQ-VAE whose encoder and codebook stay")
+            raise UserError("decoder_only: needs init, the VQ-VAE whose encoder and codebook stay")
 
 
 @dataclass(frozen=True)
@@ -250,7 +251,7 @@ class TrainPredictorConfig(CommandSettings):
         within(self, 0, 1, "context_noise_any", "own_frames")
         within(self, 1, self.window, "targets")
         if self.model.corruption_levels > 1 and not self.context_noise and not self.own_frames:
-            raise ValueError(
+            raise UserError(
                 "model.corruption_levels: has no effect without context_noise or own_frames; give one, or leave it 1"
             )
         at_least(self, 1, "own_length", "own_passes")

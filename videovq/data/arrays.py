@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from videovq.errors import UserError
+
 BROKEN = (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
 
 
@@ -24,7 +26,7 @@ def read_array(path: Path, name: str) -> np.ndarray:
     """One array of an ``.npz``, or that of an ``.npy``; pickles are refused, since they could run anything.
 
     Raises:
-        ValueError: the file is missing or broken, or holds no such array.
+        UserError: the file is missing or broken, or holds no such array.
     """
     try:
         with path.open("rb") as file:
@@ -32,10 +34,10 @@ def read_array(path: Path, name: str) -> np.ndarray:
             if isinstance(loaded, np.ndarray):
                 return loaded
             if name not in loaded:
-                raise ValueError(f"it has no array {name!r}, only {', '.join(loaded.files)}")
+                raise UserError(f"it has no array {name!r}, only {', '.join(loaded.files)}")
             found = loaded[name]
             if not isinstance(found, np.ndarray):  # without its heading it is just bytes
-                raise ValueError(f"{name!r} is no array")
+                raise UserError(f"{name!r} is no array")
             return found
     except BROKEN as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
+        raise UserError(f"{path}: cannot be read ({error})") from None

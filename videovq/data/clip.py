@@ -44,7 +44,7 @@ def read_clip(
         declared: what that file leaves open.
 
     Raises:
-        ValueError: the video cannot be read or is too small, or the actions do not fit ``spec``.
+        UserError: the video cannot be read or is too small, or the actions do not fit ``spec``.
     """
     if spec.kind == "none":
         refuse_declared(declared, DECLARABLE, "this model was trained on videos without actions")

@@ -13,6 +13,7 @@ from typing import Any
 
 from videovq.data.arrays import array_names, read_array
 from videovq.data.text import json_lines, read_text
+from videovq.errors import UserError
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 TRUTHS = {"true": 1.0, "false": 0.0}
@@ -31,7 +32,7 @@ class Columns(ABC):
         names: of all columns.
 
     Raises:
-        ValueError: the file is missing or broken.
+        UserError: the file is missing or broken.
     """
 
     usual: tuple[str, ...] = ("action", "actions")
@@ -52,21 +53,21 @@ class Columns(ABC):
             unknown: whether a value may be missing.
 
         Raises:
-            ValueError: there is no such column, or it is broken.
+            UserError: there is no such column, or it is broken.
         """
 
     def actions(self) -> list[Any]:
         """The actions: one value each, or as many as there are columns of them.
 
         Raises:
-            ValueError: a column is missing or broken.
+            UserError: a column is missing or broken.
         """
         columns = self.action_columns()
         if len(columns) == 1:
             return self.column(columns[0])
         values = [self.column(name) for name in columns]
         if len({len(one) for one in values}) > 1:
-            raise ValueError(f"{self.path}: {self.key} are not as many values each")
+            raise UserError(f"{self.path}: {self.key} are not as many values each")
         return [list(row) for row in zip(*values, strict=True)]
 
     def action_columns(self) -> list[str]:
@@ -85,7 +86,7 @@ class JsonLines(Columns):
     def column(self, name: str, unknown: bool = False) -> list[Any]:
         for number, row in self._rows:
             if isinstance(row, dict) and name not in row:
-                raise ValueError(f"{self.path}: line {number} has no {name!r}; name the field with declare.actions_key")
+                raise UserError(f"{self.path}: line {number} has no {name!r}; name the field with declare.actions_key")
         return [row[name] if isinstance(row, dict) else row for _, row in self._rows]
 
 
@@ -130,9 +131,9 @@ class Table(Columns):
             text = read_text(path)
             (_, self.names), *self._rows = _rows(text, self._separator(text)) or [(0, [])]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(f"{path}: not readable as CSV with a header ({error})") from None
+            raise UserError(f"{path}: not readable as CSV with a header ({error})") from None
         if not self.names:
-            raise ValueError(f"{path}: not readable as CSV with a header (it is empty)")
+            raise UserError(f"{path}: not readable as CSV with a header (it is empty)")
 
     def _separator(self, text: str) -> str:
         """What separates the columns: what parts the first line, or, where several do, what finds the actions in it."""
@@ -145,7 +146,7 @@ class Table(Columns):
             parted = [one for one in parted if self._holds_actions(headers[one])]
             if len(parted) != 1:
                 those = " or ".join(SEPARATORS.values())
-                raise ValueError(f"{self.path}: line 1 does not tell whether {those} separate columns")
+                raise UserError(f"{self.path}: line 1 does not tell whether {those} separate columns")
         return parted[0] if parted else ","
 
     def _holds_actions(self, names: list[str]) -> bool:
@@ -161,9 +162,9 @@ class Table(Columns):
     def column(self, name: str, unknown: bool = False) -> list[Any]:
         if name not in self.names:
             there = ", ".join(self.names)
-            raise ValueError(f"{self.path}: no column {name!r}, only {there}; name it with declare.actions_key")
+            raise UserError(f"{self.path}: no column {name!r}, only {there}; name it with declare.actions_key")
         if self.names.count(name) > 1:
-            raise ValueError(f"{self.path}: several columns are called {name!r}")
+            raise UserError(f"{self.path}: several columns are called {name!r}")
         return [self._number(line, fields, name, unknown) for line, fields in self._rows]
 
     def _named(self, name: str) -> list[str]:
@@ -176,7 +177,7 @@ class Table(Columns):
 
     def _number(self, line: int, fields: list[str], name: str, unknown: bool) -> float:
         if any(fields[len(self.names) :]):
-            raise ValueError(f"{self.path}: line {line} has {len(fields)} fields, but line 1 has {len(self.names)}")
+            raise UserError(f"{self.path}: line {line} has {len(fields)} fields, but line 1 has {len(self.names)}")
         at = self.names.index(name)
         field = fields[at] if at < len(fields) else ""
         if unknown and field.lower() in UNKNOWN:
@@ -184,7 +185,7 @@ class Table(Columns):
         try:
             return TRUTHS[field.lower()] if field.lower() in TRUTHS else float(field)
         except ValueError:
-            raise ValueError(f"{self.path}: line {line}, column {name!r}: {field!r} is not a number") from None
+            raise UserError(f"{self.path}: line {line}, column {name!r}: {field!r} is not a number") from None
 
 
 def _is_word(field: str) -> bool:

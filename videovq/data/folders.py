@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from videovq.errors import UserError
 from videovq.storage import atomic, beside
 from videovq.writable import hindrance
 
@@ -60,7 +61,7 @@ class RemoteFolder(Folder):
         url: such as ``s3://bucket/folder``.
 
     Raises:
-        ValueError: there is no such protocol, or its package is not installed.
+        UserError: there is no such protocol, or its package is not installed.
     """
 
     open_files = 16  # an open file keeps its room on the disk, also when the mirror drops it
@@ -72,7 +73,7 @@ class RemoteFolder(Folder):
         super().__init__(cache / hashlib.sha256(self.url.encode()).hexdigest()[:24])
         why = hindrance(self.path)
         if why:
-            raise ValueError(f"{url}: its mirror cannot be written ({why}); set VIDEOVQ_CACHE to a folder that can be")
+            raise UserError(f"{url}: its mirror cannot be written ({why}); set VIDEOVQ_CACHE to a folder that can be")
         self.path.mkdir(parents=True, exist_ok=True)
         self.root = str(self._system._strip_protocol(self.url)).rstrip("/")
 
@@ -89,7 +90,7 @@ class RemoteFolder(Folder):
         try:
             system = fsspec.core.url_to_fs(self.url)[0]
         except (ImportError, ValueError) as error:
-            raise ValueError(f"{self.url}: cannot be reached ({error})") from None
+            raise UserError(f"{self.url}: cannot be reached ({error})") from None
         if hasattr(system, "auto_mkdir"):
             system.auto_mkdir = True  # object stores need no folders, file systems do
         return system
@@ -109,14 +110,14 @@ class RemoteFolder(Folder):
             targets: name of a remote file -> where it goes.
 
         Raises:
-            ValueError: one is not there.
+            UserError: one is not there.
         """
         with ExitStack() as whole:
             partial = {name: whole.enter_context(beside(path)) for name, path in targets.items()}
             try:
                 self._system.get([f"{self.root}/{name}" for name in partial], [str(path) for path in partial.values()])
             except FileNotFoundError as error:
-                raise ValueError(f"{self.url}: {error} is not there") from None
+                raise UserError(f"{self.url}: {error} is not there") from None
 
     def refresh(self) -> None:
         names = [name for name in self.files() if name.endswith(SMALL)]
@@ -129,7 +130,7 @@ class RemoteFolder(Folder):
         try:
             facts = self._system.info(f"{self.root}/{name}")
         except FileNotFoundError:
-            raise ValueError(f"{self.url}: {name} is not there") from None
+            raise UserError(f"{self.url}: {name} is not there") from None
         version = hashlib.sha256(repr([facts.get(key) for key in VERSION]).encode()).hexdigest()[:16]
         target = self.path / f"{name}@{version}"
         if target.exists():
@@ -168,6 +169,6 @@ def open_folder(name: str | Path) -> Folder:
     """A folder by its path or URL.
 
     Raises:
-        ValueError: a URL that cannot be reached.
+        UserError: a URL that cannot be reached.
     """
     return RemoteFolder(str(name)) if "://" in str(name) else Folder(Path(name))

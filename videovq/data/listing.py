@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from videovq.errors import UserError
+
 NO_DATA = ("__MACOSX", "@eaDir", "$RECYCLE.BIN")  # what a Mac, a network drive and Windows leave among files
 POINTER = b"version https://git-lfs.github.com/spec/"
 
@@ -55,11 +57,11 @@ def refuse_pointers(paths: Iterable[Path]) -> None:
     """Check that files are there themselves.
 
     Raises:
-        ValueError: one is what Git leaves in place of a large file that it has not fetched.
+        UserError: one is what Git leaves in place of a large file that it has not fetched.
     """
     for path in paths:
         if is_pointer(path):
-            raise ValueError(f"{path}: is a Git LFS pointer, not the file itself; `git lfs pull` fetches it")
+            raise UserError(f"{path}: is a Git LFS pointer, not the file itself; `git lfs pull` fetches it")
 
 
 def is_pointer(path: Path) -> bool:

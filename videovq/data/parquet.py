@@ -9,13 +9,14 @@ from typing import Any
 
 from videovq.data.listing import refuse_pointers
 from videovq.data.packages import optional
+from videovq.errors import UserError
 
 
 def column_names(path: Path) -> list[str]:
     """Names of the columns of a file.
 
     Raises:
-        ValueError: the file is missing or broken, or pyarrow is not installed.
+        UserError: the file is missing or broken, or pyarrow is not installed.
     """
     with _readable(path) as parquet:
         return list(parquet.read_schema(path).names)
@@ -28,14 +29,14 @@ def read_columns(path: Path, names: Sequence[str], rows: tuple[str, int] | None 
         rows: a column, and the number that it holds in the rows wanted; None: all rows.
 
     Raises:
-        ValueError: the file is missing or broken, lacks a column, or pyarrow is not installed.
+        UserError: the file is missing or broken, lacks a column, or pyarrow is not installed.
     """
     with _readable(path) as parquet:
         there = list(parquet.read_schema(path).names)
         wanted = [*names, *([rows[0]] if rows else [])]
         missing = [name for name in wanted if name not in there]
         if missing:
-            raise ValueError(f"it has no column {missing[0]!r}, only {', '.join(there)}")
+            raise UserError(f"it has no column {missing[0]!r}, only {', '.join(there)}")
         filters = [(rows[0], "==", rows[1])] if rows else None
         found = parquet.read_table(path, columns=list(names), filters=filters, partitioning=None)
         return [found.column(name).to_pylist() for name in names]
@@ -49,4 +50,4 @@ def _readable(path: Path) -> Iterator[Any]:
     try:
         yield parquet
     except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
+        raise UserError(f"{path}: cannot be read ({error})") from None

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from videovq.errors import UserError
+
 
 class Pool:
     """A few shards at a time, others by and by.
@@ -21,7 +23,7 @@ class Pool:
         rank, ranks: each rank draws from shards of its own.
 
     Raises:
-        ValueError: there are fewer shards than ranks.
+        UserError: there are fewer shards than ranks.
     """
 
     def __init__(
@@ -29,7 +31,7 @@ class Pool:
     ) -> None:
         numbers = shards.unique()
         if len(numbers) < ranks:
-            raise ValueError(
+            raise UserError(
                 f"training.devices: {ranks} devices cannot share {len(numbers)} shards; prepare smaller ones"
             )
         own = numbers[torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))][rank::ranks]

@@ -6,6 +6,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
+from videovq.errors import UserError
 from videovq.frames import to_float, to_uint8
 
 
@@ -22,12 +23,12 @@ def resize(frames: UInt8[Tensor, "t h w c"], size: int, fit: str, where: str) ->
         where: the file or field the frames came from, for the error message.
 
     Raises:
-        ValueError: what is left of the frames is smaller than ``size``.
+        UserError: what is left of the frames is smaller than ``size``.
     """
     height, width = frames.shape[1:3]
     side = max(height, width) if fit == "letterbox" else min(height, width)
     if side < size:
-        raise ValueError(f"{where}: {width}x{height} pixels is smaller than frame_size {size}; choose a smaller one")
+        raise UserError(f"{where}: {width}x{height} pixels is smaller than frame_size {size}; choose a smaller one")
     if fit == "crop":
         top, left = (height - side) // 2, (width - side) // 2
         frames = frames[:, top : top + side, left : left + side]

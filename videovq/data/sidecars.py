@@ -13,6 +13,7 @@ from videovq.config import DeclareActionsConfig
 from videovq.data.columns import KINDS
 from videovq.data.listing import refuse_pointers
 from videovq.data.store import read_json
+from videovq.errors import UserError
 from videovq.types import ActionSpec
 
 SIDECARS = (".json", *KINDS)
@@ -29,11 +30,11 @@ def json_object(path: Path) -> dict[str, Any]:
     """A sidecar in JSON.
 
     Raises:
-        ValueError: it is missing or broken, or holds something else.
+        UserError: it is missing or broken, or holds something else.
     """
     value = read_json(path)
     if not isinstance(value, dict):
-        raise ValueError(f"{path}: needs a list `actions`")
+        raise UserError(f"{path}: needs a list `actions`")
     return value
 
 
@@ -41,10 +42,10 @@ def listed_actions(value: dict[str, Any], key: str, path: Path) -> list[Any]:
     """The actions of a sidecar in JSON.
 
     Raises:
-        ValueError: there are none.
+        UserError: there are none.
     """
     if not isinstance(value.get(key), list):
-        raise ValueError(f"{path}: needs a list `{key}`")
+        raise UserError(f"{path}: needs a list `{key}`")
     return value[key]
 
 
@@ -60,11 +61,11 @@ def refuse_declared(declared: DeclareActionsConfig, fields: Iterable[str], why: 
     """Refuse what is declared of actions that are not there.
 
     Raises:
-        ValueError: one of the fields is set.
+        UserError: one of the fields is set.
     """
     for field in fields:
         if getattr(declared, field):
-            raise ValueError(f"declare.{field}: has no effect, since {why}; leave it out")
+            raise UserError(f"declare.{field}: has no effect, since {why}; leave it out")
 
 
 def known_actions(video: Path, spec: ActionSpec, declared: DeclareActionsConfig) -> Shaped[Tensor, "s a"] | None:
@@ -72,7 +73,7 @@ def known_actions(video: Path, spec: ActionSpec, declared: DeclareActionsConfig)
     beside it.
 
     Raises:
-        ValueError: they cannot be read, or do not fit ``spec``.
+        UserError: they cannot be read, or do not fit ``spec``.
     """
     path = next((one for one in beside(video) if one.is_file()), None)
     if path is None:

@@ -25,6 +25,7 @@ from videovq.data.folders import Folder, open_folder
 from videovq.data.listing import refuse_pointers
 from videovq.data.spool import Spool, write_spooled
 from videovq.data.text import read_text
+from videovq.errors import UserError
 from videovq.storage import LOCK, locked, read_tensors, write_json
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo, Outcomes
 
@@ -38,15 +39,15 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        ValueError: it is missing or broken.
+        UserError: it is missing or broken.
     """
     try:
         return json.loads(read_text(path))
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
+        raise UserError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         refuse_pointers([path])
-        raise ValueError(f"{path}: not readable as JSON ({error})") from None
+        raise UserError(f"{path}: not readable as JSON ({error})") from None
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def claimed(place: Folder, name: str, origin: Any, what: str) -> Iterator[None]:
         what: what ``origin`` is made of, for the error message.
 
     Raises:
-        ValueError: the folder holds something else, or another process is writing there.
+        UserError: the folder holds something else, or another process is writing there.
     """
     place.refresh()
     _check_claim(place, name, origin, what)
@@ -76,11 +77,11 @@ def _check_claim(place: Folder, name: str, origin: Any, what: str) -> None:
     path = place.path / name
     if path.exists():
         if read_json(path) != origin and any(place.path.glob("shard-*.json")):  # else it is nobody's
-            raise ValueError(f"{place}: was made from other {what}; choose another out, or remove it")
+            raise UserError(f"{place}: was made from other {what}; choose another out, or remove it")
     elif place.path.exists() and any(
         file.name != LOCK and not file.name.endswith(".partial") for file in place.path.iterdir()
     ):
-        raise ValueError(f"{place}: is not empty and holds no {name}; choose another out")
+        raise UserError(f"{place}: is not empty and holds no {name}; choose another out")
 
 
 def shard_name(index: int) -> str:
@@ -170,19 +171,17 @@ class StoreHeader:
     @staticmethod
     def read(place: Folder, kind: str) -> StoreHeader:
         if not place.path.is_dir():
-            raise ValueError(
-                f"{place}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one"
-            )
+            raise UserError(f"{place}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one")
         if not (place.path / "store.json").is_file():
-            raise ValueError(f"{place}: has no store.json; run the command that was writing it again, to its end")
+            raise UserError(f"{place}: has no store.json; run the command that was writing it again, to its end")
         value = read_json(place.path / "store.json")
         if value.get("format_version") not in READABLE:
-            raise ValueError(
+            raise UserError(
                 f"{place}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION} at most;"
                 " use the version that wrote it, or make the store again"
             )
         if value.get("kind") != kind:
-            raise ValueError(f"{place}: is a store of {value.get('kind')}, not of {kind}")
+            raise UserError(f"{place}: is a store of {value.get('kind')}, not of {kind}")
         value["action_spec"] = ActionSpec.from_json(value["action_spec"])
         value["grid"] = tuple(value["grid"])
         return StoreHeader(**value)
@@ -214,12 +213,12 @@ class Store:
         """The episodes of a split.
 
         Raises:
-            ValueError: there are none.
+            UserError: there are none.
         """
         found = [info for info in self.episodes if info.split == name]
         if not found:
             there = ", ".join(split for split in SPLITS if any(info.split == split for info in self.episodes))
-            raise ValueError(
+            raise UserError(
                 f"{self}: has no episode in split {name!r}, only in {there or 'none'}; prepare more episodes, or with"
                 " other validation_fraction and test_fraction"
             )
@@ -232,7 +231,7 @@ class Store:
 
     def find(self, episode_id: str) -> EpisodeInfo:
         if episode_id not in self.by_id:
-            raise ValueError(f"{self}: no episode {episode_id!r}; it has: {', '.join(sorted(self.by_id))}")
+            raise UserError(f"{self}: no episode {episode_id!r}; it has: {', '.join(sorted(self.by_id))}")
         return self.by_id[episode_id]
 
     @property
@@ -275,7 +274,7 @@ class Store:
         """Where these frames of an episode lie in its shard."""
         stop = info.length if stop is None else stop
         if not 0 <= start < stop <= info.length:
-            raise ValueError(f"{info.id}: frames {start} to {stop} are not within its {info.length}")
+            raise UserError(f"{info.id}: frames {start} to {stop} are not within its {info.length}")
         return slice(info.start + start, info.start + stop)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from videovq.data.listing import refuse_pointers
+from videovq.errors import UserError
 
 MARKS = {  # byte order marks; the longer ones first, since they begin as the others do
     codecs.BOM_UTF32_LE: "utf-32",
@@ -33,13 +34,13 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of JSON lines, each with its number; empty ones are none.
 
     Raises:
-        ValueError: the file is missing, or is no text.
+        UserError: the file is missing, or is no text.
     """
     refuse_pointers([path])
     try:
         text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not readable as JSON lines ({error})") from None
+        raise UserError(f"{path}: not readable as JSON lines ({error})") from None
     # Only at line feeds: the text within may hold other separators that Python knows.
     return ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
@@ -48,10 +49,10 @@ def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """The values of a file that holds one a line, each with the number of its line.
 
     Raises:
-        ValueError: it is missing or broken.
+        UserError: it is missing or broken.
     """
     for number, line in text_lines(path):
         try:
             yield number, json.loads(line)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise ValueError(f"{path}: not readable as JSON lines (line {number}: {error})") from None
+            raise UserError(f"{path}: not readable as JSON lines (line {number}: {error})") from None

@@ -27,6 +27,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq.data.listing import refuse_pointers
+from videovq.errors import UserError
 from videovq.storage import atomic
 
 PIECE = 64  # frames decoded before they are handed on, if they take no more than
@@ -55,7 +56,7 @@ def video_pieces(
         most: number of frames after which it stops; None: all. What follows is not decoded.
 
     Raises:
-        ValueError: the file is missing, is no video, or breaks off.
+        UserError: the file is missing, is no video, or breaks off.
     """
     frames: list[Tensor] = []
     count, shape = 0, None
@@ -75,7 +76,7 @@ def video_pieces(
                 count += 1
                 shape = shape or frames[0].shape
                 if frames[-1].shape != shape:
-                    raise ValueError(f"{path}: frames change size within the video")
+                    raise UserError(f"{path}: frames change size within the video")
                 if count == most:
                     break
                 if len(frames) == PIECE or len(frames) * prod(shape) >= PIECE_BYTES:
@@ -83,11 +84,11 @@ def video_pieces(
                     frames = []
     except (av.FFmpegError, OSError) as error:
         refuse_pointers([Path(path)])
-        raise ValueError(f"{path}: cannot be decoded ({reason(error)})") from None
+        raise UserError(f"{path}: cannot be decoded ({reason(error)})") from None
     if frames:
         yield torch.stack(frames)
     if not count:
-        raise ValueError(f"{path}: holds no frames")
+        raise UserError(f"{path}: holds no frames")
 
 
 def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor, "one h w c"]]:
@@ -99,13 +100,13 @@ def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor,
         side: height and width in pixels at most.
 
     Raises:
-        ValueError: it is something else, is broken, or its pictures are too large.
+        UserError: it is something else, is broken, or its pictures are too large.
     """
     kind = "mp4" if data[4:8] == b"ftyp" else "matroska" if data[:4] == b"\x1a\x45\xdf\xa3" else ""
     if not kind:
-        raise ValueError("video: is neither MP4 nor WebM")
+        raise UserError("video: is neither MP4 nor WebM")
     if COMPRESSED_HEADER.search(data):
-        raise ValueError("video: its header is compressed; write it anew, say with ffmpeg -c copy")
+        raise UserError("video: its header is compressed; write it anew, say with ffmpeg -c copy")
     limit = {"max_pixels": str(side * side)}  # else the decoder makes room for whatever a frame says it is
     count, to_rgb = 0, VideoReformatter()
     try:
@@ -119,30 +120,30 @@ def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor,
                 yield _picture(to_rgb, frame, "video")[None]
                 count += 1
     except (av.FFmpegError, OSError) as error:
-        raise ValueError(f"video: cannot be decoded ({reason(error)})") from None
+        raise UserError(f"video: cannot be decoded ({reason(error)})") from None
     if not count:
-        raise ValueError("video: holds no frames")
+        raise UserError("video: holds no frames")
 
 
 def _check_side(width: int, height: int, side: int) -> None:
     if not (0 < width <= side and 0 < height <= side):
-        raise ValueError(f"video: its pictures are {width}x{height} pixels; {side} a side is the most")
+        raise UserError(f"video: its pictures are {width}x{height} pixels; {side} a side is the most")
 
 
 def frame_rate(path: str | Path) -> float:
     """Frames a second of a video file, on average.
 
     Raises:
-        ValueError: the file is missing, is no video, or does not say.
+        UserError: the file is missing, is no video, or does not say.
     """
     try:
         with av.open(address(path)) as container:
             rate = _video_stream(container, path).average_rate
     except (av.FFmpegError, OSError) as error:
         refuse_pointers([Path(path)])
-        raise ValueError(f"{path}: cannot be decoded ({reason(error)})") from None
+        raise UserError(f"{path}: cannot be decoded ({reason(error)})") from None
     if not rate:
-        raise ValueError(f"{path}: does not say how many frames a second it has")
+        raise UserError(f"{path}: does not say how many frames a second it has")
     return float(rate)
 
 
@@ -160,9 +161,9 @@ def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
     """The first video stream that is a film: cover art is a video stream, too, and may come first."""
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
-        raise ValueError(f"{path}: holds no video stream")
+        raise UserError(f"{path}: holds no video stream")
     if films[0].codec_context is None:
-        raise ValueError(f"{path}: is in a codec that is not known here")
+        raise UserError(f"{path}: is in a codec that is not known here")
     return films[0]
 
 
@@ -170,7 +171,7 @@ def _picture(to_rgb: VideoReformatter, frame: av.VideoFrame, path: str | Path) -
     """A frame as a player shows it.
 
     Raises:
-        ValueError: its colours are kept in a way that is not known here.
+        UserError: its colours are kept in a way that is not known here.
     """
     kind, stated = frame.format, int(frame.colorspace)
     if kind.is_rgb or kind.has_palette:
@@ -178,7 +179,7 @@ def _picture(to_rgb: VideoReformatter, frame: av.VideoFrame, path: str | Path) -
     else:
         matrix = usual_matrix(frame.width, frame.height) if stated in UNSAID else MATRICES.get(stated)
         if matrix is None:
-            raise ValueError(f"{path}: its colours have the matrix {stated} of H.273; write it anew in BT.709")
+            raise UserError(f"{path}: its colours have the matrix {stated} of H.273; write it anew in BT.709")
         full = int(frame.color_range) == ColorRange.JPEG or kind.name.startswith("yuvj")
         shown = to_rgb.reformat(
             frame,
@@ -263,5 +264,5 @@ def write_video(
                 )
             container.mux(stream.encode(frame))
         if stream is None:
-            raise ValueError(f"{path}: no frames to write")
+            raise UserError(f"{path}: no frames to write")
         container.mux(stream.encode())

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from videovq.errors import UserError
 from videovq.types import EpisodeInfo
 
 
@@ -38,7 +39,7 @@ def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1, setti
         setting: what a user calls the length.
 
     Raises:
-        ValueError: no episode has a continuous stretch of that length.
+        UserError: no episode has a continuous stretch of that length.
     """
     some = list(episodes)
     found = [
@@ -50,7 +51,7 @@ def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1, setti
     if not found:
         where = ", ".join(sorted({info.split for info in some}))
         most = max((stop - start for info in some for start, stop in segments(info)), default=0)
-        raise ValueError(
+        raise UserError(
             f"{setting}: no episode has {length} frames without a break in {where}, but {most} at most; ask for fewer"
         )
     return found

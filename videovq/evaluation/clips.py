@@ -11,6 +11,7 @@ from torch import Tensor
 
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
+from videovq.errors import UserError
 from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
 from videovq.progress import progress
@@ -34,7 +35,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if min(self.context, self.frames, self.stride) < 1:
-            raise ValueError("context, frames and stride: must be at least 1")
+            raise UserError("context, frames and stride: must be at least 1")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def clips(vqvae: VQVAE, store: EpisodeStore, protocol: Protocol, batch: int, wha
     """Every window of the protocol, in order.
 
     Raises:
-        ValueError: no episode of the split is long enough.
+        UserError: no episode of the split is long enough.
     """
     length = protocol.context + protocol.frames
     found = windows(store.split(protocol.split), length, protocol.stride)

@@ -15,6 +15,7 @@ from torch import Tensor
 from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import ShowCodebookConfig
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.evaluation.reconstruction import reconstruction
 from videovq.frames import to_uint8
 from videovq.models.quantizers.contract import perplexity
@@ -33,7 +34,7 @@ def show_codebook(config: ShowCodebookConfig) -> None:
     """Write ``codes.png`` and ``map.png``.
 
     Raises:
-        ValueError: the run or the store cannot be used, or the map's layout is not installed.
+        UserError: the run or the store cannot be used, or the map's layout is not installed.
     """
     layout = layout_of(config.layout, config.seed)
     trained, store = load_vqvae(vqvae_run(config.vqvae, config.pretrained)), EpisodeStore(config.store)
@@ -87,7 +88,7 @@ def layout_of(name: str, seed: int) -> Layout:
     """The layout, a projection of vectors (n, d) to two dimensions (n, 2).
 
     Raises:
-        ValueError: UMAP is not installed.
+        UserError: UMAP is not installed.
     """
     if name == "tsne":
         return lambda vectors: TSNE(
@@ -96,7 +97,7 @@ def layout_of(name: str, seed: int) -> Layout:
     try:
         from umap import UMAP
     except ImportError:
-        raise ValueError("layout: umap needs umap-learn; pip install 'videovq[umap]'") from None
+        raise UserError("layout: umap needs umap-learn; pip install 'videovq[umap]'") from None
     return UMAP(n_neighbors=3, min_dist=0.1, metric="cosine", random_state=seed, n_jobs=1).fit_transform
 
 

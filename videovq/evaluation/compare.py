@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from videovq.config import RENAMED, CompareConfig, EvaluateConfig
+from videovq.errors import UserError
 from videovq.evaluation.predictor_page import comparison_page
 from videovq.storage import write_text
 
@@ -31,15 +32,15 @@ def compare(config: CompareConfig) -> None:
     """Write ``config.out``.
 
     Raises:
-        ValueError: fewer than two reports, one that cannot be read, or reports of different protocols.
+        UserError: fewer than two reports, one that cannot be read, or reports of different protocols.
     """
     if len(config.reports) < 2:
-        raise ValueError("reports: name two folders of `videovq evaluate` or more")
+        raise UserError("reports: name two folders of `videovq evaluate` or more")
     found = [read_metrics(Path(folder)) for folder in config.reports]
     for name in SAME:
         values = {str(one["settings"][name]) for one in found}
         if len(values) > 1:
-            raise ValueError(f"reports: measured with different `{name}`: {', '.join(sorted(values))}; evaluate alike")
+            raise UserError(f"reports: measured with different `{name}`: {', '.join(sorted(values))}; evaluate alike")
     said = remarks(found)
     blamed = report_differences(found)
     unlike = {
@@ -52,7 +53,7 @@ def compare(config: CompareConfig) -> None:
         unlike.setdefault("following", []).append("inverse dynamics")
     out = Path(config.out)
     if out.is_dir():
-        raise ValueError(f"out: {out} is a folder; name the page, such as {out / 'comparison.html'}")
+        raise UserError(f"out: {out} is a folder; name the page, such as {out / 'comparison.html'}")
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, comparison_page(found, said, unlike))
     print("\n".join([f"wrote {out}: {', '.join(one['name'] for one in found)}", *said]))
@@ -91,7 +92,7 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """``metrics.json`` of a report.
 
     Raises:
-        ValueError: there is none, or it is another file.
+        UserError: there is none, or it is another file.
     """
     path = folder / "metrics.json"
     try:
@@ -99,4 +100,4 @@ def read_metrics(folder: Path) -> dict[str, Any]:
         settings = {RENAMED[EvaluateConfig].get(name, name): value for name, value in found["settings"].items()}
         return {**found, "methods": found["methods"], "settings": settings}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"reports: {path} is not of `videovq evaluate` ({error})") from None
+        raise UserError(f"reports: {path} is not of `videovq evaluate` ({error})") from None

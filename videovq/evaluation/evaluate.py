@@ -13,6 +13,7 @@ from videovq.checkpoints import model_card, predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
+from videovq.errors import UserError
 from videovq.evaluation.bootstrap import format_interval, horizon_cells, horizon_summary
 from videovq.evaluation.clips import Protocol, clips
 from videovq.evaluation.likelihood import ActionBits, Likelihood, by_action, likelihood
@@ -49,7 +50,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     """Measure, write ``metrics.json``, ``report.html`` and its pictures into ``config.out``, and print the table.
 
     Raises:
-        ValueError: runs and store do not belong together, or a setting cannot be used.
+        UserError: runs and store do not belong together, or a setting cannot be used.
     """
     protocol = Protocol(config.split, config.context_frames, config.frames, config.stride)
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
@@ -65,7 +66,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     chosen = windows(store.split(config.split), length, config.stride, "context + frames")
     number = len(chosen)
     if distance and number < FEWEST:
-        raise ValueError(f"fvd: {number} windows are too few for a distance; it needs {FEWEST}: lower the stride")
+        raise UserError(f"fvd: {number} windows are too few for a distance; it needs {FEWEST}: lower the stride")
     shifts = None
     if predictor.action_spec.kind == "discrete":
         if any(info.split == "train" for info in store.episodes):

@@ -14,6 +14,7 @@ from torch import Tensor
 from videovq import __version__
 from videovq.config import EvaluateLongConfig
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.evaluation.collapse import SPAN, code_intervals, collapse
 from videovq.evaluation.drift import features, full_turn_psnr, measure_segment, reference_segment
 from videovq.evaluation.kinds import TURNED, degrees_a_step
@@ -37,7 +38,7 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     """Write ``metrics.json`` and ``report.html`` into ``config.out``.
 
     Raises:
-        ValueError: runs and store do not belong together, or a setting cannot be used.
+        UserError: runs and store do not belong together, or a setting cannot be used.
     """
     vqvae, predictor = pair = load_pair(config)
     store, spec = open_episodes(config.store, pair), predictor.action_spec
@@ -131,7 +132,7 @@ def spread_contexts(
     """
     episodes = [info for info in store.split(config.split) if info.length >= config.context_frames]
     if not episodes:
-        raise ValueError(f"context_frames: no episode of {config.split} has {config.context_frames} frames")
+        raise UserError(f"context_frames: no episode of {config.split} has {config.context_frames} frames")
     everything = torch.cat([store.read(info).actions for info in episodes])
     firsts = np.cumsum([0, *(info.length for info in episodes)])
     codes, actions = [], []

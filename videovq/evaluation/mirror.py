@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from videovq.errors import UserError
 from videovq.evaluation.bootstrap import interval_json
 from videovq.frames import psnr
 from videovq.models.vqvae import VQVAE
@@ -26,10 +27,10 @@ def inverses(spec: ActionSpec, declared: Mapping[str, str]) -> list[tuple[int, i
         declared: names of such actions, one direction is enough; none: those in ``KNOWN``.
 
     Raises:
-        ValueError: what is declared are no two actions.
+        UserError: what is declared are no two actions.
     """
     if declared and spec.kind != "discrete":
-        raise ValueError(f"inverses: {spec.kind} actions have no names; leave it out")
+        raise UserError(f"inverses: {spec.kind} actions have no names; leave it out")
     named = declared or {one: other for one, other in KNOWN.items() if {one, other} <= set(spec.names)}
     pairs = [(spec.parse(one, "inverses"), spec.parse(other, "inverses")) for one, other in named.items()]
     return list(dict.fromkeys(pair for one, other in pairs for pair in ((one, other), (other, one))))

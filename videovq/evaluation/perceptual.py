@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from videovq.errors import UserError
 from videovq.evaluation.prediction import Measure
 from videovq.frames import to_float
 from videovq.models.losses import load_lpips
@@ -23,7 +24,7 @@ def lpips_measure(network: Literal["vgg", "alex", "squeeze"]) -> Measure:
     """LPIPS of each pair of frames (Zhang et al. 2018, arXiv 1801.03924); less is better.
 
     Raises:
-        ValueError: its ImageNet weights are not on this machine and cannot be loaded.
+        UserError: its ImageNet weights are not on this machine and cannot be loaded.
     """
     distance = load_lpips(network, "lpips")
 
@@ -42,14 +43,14 @@ class VideoDistance:
             return_features=True``, as the I3D that StyleGAN-V published is, it returns features ``b d``.
 
     Raises:
-        ValueError: there is no such file, or it is no TorchScript.
+        UserError: there is no such file, or it is no TorchScript.
     """
 
     def __init__(self, path: str) -> None:
         try:
             self.network = torch.jit.load(path, map_location="cpu").eval()
         except (ValueError, RuntimeError, OSError) as error:
-            raise ValueError(f"fvd: {path} cannot be read as TorchScript ({str(error).splitlines()[0]})") from None
+            raise UserError(f"fvd: {path} cannot be read as TorchScript ({str(error).splitlines()[0]})") from None
         self.weights = hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
     @torch.inference_mode()
@@ -63,10 +64,10 @@ def frechet(first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]) -> float:
     """Frechet distance of two Gaussians with the means and covariances of two sets of features.
 
     Raises:
-        ValueError: a set has fewer than 256 members.
+        UserError: a set has fewer than 256 members.
     """
     if min(len(first), len(second)) < FEWEST:
-        raise ValueError(f"fvd: {min(len(first), len(second))} videos are too few for a distance; it needs {FEWEST}")
+        raise UserError(f"fvd: {min(len(first), len(second))} videos are too few for a distance; it needs {FEWEST}")
     first, second = first.double(), second.double()
     means, spreads = [f.mean(dim=0) for f in (first, second)], [f.T.cov() for f in (first, second)]
     values, vectors = torch.linalg.eigh(spreads[0])

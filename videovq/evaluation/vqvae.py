@@ -16,6 +16,7 @@ from videovq import __version__
 from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import EvaluateVQVAEConfig
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.evaluation.charts import code_usage, psnr_by_level, rate_distortion, short
 from videovq.evaluation.reconstruction import Reconstruction, reconstruct, reconstruction
 from videovq.models.vqvae import VQVAE
@@ -33,13 +34,13 @@ def evaluate(config: EvaluateVQVAEConfig) -> None:
     ``rate_distortion.png`` where there are reports to compare with.
 
     Raises:
-        ValueError: the run, the store or a report to compare with cannot be used.
+        UserError: the run, the store or a report to compare with cannot be used.
     """
     run = vqvae_run(config.vqvae, config.pretrained)
     trained, store = load_vqvae(run), EpisodeStore(config.store)
     stride = trained.network.stride
     if any(side % stride for side in store.header.grid):
-        raise ValueError(f"{store}: frames of {store.header.grid} do not divide into cells of {stride} pixels")
+        raise UserError(f"{store}: frames of {store.header.grid} do not divide into cells of {stride} pixels")
     others = [read_report(Path(path)) for path in config.compare]
     found = reconstruction(trained.network, store, config.split)
     report = {
@@ -98,13 +99,13 @@ def read_report(path: Path) -> dict[str, Any]:
     """A report of another VQ-VAE.
 
     Raises:
-        ValueError: there is none, or it is no report.
+        UserError: there is none, or it is no report.
     """
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         return {**report, "psnr": float(report["psnr"]), "bits_per_pixel": float(report["bits_per_pixel"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"compare: {path} is not a report.json of `videovq evaluate vqvae` ({error})") from None
+        raise UserError(f"compare: {path} is not a report.json of `videovq evaluate vqvae` ({error})") from None
 
 
 def summary(report: dict[str, Any]) -> str:

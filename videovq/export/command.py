@@ -13,6 +13,7 @@ import torch
 from videovq import __version__
 from videovq.checkpoints import fingerprint
 from videovq.config import ExportConfig
+from videovq.errors import UserError
 from videovq.export.graphs import STATE, ExportedModel
 from videovq.export.onnx import NEEDED, Graph, start_arrays, traced_step, traced_watch, write_onnx
 from videovq.progress import progress
@@ -28,11 +29,11 @@ def export_model(config: ExportConfig) -> None:
     """Write ``step`` and ``watch`` as ``.pt2`` and ``.onnx``, ``start.npz`` and ``world.json`` to ``config.out``.
 
     Raises:
-        ValueError: a run cannot be used, the predictor is of a kind that cannot be exported, or a package is missing.
+        UserError: a run cannot be used, the predictor is of a kind that cannot be exported, or a package is missing.
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise ValueError(f'export: needs {", ".join(missing)}; run: pip install "videovq[export]"')
+        raise UserError(f'export: needs {", ".join(missing)}; run: pip install "videovq[export]"')
     pair = load_pair(config)
     model = ExportedModel(pair)
     out = Path(config.out)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from videovq.config import PatchPredictorConfig
+from videovq.errors import UserError
 from videovq.frames import to_float, to_uint8
 from videovq.models.embeddings import unknown
 from videovq.models.kv_cache import KVCache
@@ -69,7 +70,7 @@ class ExportedModel(nn.Module):
     """A VQ-VAE and a predictor, with a rollout state of fixed shapes.
 
     Raises:
-        ValueError: the predictor is of a kind that cannot be exported.
+        UserError: the predictor is of a kind that cannot be exported.
     """
 
     vectors: Tensor
@@ -79,12 +80,12 @@ class ExportedModel(nn.Module):
         super().__init__()
         config = pair.predictor.config.model
         if not isinstance(config, PatchPredictorConfig) or not config.transformer_layers:
-            raise ValueError(
+            raise UserError(
                 f"predictor: {type(config).__name__} cannot be exported;"
                 " train a PatchPredictorConfig with a transformer"
             )
         if config.frame_attention:
-            raise ValueError("predictor: with frame_attention cannot be exported; train one without")
+            raise UserError("predictor: with frame_attention cannot be exported; train one without")
         self.predictor = deepcopy(pair.predictor.network)
         self.frame_size, self.window = pair.vqvae.frame_size, config.window
         context: Any = self.predictor.context

@@ -18,6 +18,7 @@ from videovq.config import (
     RasterPredictorConfig,
 )
 from videovq.config.checks import checked
+from videovq.errors import UserError
 from videovq.models.predictors.attentive_pixelcnn import AttentivePixelCNN
 from videovq.models.predictors.contract import ContextNetwork, FrameDecoder
 from videovq.models.predictors.convolutional_context import ConvolutionalContext
@@ -51,11 +52,11 @@ def build_quantizer(settings: QuantizerConfig, code_dim: int) -> Quantizer:
     """The quantizer that a config describes, of vectors of width ``code_dim``.
 
     Raises:
-        ValueError: the config is of no quantizer, or its numbers cannot work.
+        UserError: the config is of no quantizer, or its numbers cannot work.
     """
     if type(settings) not in QUANTIZERS:
         names = ", ".join(kind.__name__ for kind in QUANTIZERS)
-        raise ValueError(f"model.quantizer: {type(settings).__name__} is not a quantizer; choose from {names}")
+        raise UserError(f"model.quantizer: {type(settings).__name__} is not a quantizer; choose from {names}")
     checked(settings, "model.quantizer")
     module, name = QUANTIZERS[type(settings)]
     kind = getattr(import_module(f"videovq.models.quantizers.{module}"), name)
@@ -78,11 +79,11 @@ def build_predictor(
         values: rewards of the outcome head; None: it predicts neither rewards nor ends.
 
     Raises:
-        ValueError: the config cannot work with this grid.
+        UserError: the config cannot work with this grid.
     """
     if type(settings) not in PREDICTORS:
         names = ", ".join(kind.__name__ for kind in PREDICTORS)
-        raise ValueError(f"model: {type(settings).__name__} is not a predictor; choose from {names}")
+        raise UserError(f"model: {type(settings).__name__} is not a predictor; choose from {names}")
     checked(settings, "model")
     context_network, frame_decoder = PREDICTORS[type(settings)]
     context, decoder = context_network(settings, grid), frame_decoder(settings, grid, *codebook.shape)
@@ -93,7 +94,7 @@ def build_pixelcnn(settings: PixelCNNConfig, grid: tuple[int, int], codebook: Fl
     """The PixelCNN of single frames that a config describes.
 
     Raises:
-        ValueError: its numbers cannot work.
+        UserError: its numbers cannot work.
     """
     checked(settings, "model")
     kind = AttentivePixelCNN if settings.attention_every else GatedPixelCNN

@@ -15,6 +15,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
 from videovq.config import LossConfig
+from videovq.errors import UserError
 
 GRADIENT_SCALES = 3
 GRADIENT_WINDOW = 8
@@ -31,7 +32,7 @@ class ReconstructionLoss:
         side: the shorter side of the frames, in pixels.
 
     Raises:
-        ValueError: the frames are too small for SSIM, or LPIPS's weights are not on this machine and cannot be loaded.
+        UserError: the frames are too small for SSIM, or LPIPS's weights are not on this machine and cannot be loaded.
     """
 
     def __init__(self, config: LossConfig, data_variance: float, side: int) -> None:
@@ -95,10 +96,10 @@ def ssim_weights(side: int) -> tuple[float, ...]:
     """Weights of as many scales as frames of this side allow, each half the one before; their sum is 1.
 
     Raises:
-        ValueError: the frames are smaller than SSIM's window.
+        UserError: the frames are smaller than SSIM's window.
     """
     if side < SSIM_WINDOW:
-        raise ValueError(f"loss.ssim: frames of {side} pixels are smaller than SSIM's window of {SSIM_WINDOW}")
+        raise UserError(f"loss.ssim: frames of {side} pixels are smaller than SSIM's window of {SSIM_WINDOW}")
     # torchmetrics asks for side // (scales - 1)**2 >= the window, which for 5 scales is the stricter bound
     fitting = [
         n
@@ -116,12 +117,12 @@ def load_lpips(network: str, setting: str) -> Callable[[Tensor, Tensor], Tensor]
         setting: what asked for it, for the message.
 
     Raises:
-        ValueError: its ImageNet weights are not on this machine and cannot be loaded.
+        UserError: its ImageNet weights are not on this machine and cannot be loaded.
     """
     try:
         metric = LearnedPerceptualImagePatchSimilarity(net_type=network)  # type: ignore[arg-type]
     except (URLError, OSError) as error:
-        raise ValueError(
+        raise UserError(
             f"{setting}: torchvision's ImageNet weights of {network!r} are not in {get_dir()}/checkpoints and cannot"
             f" be downloaded ({error}); put them there or leave {setting} out"
         ) from None

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 from videovq.config import PlayConfig
 from videovq.data.clip import Clip
+from videovq.errors import UserError
 from videovq.play import in_browser
 from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
@@ -24,11 +25,11 @@ def play(config: PlayConfig) -> None:
     """Serve the page until interrupted or terminated, or write one that needs no server.
 
     Raises:
-        ValueError: a setting, a run or the store cannot be used, or a package is missing.
+        UserError: a setting, a run or the store cannot be used, or a package is missing.
     """
     if config.in_browser:
         if config.origins:
-            raise ValueError("origins: has no effect beside in_browser, which serves nothing; leave it out")
+            raise UserError("origins: has no effect beside in_browser, which serves nothing; leave it out")
         in_browser.check(config)
         pair = load_pair(config)
         clips = _scenes(config, pair)
@@ -40,7 +41,7 @@ def play(config: PlayConfig) -> None:
 def _serve(config: PlayConfig) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise ValueError(f'play: needs {", ".join(missing)}; run: pip install "videovq[play]"')
+        raise UserError(f'play: needs {", ".join(missing)}; run: pip install "videovq[play]"')
 
     import uvicorn
 
@@ -97,6 +98,6 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise ValueError(f"port: cannot listen on {host}:{port} ({error}); choose another port or host") from None
+        raise UserError(f"port: cannot listen on {host}:{port} ({error}); choose another port or host") from None
     listener.setblocking(False)
     return listener

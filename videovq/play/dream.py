@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from videovq.data.clip import Clip
+from videovq.errors import UserError
 from videovq.frames import to_float
 from videovq.models.embeddings import unknown
 from videovq.play.messages import MOST_FRAMES, Action, Replay
@@ -91,10 +92,10 @@ class Dream:
         """Take an action, and predict the next frame.
 
         Raises:
-            ValueError: the dream is as long as one may be.
+            UserError: the dream is as long as one may be.
         """
         if self.now >= MOST_FRAMES:
-            raise ValueError(f"act: a dream ends after {MOST_FRAMES} frames; rewind or start again")
+            raise UserError(f"act: a dream ends after {MOST_FRAMES} frames; rewind or start again")
         sampling = self.sampling
         keep = (self.now + 1) % self._spacing == 0
         done = await self._model.step(id(self), self._state, self._tensor(action), sampling, keep)
@@ -114,10 +115,10 @@ class Dream:
         """Go back to ``frame``, and discard everything after it.
 
         Raises:
-            ValueError: there is no such frame.
+            UserError: there is no such frame.
         """
         if not 0 <= frame <= self.now:
-            raise ValueError(f"rewind.frame: {frame} is not within 0 to {self.now}")
+            raise UserError(f"rewind.frame: {frame} is not within 0 to {self.now}")
         if frame == self.now:
             return
         start = max(number for number in self._states if number <= frame)

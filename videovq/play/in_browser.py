@@ -14,6 +14,7 @@ from typing import Any
 
 from videovq.config import PlayConfig
 from videovq.data.clip import Clip
+from videovq.errors import UserError
 from videovq.export.graphs import STATE, ExportedModel
 from videovq.export.onnx import NEEDED, Graph, start_arrays, traced_step, traced_watch, write_onnx
 from videovq.play.dream import context_length, png
@@ -30,20 +31,20 @@ def check(config: PlayConfig) -> None:
     """Check early that :func:`write_page` can write the page.
 
     Raises:
-        ValueError: a package or a part of onnxruntime-web is missing, or there is something at ``config.in_browser``.
+        UserError: a package or a part of onnxruntime-web is missing, or there is something at ``config.in_browser``.
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise ValueError(f'in_browser: needs {", ".join(missing)}; run: pip install "videovq[export]"')
+        raise UserError(f'in_browser: needs {", ".join(missing)}; run: pip install "videovq[export]"')
     for name in RUNTIME:
         if not (Path(config.onnxruntime_web) / name).is_file():
-            raise ValueError(
+            raise UserError(
                 f"onnxruntime_web: {config.onnxruntime_web} has no {name}; run: npm install onnxruntime-web,"
                 " and give its folder dist"
             )
     out = Path(config.in_browser)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"in_browser: {out} is there already; remove it or choose another folder")
+        raise UserError(f"in_browser: {out} is there already; remove it or choose another folder")
 
 
 def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
@@ -54,7 +55,7 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
         clips: scenes to start from.
 
     Raises:
-        ValueError: the predictor is of a kind that cannot be exported.
+        UserError: the predictor is of a kind that cannot be exported.
     """
     model = ExportedModel(pair)
     graphs = {"step": traced_step(model), "watch": traced_watch(model)}

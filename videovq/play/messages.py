@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from videovq.errors import UserError
 from videovq.types import ActionSpec, Sampling
 
 MOST_FRAMES = 3000  # of one dream
@@ -58,24 +59,24 @@ class Replay:
         """A replay from untrusted JSON.
 
         Raises:
-            ValueError: it is no replay, or its actions are not the model's.
+            UserError: it is no replay, or its actions are not the model's.
         """
         if not isinstance(value, dict) or value.get("format") != REPLAY_FORMAT:
-            raise ValueError(f"replay: is not in the format {REPLAY_FORMAT!r}")
+            raise UserError(f"replay: is not in the format {REPLAY_FORMAT!r}")
         kinds = {
             "format": str, "model": str, "clip": str, "clip_sha256": str, "seed": int, "guidance": float,
             "sampling": list, "actions": list, "digest": str,
         }  # fmt: skip
         fields = _fields(value, kinds, "replay")
         if len(fields["actions"]) > MOST_FRAMES or not 1 <= len(fields["sampling"]) <= MOST_FRAMES:
-            raise ValueError(f"replay: has more than {MOST_FRAMES} steps, or no sampling")
+            raise UserError(f"replay: has more than {MOST_FRAMES} steps, or no sampling")
         samplings: list[tuple[int, Sampling]] = []
         for change in fields["sampling"]:
             where = f"replay.sampling[{len(samplings)}]"
             settings = _fields(change, {"from": int, **SETTINGS}, where)
             step = settings.pop("from")
             if (step <= samplings[-1][0]) if samplings else (step != 0):
-                raise ValueError(f"{where}.from: steps must start at 0 and increase")
+                raise UserError(f"{where}.from: steps must start at 0 and increase")
             samplings.append((step, _sampling(settings, fields["guidance"], where)))
         return Replay(
             fields["model"], fields["clip"], fields["clip_sha256"], _seed(fields["seed"], "replay.seed"),
@@ -151,16 +152,16 @@ def parse_message(text: str, spec: ActionSpec) -> Message:
     """A checked message.
 
     Raises:
-        ValueError: it is not JSON, not a known message, or a field is missing, unknown, of the wrong type or out of
+        UserError: it is not JSON, not a known message, or a field is missing, unknown, of the wrong type or out of
             range; one line that names it.
     """
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise ValueError("message: is not JSON") from None
+        raise UserError("message: is not JSON") from None
     kind = value.get("type") if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in FIELDS:
-        raise ValueError(f"message: needs a `type`, one of {', '.join(FIELDS)}")
+        raise UserError(f"message: needs a `type`, one of {', '.join(FIELDS)}")
     fields = _fields({name: field for name, field in value.items() if name != "type"}, FIELDS[kind], kind)
     if kind == "start":
         sampling = _fields(fields["sampling"], SETTINGS, "start.sampling")
@@ -181,9 +182,9 @@ def parse_message(text: str, spec: ActionSpec) -> Message:
 def _fields(value: Any, kinds: dict[str, type], where: str) -> dict[str, Any]:
     """The fields of an object: all of them, no others, each of its type."""
     if not isinstance(value, dict):
-        raise ValueError(f"{where}: must be an object")
+        raise UserError(f"{where}: must be an object")
     if value.keys() != kinds.keys():
-        raise ValueError(f"{where}: needs exactly the fields: {', '.join(kinds) or 'none'}")
+        raise UserError(f"{where}: needs exactly the fields: {', '.join(kinds) or 'none'}")
     for name, kind in kinds.items():
         field = value[name]
         if kind in (int, float):
@@ -191,7 +192,7 @@ def _fields(value: Any, kinds: dict[str, type], where: str) -> dict[str, Any]:
         else:
             fits = isinstance(field, kind) and not (isinstance(field, str) and len(field) > 300)
         if not fits:
-            raise ValueError(f"{where}.{name}: must be {TYPE_NAMES[kind]}")
+            raise UserError(f"{where}.{name}: must be {TYPE_NAMES[kind]}")
     return dict(value)
 
 
@@ -202,12 +203,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(name)  # NaN and Infinity are not JSON
+    raise UserError(name)  # NaN and Infinity are not JSON
 
 
 def _seed(value: int, where: str) -> int:
     if value < 0:
-        raise ValueError(f"{where}: must be 0 or more")
+        raise UserError(f"{where}: must be 0 or more")
     return value
 
 
@@ -217,19 +218,19 @@ def _action(value: Any, spec: ActionSpec, where: str) -> Action:
         or len(value) != spec.width
         or not all(_is_number(v) and abs(v) < 1e6 for v in value)
     ):
-        raise ValueError(f"{where}: must be a list of {spec.width} number(s)")
+        raise UserError(f"{where}: must be a list of {spec.width} number(s)")
     return tuple(spec.tensor([value], where)[0].tolist())
 
 
 def _sampling(settings: dict[str, Any], guidance: float, where: str) -> Sampling:
     if not (settings["temperature"] == 0 or 0.01 <= settings["temperature"] <= 10):
-        raise ValueError(f"{where}: temperature: must be 0, or 0.01 to 10")
+        raise UserError(f"{where}: temperature: must be 0, or 0.01 to 10")
     if guidance > 20:
-        raise ValueError(f"{where}: guidance: must be 20 at most")
+        raise UserError(f"{where}: guidance: must be 20 at most")
     try:
         return Sampling(float(settings["temperature"]), settings["top_k"], float(settings["top_p"]), float(guidance))
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
 
 
 def _settings(sampling: Sampling) -> dict[str, Any]:

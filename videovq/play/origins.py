@@ -6,6 +6,8 @@ import re
 
 from starlette.datastructures import Headers
 
+from videovq.errors import UserError
+
 ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 
 
@@ -13,11 +15,11 @@ def checked_origin(text: str) -> str:
     """An address as browsers write it in the header Origin.
 
     Raises:
-        ValueError: it is none.
+        UserError: it is none.
     """
     found = text.lower().rstrip("/")
     if not ORIGIN.fullmatch(found):
-        raise ValueError(f"origins: {text!r} is no address such as https://dreams.example.org (without a path)")
+        raise UserError(f"origins: {text!r} is no address such as https://dreams.example.org (without a path)")
     scheme, port = found.split("://")[0], found.rpartition(":")[2]
     return found.removesuffix(f":{port}") if (scheme, port) in (("http", "80"), ("https", "443")) else found
 

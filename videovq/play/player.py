@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from videovq.data.clip import Clip
+from videovq.errors import UserError
 from videovq.play.dream import Dream
 
 MESSAGES, BURST = 120.0, 240.0  # of one player in a second, and at once
@@ -40,5 +41,5 @@ class Player:
 
     def playing(self) -> Dream:
         if self.dream is None:
-            raise ValueError("message: there is no dream yet; start one")
+            raise UserError("message: there is no dream yet; start one")
         return self.dream

@@ -27,6 +27,7 @@ from videovq.config import PlayConfig
 from videovq.data.clip import Clip
 from videovq.data.resize import centre_resize
 from videovq.data.video import uploaded_frames
+from videovq.errors import UserError
 from videovq.play.dream import Dream, clip_sha256, uploaded_clip
 from videovq.play.hello import scene_metadata, world_metadata
 from videovq.play.messages import (
@@ -126,7 +127,7 @@ class PlayServer:
         try:
             async with self._render:
                 clip = await asyncio.to_thread(self._decoded, bytes(data))
-        except ValueError as error:
+        except UserError as error:
             return _refusal(str(error), 422)
         player.uploads.pop(clip.name, None)
         player.uploads[clip.name] = clip
@@ -204,22 +205,22 @@ class PlayServer:
             text = received.get("text")
             try:
                 if text is None or len(text) > MOST_TEXT:
-                    raise ValueError(f"message: must be a text of {MOST_TEXT} letters at most")
+                    raise UserError(f"message: must be a text of {MOST_TEXT} letters at most")
                 await self._answer(socket, player, parse_message(text, self.pair.predictor.action_spec))
-            except ValueError as error:
+            except UserError as error:
                 await socket.send_json({"type": "refused", "why": str(error)})
 
     async def _answer(self, socket: WebSocket, player: Player, message: Message) -> None:
         if isinstance(message, Act):
             dream = player.playing()
             if len(player.sent) >= IN_FLIGHT:
-                raise ValueError(f"act: acknowledge a frame first; {IN_FLIGHT} are on their way")
+                raise UserError(f"act: acknowledge a frame first; {IN_FLIGHT} are on their way")
             moment = await dream.act(message.action)
             player.sent.append(dream.now)
             await socket.send_bytes(moment.packet(dream.now))
         elif isinstance(message, Acknowledge):
             if not player.sent or player.sent[0] != message.frame:
-                raise ValueError("acknowledge.frame: is not the oldest frame that is on its way")
+                raise UserError("acknowledge.frame: is not the oldest frame that is on its way")
             player.sent.popleft()
         elif isinstance(message, Adjust):
             self._check(message.sampling.top_k, 1.0)
@@ -238,16 +239,16 @@ class PlayServer:
         if isinstance(message, Load):
             replay = message.replay
             if replay.model != self.world["model"]:
-                raise ValueError("replay.model: it was dreamt by other networks, or in another precision")
+                raise UserError("replay.model: it was dreamt by other networks, or in another precision")
             clip, seed, (_, sampling) = self._clip(player, replay.clip), replay.seed, replay.samplings[0]
             if clip_sha256(clip) != replay.clip_sha256:
-                raise ValueError(f"replay.clip: {clip.name!r} is another scene here")
+                raise UserError(f"replay.clip: {clip.name!r} is another scene here")
             begun |= {name: value for name, value in replay.to_json().items() if name in REPLAYED}
         else:
             clip, seed, sampling = self._clip(player, message.clip), message.seed, message.sampling
         self._check(sampling.top_k, sampling.guidance)
         if len(player.sent) >= IN_FLIGHT:
-            raise ValueError(f"start: acknowledge a frame first; {IN_FLIGHT} are on their way")
+            raise UserError(f"start: acknowledge a frame first; {IN_FLIGHT} are on their way")
         player.dream = None  # its memory is free before the next one takes some
         dream = player.dream = await Dream.started(self.thread, clip, seed, sampling)
         await socket.send_json({**begun, "clip": clip.name, "seed": seed, "guidance": sampling.guidance})
@@ -257,15 +258,15 @@ class PlayServer:
     def _clip(self, player: Player, name: str) -> Clip:
         clip = self.clips.get(name) or player.uploads.get(name)
         if clip is None:
-            raise ValueError(f"clip: there is no scene {name!r}; upload it if it is yours")
+            raise UserError(f"clip: there is no scene {name!r}; upload it if it is yours")
         return clip
 
     def _check(self, top_k: int, guidance: float) -> None:
         size = len(self.pair.predictor.network.codebook)
         if top_k > size:
-            raise ValueError(f"top_k: there are {size} codes")
+            raise UserError(f"top_k: there are {size} codes")
         if guidance != 1 and not self._guides():
-            raise ValueError("guidance: the predictor never saw frames without actions; leave it at 1")
+            raise UserError("guidance: the predictor never saw frames without actions; leave it at 1")
 
     def _guides(self) -> bool:
         predictor = self.pair.predictor

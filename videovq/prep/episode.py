@@ -17,6 +17,7 @@ from torch import Tensor
 from videovq.config import PrepConfig
 from videovq.data.resize import resize
 from videovq.data.store import POSE
+from videovq.errors import UserError
 from videovq.prep.plan import Plan, transformed
 from videovq.prep.sources.contract import Place
 from videovq.prep.transform import merge_outcomes
@@ -43,13 +44,13 @@ def read_episode(
         keep: takes its frames, some at a time, and perhaps a few more after them.
 
     Raises:
-        ValueError: why it cannot be used.
+        UserError: why it cannot be used.
     """
     config, raw = plan.config, plan.reader.read(place)
     if raw.action_spec != plan.recorded:
-        raise ValueError(f"{place.files[-1]}: its actions differ from the other episodes'")
+        raise UserError(f"{place.files[-1]}: its actions differ from the other episodes'")
     if not math.isclose(raw.fps, plan.fps, rel_tol=SAME_RATE):
-        raise ValueError(
+        raise UserError(
             f"{place.files[-1]}: {raw.fps} frames/s, but the other episodes have {plan.fps}; convert it, or say what"
             " all have: declare.fps"
         )
@@ -62,12 +63,12 @@ def read_episode(
             keep(resize(chosen, config.frame_size, config.fit, str(place.path)))
     recorded = raw.actions if raw.action_spec.kind != "none" else raw.actions.new_empty((count, 0))
     if count != len(recorded):
-        raise ValueError(f"{place.files[-1]}: {len(recorded)} actions, but {place.path.name} has {count} frames")
+        raise UserError(f"{place.files[-1]}: {len(recorded)} actions, but {place.path.name} has {count} frames")
     rewards = torch.full((count,), torch.nan) if raw.rewards is None else raw.rewards
     if len(rewards) != count:
-        raise ValueError(f"{place.files[-1]}: {len(rewards)} rewards, but {place.path.name} has {count} frames")
+        raise UserError(f"{place.files[-1]}: {len(rewards)} rewards, but {place.path.name} has {count} frames")
     if count < config.frame_step:
-        raise ValueError(f"{place.path}: has {count} frame(s), fewer than frame_step {config.frame_step}")
+        raise UserError(f"{place.path}: has {count} frame(s), fewer than frame_step {config.frame_step}")
     length = count // config.frame_step
     actions = transformed(plan, recorded)[1]
     rewards, ends = merge_outcomes(rewards, raw.ends, raw.discontinuities, config.frame_step)
@@ -98,7 +99,7 @@ def pieces(info: EpisodeInfo, config: PrepConfig, part: slice | None = None) -> 
         part: the frames that may be stored; None: all.
 
     Raises:
-        ValueError: none is long enough.
+        UserError: none is long enough.
     """
     first, stop = (part.start, part.stop) if part else (0, info.length)
     inner = [t + 1 for t in info.discontinuities if first < t + 1 < stop] if config.cut else []
@@ -116,7 +117,7 @@ def pieces(info: EpisodeInfo, config: PrepConfig, part: slice | None = None) -> 
             piece = replace(info, id=name, length=end - start, discontinuities=cuts, ends=over)
             found.append((piece, slice(start, end)))
     if not found:
-        raise ValueError(f"{info.source}: has {info.length} frames and no {config.shortest} without a break in a row")
+        raise UserError(f"{info.source}: has {info.length} frames and no {config.shortest} without a break in a row")
     return found
 
 

@@ -20,6 +20,7 @@ from videovq import __version__
 from videovq.config import InspectConfig, PrepConfig
 from videovq.data.motion import brightness, horizontal_shift
 from videovq.data.store import SPLITS, EpisodeStore, read_shard_index
+from videovq.errors import UserError
 from videovq.pictures import labelled_rows, scale_to
 from videovq.prep.alignment import Alignment, alignment
 from videovq.prep.inspect_page import action_table, inspect_page
@@ -95,7 +96,7 @@ def inspect(config: InspectConfig) -> dict[str, Any]:
     """Write ``findings.json`` and ``report.html`` into ``config.out``, and print what they say.
 
     Raises:
-        ValueError: there is no usable store.
+        UserError: there is no usable store.
     """
     if not config.source:
         return describe(EpisodeStore(config.store), {}, Path(config.out))
@@ -115,7 +116,7 @@ def recorded_sizes(config: PrepConfig) -> dict[str, int]:
     """How many recordings have which picture size (``640x360``: width, height).
 
     Raises:
-        ValueError: no recording has frames that can be read.
+        UserError: no recording has frames that can be read.
     """
     found: Counter[str] = Counter()
     with open_source(config.source, index_of(config.format)) as source:
@@ -124,11 +125,11 @@ def recorded_sizes(config: PrepConfig) -> dict[str, int]:
         for _, raw in readable(plan.reader, source, places):
             try:
                 height, width = next(raw.frames()).shape[1:3]
-            except (ValueError, StopIteration):
+            except (UserError, StopIteration):
                 continue
             found[f"{width}x{height}"] += 1
     if not found:
-        raise ValueError(f"{config.source}: no recording has frames that can be read")
+        raise UserError(f"{config.source}: no recording has frames that can be read")
     return dict(found)
 
 

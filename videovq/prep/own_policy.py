@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from videovq.errors import UserError
 from videovq.prep.environments import Action, Environment, Observation
 
 Act = Callable[[Any, dict[str, Any], np.random.Generator], Any]
@@ -29,7 +30,7 @@ class OwnPolicy:
         seed: of the generator, or of the agent.
 
     Raises:
-        ValueError: there is no such function or agent; later, that it gave no action of the environment.
+        UserError: there is no such function or agent; later, that it gave no action of the environment.
     """
 
     def __init__(self, name: str, environment: Environment, seed: int) -> None:
@@ -37,7 +38,7 @@ class OwnPolicy:
         self._random = np.random.default_rng([seed, 2])
         where, _, what = name.rpartition(":")
         if not where or not what:
-            raise ValueError(
+            raise UserError(
                 f"policy: {name!r} must be MODULE:FUNCTION, FILE.py:FUNCTION, or the algorithm and the file of an"
                 " agent: PPO:agent.zip"
             )
@@ -48,19 +49,19 @@ class OwnPolicy:
         given = self._act(seen.own, seen.info, self._random)
         try:
             return self._environment.recorded(given)
-        except ValueError as error:
-            raise ValueError(f"policy: {self._name} gave {given!r}, which is {error}") from None
+        except UserError as error:
+            raise UserError(f"policy: {self._name} gave {given!r}, which is {error}") from None
 
 
 def function(module: str, name: str) -> Act:
     """A function of a module, or of a file in Python.
 
     Raises:
-        ValueError: there is none.
+        UserError: there is none.
     """
     found = getattr(of_file(Path(module)) if module.endswith(".py") else of_module(module), name, None)
     if not callable(found):
-        raise ValueError(f"policy: {module} has no function {name!r}")
+        raise UserError(f"policy: {module} has no function {name!r}")
     return found
 
 
@@ -68,12 +69,12 @@ def of_module(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ValueError(f"policy: {name} cannot be imported ({error})") from None
+        raise UserError(f"policy: {name} cannot be imported ({error})") from None
 
 
 def of_file(path: Path) -> Any:
     if not path.is_file():
-        raise ValueError(f"policy: {path}: no such file")
+        raise UserError(f"policy: {path}: no such file")
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
@@ -85,13 +86,13 @@ def agent(algorithm: str, path: Path, seed: int) -> Act:
     """An agent that was saved; it draws from what its policy finds likely. Loading it runs code that the file holds.
 
     Raises:
-        ValueError: its package is missing, has no such algorithm, or cannot load the file; later, that the agent does
+        UserError: its package is missing, has no such algorithm, or cannot load the file; later, that the agent does
             not know such observations.
     """
     try:
         import_module(PACKAGES[0])
     except ImportError as error:
-        raise ValueError(
+        raise UserError(
             f"policy: an agent needs the package {PACKAGES[0]} ({error}); pip install stable-baselines3"
         ) from None
     for package in PACKAGES:
@@ -100,19 +101,19 @@ def agent(algorithm: str, path: Path, seed: int) -> Act:
     kinds = [getattr(sys.modules[package], algorithm, None) for package in PACKAGES if sys.modules.get(package)]
     kind: Any = next(filter(None, kinds), None)
     if not hasattr(kind, "load"):
-        raise ValueError(f"policy: stable-baselines3 has no algorithm {algorithm!r}; say which trained it: PPO:{path}")
+        raise UserError(f"policy: stable-baselines3 has no algorithm {algorithm!r}; say which trained it: PPO:{path}")
     if not path.is_file():
-        raise ValueError(f"policy: {path}: no such file")
+        raise UserError(f"policy: {path}: no such file")
     try:
         loaded = kind.load(path, device="cpu", custom_objects={"buffer_size": 1})  # no room for what it will not learn
     except Exception as error:  # whatever torch, pickle and zipfile say of a file that is none, or another's
-        raise ValueError(f"policy: {path} cannot be loaded as an agent of {algorithm} ({error})") from error
+        raise UserError(f"policy: {path} cannot be loaded as an agent of {algorithm} ({error})") from error
     loaded.set_random_seed(seed)
 
     def act(observation: Any, info: dict[str, Any], random: np.random.Generator) -> Any:
         try:
             return loaded.predict(observation, deterministic=False)[0]
         except ValueError as error:
-            raise ValueError(f"policy: {path} does not know such observations ({error})") from error
+            raise UserError(f"policy: {path} does not know such observations ({error})") from error
 
     return act

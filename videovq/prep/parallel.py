@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from videovq.errors import UserError
 from videovq.progress import escape_what_cannot_be_shown
 
 Item = TypeVar("Item")
@@ -27,7 +28,7 @@ def run_all(work: Callable[[Item], None], items: Sequence[Item], workers: int) -
     Nothing is queued: when the user interrupts, only the items in hand are finished.
 
     Raises:
-        ValueError: a process was ended from outside.
+        UserError: a process was ended from outside.
     """
     if workers == 1 or len(items) <= 1:
         for item in items:
@@ -45,7 +46,7 @@ def run_all(work: Callable[[Item], None], items: Sequence[Item], workers: int) -
                 try:
                     future.result()
                 except BrokenProcessPool:
-                    raise ValueError(
+                    raise UserError(
                         "workers: one of the processes was killed, perhaps since memory is short, or crashed; run the"
                         " same command again with fewer workers, and it continues"
                     ) from None
@@ -60,18 +61,18 @@ def run_on_ray(work: Callable[[Item], None], items: Sequence[Item], workers: int
         address: of the cluster; empty: the one that the environment names, or one of this machine for the time being.
 
     Raises:
-        ValueError: Ray is not installed, or no cluster answers.
+        UserError: Ray is not installed, or no cluster answers.
     """
     try:
         import ray
     except ImportError:
-        raise ValueError("engine: ray is not installed; pip install 'videovq[ray]'") from None
+        raise UserError("engine: ray is not installed; pip install 'videovq[ray]'") from None
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and not host.startswith("ray:"):
         try:
             socket.create_connection((host, int(port)), timeout=5).close()  # Ray itself would try for minutes
         except (OSError, OverflowError) as error:
-            raise ValueError(f"address: no Ray cluster answers at {address!r} ({error})") from None
+            raise UserError(f"address: no Ray cluster answers at {address!r} ({error})") from None
     ours = not ray.is_initialized()
     if ours:
         ray.init(address=address or None, num_cpus=None if address else workers, log_to_driver=False)

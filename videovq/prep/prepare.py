@@ -25,6 +25,7 @@ from videovq.data.store import (
     shard_name,
     write_shard,
 )
+from videovq.errors import UserError
 from videovq.prep.episode import pieces, read_episode
 from videovq.prep.parallel import run_all, run_on_ray
 from videovq.prep.plan import Plan, Shard
@@ -45,7 +46,7 @@ def prepare(config: PrepConfig) -> EpisodeStore:
     says why; the report counts them.
 
     Raises:
-        ValueError: a setting cannot work, ``out`` holds another preparation, or no episode is usable.
+        UserError: a setting cannot work, ``out`` holds another preparation, or no episode is usable.
     """
     with open_source(config.source, index_of(config.format)) as source:
         plan = make_plan(config, source)
@@ -63,7 +64,7 @@ def write_store(plan: Plan, out: Folder) -> None:
     """Write every shard that is not there yet, and the header.
 
     Raises:
-        ValueError: no episode is usable.
+        UserError: no episode is usable.
     """
     todo = [shard for shard in plan.shards if not shard_is_complete(out, shard.index)]
     with progress(len(plan.shards), "prep", "shard", done=len(plan.shards) - len(todo)) as bar:
@@ -74,7 +75,7 @@ def write_store(plan: Plan, out: Folder) -> None:
         first = read_shard_index(out, 0)[1][0]["reason"]
         for shard in plan.shards:  # they would be in the way of another try
             remove_shard(out, shard.index)
-        raise ValueError(f"{plan.config.source}: no usable episode; the first was skipped because: {first}")
+        raise UserError(f"{plan.config.source}: no usable episode; the first was skipped because: {first}")
     StoreHeader(
         kind="episodes",
         grid=(plan.config.frame_size, plan.config.frame_size),
@@ -127,10 +128,13 @@ def decode_shard(
                 whole = replace(whole, id=f"{id_}/{shard.split}")
             spans = pieces(whole, plan.config, part)
             sizes[f"{width}x{height}"] += 1 if shard.split == "train" or not part else 0
-        except ValueError as error:
+        except UserError as error:
             skipped.append({"source": id_, "reason": str(error)})
             print(f"skipped {id_}: {error}", flush=True)
             continue
+        except Exception as error:
+            error.add_note(f"in episode {id_} of {plan.config.source}")
+            raise
         for info, span in spans:
             infos.append(replace(info, split=shard.split, shard=shard.index, start=start))
             frames.keep(first + span.start, first + span.stop)

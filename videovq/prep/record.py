@@ -24,6 +24,7 @@ from videovq.config import RecordConfig
 from videovq.data.resize import centre_resize
 from videovq.data.store import read_json
 from videovq.data.video import write_video
+from videovq.errors import UserError
 from videovq.follow_up import typed
 from videovq.parsing import read_config, to_yaml
 from videovq.prep.environments import Action, Environment, Observation, open_environment, spelled_out
@@ -66,7 +67,7 @@ def record(config: RecordConfig) -> None:
     by file where it is lossless, and up to x264's rounding where it is not.
 
     Raises:
-        ValueError: a setting cannot work, the environment is missing or unsuitable, or ``out`` holds something else.
+        UserError: a setting cannot work, the environment is missing or unsuitable, or ``out`` holds something else.
     """
     out = Path(config.out)
     check_claim(out, config)
@@ -91,7 +92,7 @@ def check_claim(out: Path, config: RecordConfig) -> None:
     """Refuse to record into what is not the folder of this recording.
 
     Raises:
-        ValueError: it holds episodes that were recorded with other settings, or something else altogether.
+        UserError: it holds episodes that were recorded with other settings, or something else altogether.
     """
     path = out / SETTINGS
     if path.is_file():
@@ -102,12 +103,12 @@ def check_claim(out: Path, config: RecordConfig) -> None:
                 if name == "source":  # ViZDoom's numbers, which older recordings state
                     same = spelled_out(before.source) == spelled_out(config.source)
                 if name not in NOT_BINDING and not same:
-                    raise ValueError(
+                    raise UserError(
                         f"{out}: was recorded with other settings ({name} was {getattr(before, name)!r} and is now"
                         f" {getattr(config, name)!r}); choose another out, or remove it"
                     )
     elif out.exists() and (not out.is_dir() or any(file.name != LOCK for file in out.iterdir())):
-        raise ValueError(f"{out}: exists and holds no recording; choose another out")
+        raise UserError(f"{out}: exists and holds no recording; choose another out")
 
 
 def episode_stem(out: Path, index: int) -> Path:

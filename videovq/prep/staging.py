@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
 from videovq.data.folders import RemoteFolder
+from videovq.errors import UserError
 
 
 class Source:
@@ -38,7 +39,7 @@ class RemoteSource(Source):
         index: endings of the files that readers look into to find episodes; these are brought here whole.
 
     Raises:
-        ValueError: it cannot be reached, or there is nothing in it.
+        UserError: it cannot be reached, or there is nothing in it.
     """
 
     def __init__(self, url: str, scratch: Path, index: tuple[str, ...]) -> None:
@@ -46,7 +47,7 @@ class RemoteSource(Source):
         self.remote = RemoteFolder(url)
         self.sizes = {name: int(facts["size"] or 0) for name, facts in self.remote.files().items()}
         if not self.sizes:
-            raise ValueError(f"{url}: no such folder, or it is empty")
+            raise UserError(f"{url}: no such folder, or it is empty")
         for name, size in self.sizes.items():
             (scratch / name).parent.mkdir(parents=True, exist_ok=True)
             _hole(scratch / name, size)
@@ -80,7 +81,7 @@ def open_source(name: str, index: tuple[str, ...]) -> Iterator[Source]:
     """A folder of recordings by its path or URL; ``index`` as for :class:`RemoteSource`.
 
     Raises:
-        ValueError: there is no such folder.
+        UserError: there is no such folder.
     """
     if "://" in name:
         with TemporaryDirectory(prefix="videovq-source-") as scratch:
@@ -88,7 +89,7 @@ def open_source(name: str, index: tuple[str, ...]) -> Iterator[Source]:
             yield RemoteSource(name, Path(scratch, PurePosixPath(name).name), index)
     else:
         if not Path(name).is_dir():
-            raise ValueError(f"{name}: no such folder; give the folder of your episodes")
+            raise UserError(f"{name}: no such folder; give the folder of your episodes")
         yield Source(Path(name))
 
 

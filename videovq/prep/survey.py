@@ -12,6 +12,7 @@ import torch
 from videovq.config import PrepConfig
 from videovq.data.listing import in_any_locale
 from videovq.data.store import SPLITS
+from videovq.errors import UserError
 from videovq.prep.episode import pieces, read_episode
 from videovq.prep.parallel import single_thread
 from videovq.prep.plan import Plan, Shard
@@ -27,7 +28,7 @@ def make_plan(config: PrepConfig, source: Source) -> Plan:
     that can be used.
 
     Raises:
-        ValueError: there are none, the first that can be read cannot be transformed as ``config`` wants, or none can be
+        UserError: there are none, the first that can be read cannot be transformed as ``config`` wants, or none can be
             read.
     """
     out = source.local(config.out)
@@ -39,7 +40,7 @@ def make_plan(config: PrepConfig, source: Source) -> Plan:
     wanted = {id_: p for id_, p in places.items() if any(fnmatchcase(p.level, one) for one in config.levels or ["*"])}
     if not wanted:
         found = ", ".join(sorted({p.level for p in places.values()})[:20])
-        raise ValueError(f"levels: no episode is of such a level; there are: {found}")
+        raise UserError(f"levels: no episode is of such a level; there are: {found}")
     if 0 < config.episodes < len(wanted):
         chosen = torch.linspace(0, len(wanted) - 1, config.episodes).long().tolist()
         wanted = {id_: wanted[id_] for id_ in [list(wanted)[i] for i in chosen]}
@@ -84,7 +85,7 @@ def readable(reader: Reader, source: Source, places: dict[str, Place]) -> Iterat
         with source.staged(place.files):
             try:
                 raw = reader.read(place)
-            except ValueError:
+            except UserError:
                 continue
             yield id_, raw
 
@@ -95,6 +96,6 @@ def stored_frames(plan: Plan, places: dict[str, Place], id_: str) -> int:
         try:
             info = read_episode(plan, id_, places[id_], lambda frames: None)[0]
             pieces(info, plan.config)
-        except ValueError:
+        except UserError:
             return 0
     return info.length

@@ -31,6 +31,7 @@ from videovq.data.store import (
     shard_is_complete,
     write_shard,
 )
+from videovq.errors import UserError
 from videovq.follow_up import free, typed
 from videovq.prep.splits import choose_splits, empty_splits
 from videovq.progress import progress
@@ -72,7 +73,7 @@ def import_tokens(config: ImportTokensConfig) -> CodeStore:
     """Write every recording of the dump as an episode of codes; shards that are there already are kept.
 
     Raises:
-        ValueError: the dump is incomplete or broken, or ``out`` holds something else.
+        UserError: the dump is incomplete or broken, or ``out`` holds something else.
     """
     names = [name.strip() for name in config.actions.split(",") if name.strip()]
     dump, out = open_dump(Path(config.source), names), open_folder(config.out)
@@ -106,7 +107,7 @@ def open_dump(source: Path, names: list[str]) -> Dump:
         names: files of ``actions/``.
 
     Raises:
-        ValueError: one is missing or broken.
+        UserError: one is missing or broken.
     """
     facts = _facts(source)
     count, side = facts["num_images"], facts["s"]
@@ -115,7 +116,7 @@ def open_dump(source: Path, names: list[str]) -> Dump:
     parts = [_mapped(source / "actions" / f"{name}.bin", "float32", count) for name in names]
     for name, part in zip(names, parts, strict=True):
         if not np.isfinite(part).all():
-            raise ValueError(f"{source / 'actions' / name}.bin: a number is not finite")
+            raise UserError(f"{source / 'actions' / name}.bin: a number is not finite")
     ends = [*(np.flatnonzero(np.diff(segments)) + 1).tolist(), count]
     numbered = enumerate(zip([0, *ends[:-1]], ends, strict=True))
     return Dump(
@@ -132,13 +133,13 @@ def write_recordings(dump: Dump, out: Folder, shard: int, ids: list[str], split:
     """Write some recordings as one shard.
 
     Raises:
-        ValueError: there is a code that the tokenizer does not have.
+        UserError: there is a code that the tokenizer does not have.
     """
     rows = np.concatenate([np.arange(*dump.spans[id_]) for id_ in ids])
     try:
         codes = to_stored(torch.from_numpy(dump.codes[rows].astype(np.int64)), 2**dump.bits)
-    except ValueError as error:
-        raise ValueError(f"video.bin: holds {error}") from None
+    except UserError as error:
+        raise UserError(f"video.bin: holds {error}") from None
     infos, start = [], 0
     for id_ in ids:
         first, end = dump.spans[id_]
@@ -168,21 +169,21 @@ def _finish(dump: Dump, out: Folder, shards: int) -> None:
 def _facts(source: Path) -> dict[str, Any]:
     facts = read_json(source / "metadata.json")
     if not isinstance(facts, dict) or any(not isinstance(facts.get(name), int) for name in ("num_images", "s")):
-        raise ValueError(f"{source / 'metadata.json'}: needs whole numbers `num_images` and `s`")
+        raise UserError(f"{source / 'metadata.json'}: needs whole numbers `num_images` and `s`")
     if facts["num_images"] < 1 or facts["s"] < 1 or not 2 <= facts.get("vocab_size", 2**18) <= 2**20:
-        raise ValueError(f"{source / 'metadata.json'}: `num_images` and `s` must be positive, `vocab_size` 2 to 2^20")
+        raise UserError(f"{source / 'metadata.json'}: `num_images` and `s` must be positive, `vocab_size` 2 to 2^20")
     if facts.get("token_dtype", "uint32") not in ("uint16", "uint32", "int32"):
-        raise ValueError(f"{source / 'metadata.json'}: `token_dtype` must be uint16, uint32 or int32")
+        raise UserError(f"{source / 'metadata.json'}: `token_dtype` must be uint16, uint32 or int32")
     return facts
 
 
 def _mapped(path: Path, kind: str, rows: int, columns: int | None = None) -> np.ndarray:
     """A file as an array of that many rows; ``columns``: None where the file's size says."""
     if not path.is_file():
-        raise ValueError(f"{path}: no such file")
+        raise UserError(f"{path}: no such file")
     refuse_pointers([path])
     size, item = path.stat().st_size, np.dtype(kind).itemsize
     width = size // (rows * item) if columns is None else columns
     if size != rows * width * item or not width:
-        raise ValueError(f"{path}: {size} bytes are not {rows} rows of {columns or 'some'} {kind}")
+        raise UserError(f"{path}: {size} bytes are not {rows} rows of {columns or 'some'} {kind}")
     return np.memmap(path, dtype=kind, mode="r", shape=(rows, width))

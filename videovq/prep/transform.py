@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from videovq.errors import UserError
 from videovq.types import ActionSpec
 
 
@@ -18,13 +19,13 @@ def rename(
     """Call discrete actions something else; those that get the same name become one.
 
     Raises:
-        ValueError: the actions have no names, or the table names one that there is not.
+        UserError: the actions have no names, or the table names one that there is not.
     """
     if not table:
         return spec, actions
     unknown = sorted(set(table) - set(spec.names))
     if unknown:
-        raise ValueError(f"rename_actions: no action {unknown[0]!r}; there are: {', '.join(spec.names) or 'no names'}")
+        raise UserError(f"rename_actions: no action {unknown[0]!r}; there are: {', '.join(spec.names) or 'no names'}")
     wanted = [table.get(name, name) for name in spec.names]
     names = tuple(dict.fromkeys(wanted))
     numbers = torch.tensor([names.index(name) for name in wanted])
@@ -38,12 +39,12 @@ def discretise(
     what lies outside falls into the first or last.
 
     Raises:
-        ValueError: the actions are not continuous, or there is a single step.
+        UserError: the actions are not continuous, or there is a single step.
     """
     if not steps:
         return spec, actions
     if spec.kind != "continuous" or steps < 2:
-        raise ValueError(f"discretise: needs continuous actions and at least 2 steps; these are {spec.kind}")
+        raise UserError(f"discretise: needs continuous actions and at least 2 steps; these are {spec.kind}")
     mean, std = torch.tensor(spec.mean), torch.tensor(spec.std)
     numbers = (((actions - mean) / std + 2) / 4 * steps).floor().clamp(0, steps - 1).long()
     sizes = (steps,) * spec.width
@@ -59,7 +60,7 @@ def merge(
         how: ``stack``: side by side; ``majority``: the most frequent, the earliest of equals; ``sum``.
 
     Raises:
-        ValueError: it cannot be done with such actions, or ``refuse``.
+        UserError: it cannot be done with such actions, or ``refuse``.
     """
     if step == 1 or spec.kind == "none":
         return spec, actions[: len(actions) // step * step : step]
@@ -77,11 +78,11 @@ def merge(
         mean, std = (tuple(step * v for v in values) for values in (spec.mean, spec.std))
         return replace(spec, mean=mean, std=std), groups.sum(dim=1)
     if how == "refuse":
-        raise ValueError(
+        raise UserError(
             f"frame_step: {step} merges {step} actions into one; set merge_actions to stack to keep them all,"
             " to majority or to sum, or frame_step to 1"
         )
-    raise ValueError(f"merge_actions: {how} does not go with {spec.kind} actions")
+    raise UserError(f"merge_actions: {how} does not go with {spec.kind} actions")
 
 
 def merge_outcomes(

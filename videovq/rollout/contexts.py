@@ -8,6 +8,7 @@ from videovq.checkpoints import pretrained_examples
 from videovq.config import DeclareActionsConfig
 from videovq.data.clip import Clip, read_clip
 from videovq.data.sidecars import DECLARABLE, refuse_declared
+from videovq.errors import UserError
 from videovq.rollout.pair import Pair, open_episodes
 from videovq.types import EpisodeInfo
 
@@ -33,10 +34,10 @@ def contexts(
         declared: what the file beside a video leaves open of its actions.
 
     Raises:
-        ValueError: it cannot be used, or has no clip that long.
+        UserError: it cannot be used, or has no clip that long.
     """
     if frames < 1:
-        raise ValueError("context_frames: must be at least 1")
+        raise UserError("context_frames: must be at least 1")
     videos = starting_videos(source, pretrained)
     if videos:
         found = [clip for path in videos for clip in _of_video(path, pair, frames, declared)]
@@ -45,7 +46,7 @@ def contexts(
         found = _of_store(source or DEFAULT_STORE, pair, frames, most)
     if not found:
         where = videos[0].parent if len(videos) > 1 else source or DEFAULT_STORE
-        raise ValueError(f"{where}: has no {frames} frames in a row; choose fewer context_frames")
+        raise UserError(f"{where}: has no {frames} frames in a row; choose fewer context_frames")
     some = min(len(found), most)
     return [found[i * len(found) // some] for i in range(some)]
 
@@ -63,18 +64,18 @@ def chosen_video(videos: list[Path], name: str) -> Path:
     """The video of that name, which has no ending; of no name: the first.
 
     Raises:
-        ValueError: none is called so.
+        UserError: none is called so.
     """
     named = {path.stem: path for path in videos}
     if name and name not in named:
-        raise ValueError(f"episode: no {name!r} among the recordings; choose from: {', '.join(named)}")
+        raise UserError(f"episode: no {name!r} among the recordings; choose from: {', '.join(named)}")
     return named[name] if name else videos[0]
 
 
 def _of_video(path: Path, pair: Pair, frames: int, declared: DeclareActionsConfig) -> list[Clip]:
     clip = read_clip(path, pair.vqvae.frame_size, pair.predictor.action_spec, declared=declared)
     if len(clip.actions) < min(frames, len(clip.frames)) - 1:
-        raise ValueError(
+        raise UserError(
             f"{path}: comes without the actions between its frames; put them beside it ({path.stem}.json with a list"
             f" `actions`, {path.stem}.csv with a column `action`, ...), or take context_frames 1"
         )

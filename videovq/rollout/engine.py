@@ -9,6 +9,7 @@ from einops import rearrange
 from jaxtyping import Int64, Shaped, UInt8
 from torch import Tensor
 
+from videovq.errors import UserError
 from videovq.frames import to_float, to_uint8
 from videovq.models.bf16 import computes_bf16
 from videovq.models.embeddings import unknown
@@ -28,7 +29,7 @@ def to_device(vqvae: VQVAE, predictor: Predictor, device: str, precision: str) -
             takes bfloat16 where the device computes it natively.
 
     Raises:
-        ValueError: there is no such device on this machine, or this process cannot use it.
+        UserError: there is no such device on this machine, or this process cannot use it.
     """
     target = find_device(device)
     for network in (vqvae, predictor):
@@ -42,14 +43,14 @@ def find_device(name: str) -> torch.device:
     """The device that ``auto``, ``gpu`` (CUDA or MPS, whatever there is), or a name of PyTorch's, means.
 
     Raises:
-        ValueError: there is no such device on this machine, or this process cannot use it.
+        UserError: there is no such device on this machine, or this process cannot use it.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "gpu" and (torch.cuda.is_available() or torch.backends.mps.is_available()):
         name = "cuda" if torch.cuda.is_available() else "mps"
     if name.startswith("cuda") and torch.cuda._is_in_bad_fork():
-        raise ValueError(
+        raise UserError(
             "device: a GPU cannot be used in a process that was forked from one that uses it; spawn it (gymnasium:"
             ' vector_kwargs={"context": "spawn"}), or use cpu'
         )
@@ -57,7 +58,7 @@ def find_device(name: str) -> torch.device:
         found = torch.zeros(1, device=name)
         found.item()  # which a device that computes nothing cannot give
     except (RuntimeError, AssertionError, ImportError) as error:
-        raise ValueError(f"device: {name!r} is not on this machine; use auto or cpu") from error
+        raise UserError(f"device: {name!r} is not on this machine; use auto or cpu") from error
     return found.device
 
 

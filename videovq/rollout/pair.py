@@ -8,6 +8,7 @@ from typing import NamedTuple
 from videovq.checkpoints import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae, predictor_run, vqvae_run
 from videovq.config import ModelChoice
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.worlds import world_called
 
 
@@ -22,7 +23,7 @@ def load_pair(choice: ModelChoice) -> Pair:
     """Load the VQ-VAE and the predictor that a command's settings name; one of those of ``pretrained`` may be replaced.
 
     Raises:
-        ValueError: a run is missing or unfinished, or they do not belong together.
+        UserError: a run is missing or unfinished, or they do not belong together.
     """
     predictor = load_predictor(predictor_run(choice.predictor, choice.pretrained))
     another = bool(choice.pretrained) and not choice.predictor and choice.vqvae not in ("", ModelChoice.vqvae)
@@ -41,23 +42,23 @@ def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:
     """Refuse to decode one VQ-VAE's codes with another.
 
     Raises:
-        ValueError: the predictor was trained on another VQ-VAE's codes.
+        UserError: the predictor was trained on another VQ-VAE's codes.
     """
     if vqvae.codes_of != predictor.vqvae:
-        raise ValueError("vqvae: the predictor was trained on codes of another VQ-VAE; give the run that encoded them")
+        raise UserError("vqvae: the predictor was trained on codes of another VQ-VAE; give the run that encoded them")
 
 
 def open_episodes(folder: str | Path, pair: Pair) -> EpisodeStore:
     """A store whose frames and actions fit the networks.
 
     Raises:
-        ValueError: it is no EpisodeStore, or its actions or frame size differ from those trained on.
+        UserError: it is no EpisodeStore, or its actions or frame size differ from those trained on.
     """
     store = EpisodeStore(folder)
     if store.header.action_spec != pair.predictor.action_spec:
-        raise ValueError(f"{store}: its actions differ from those the predictor was trained on")
+        raise UserError(f"{store}: its actions differ from those the predictor was trained on")
     if store.header.grid != pair.vqvae.frame_size:
-        raise ValueError(
+        raise UserError(
             f"{store}: its frames are {store.header.grid}, but the VQ-VAE was trained on {pair.vqvae.frame_size}"
         )
     return store

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
+from videovq.errors import UserError
 from videovq.models.embeddings import unknown
 from videovq.models.predictors.predictor import Predictor, PredictorState
 from videovq.models.sampling import entropy, gumbel, sample_codes
@@ -94,7 +95,7 @@ def step_rollouts(
     groups: dict[tuple[int, str], list[int]] = {}
     for i, (state, sampling) in enumerate(zip(states, samplings, strict=True)):
         if (state.batch_size == 2) != (sampling.guidance != 1):
-            raise ValueError("guidance: is chosen when a rollout starts, and kept")
+            raise UserError("guidance: is chosen when a rollout starts, and kept")
         groups.setdefault((state.predictor.cache_length, sampling.sampler), []).append(i)
     drawn: dict[int, RolloutStep] = {}
     for (_, sampler), group in groups.items():

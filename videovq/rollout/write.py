@@ -17,6 +17,7 @@ from videovq.data.clip import Clip, read_clip
 from videovq.data.codes import to_stored
 from videovq.data.sidecars import DECLARABLE, refuse_declared
 from videovq.data.store import read_json
+from videovq.errors import UserError
 from videovq.frames import psnr
 from videovq.pictures import write_png
 from videovq.rollout.compiled import compile_predictor
@@ -32,14 +33,14 @@ def rollout(config: RolloutConfig) -> Rollout:
     """Generate one context's rollouts and write them to ``config.out`` + ``.gif .mp4 .png .npz``.
 
     Raises:
-        ValueError: the runs do not belong together, or context or actions cannot be used.
+        UserError: the runs do not belong together, or context or actions cannot be used.
     """
     vqvae, predictor = pair = load_pair(config)
     to_device(vqvae.network, predictor.network, config.device, config.precision)
     if config.compile:
         compile_predictor(predictor.network)
     if config.guidance != 1 and (predictor.config.action_dropout == 0 or predictor.action_spec.kind == "none"):
-        raise ValueError("guidance: the predictor never saw frames without actions; train with action_dropout, say 0.1")
+        raise UserError("guidance: the predictor never saw frames without actions; train with action_dropout, say 0.1")
     recording = _recording(config, pair)
     spec = predictor.action_spec
     if config.actions == "each":
@@ -60,7 +61,7 @@ def rollout(config: RolloutConfig) -> Rollout:
 def held(config: RolloutConfig, recording: Clip, spec: ActionSpec) -> list[RolloutRequest]:
     """A request for every discrete action, held throughout."""
     if spec.kind != "discrete":
-        raise ValueError("actions: `each` needs discrete actions")
+        raise UserError("actions: `each` needs discrete actions")
     return [make_request(replace(config, actions=str(i)), recording, spec)[0] for i in range(spec.sizes[0])]
 
 
@@ -82,7 +83,7 @@ def make_request(
     """The request, and the true frames where the recorded actions are used."""
     first, last = config.start, config.start + config.context_frames
     if first < 0 or last > len(recording.frames):
-        raise ValueError(
+        raise UserError(
             f"start: {recording.name} has {len(recording.frames)} frames, too few for context {first} to {last - 1}"
         )
     context_actions = recording.actions[first : last - 1]
@@ -91,13 +92,13 @@ def make_request(
     if config.context_actions:
         context_actions = parse_actions(config.context_actions, spec, config.context_frames - 1, "context_actions")
     elif len(context_actions) < config.context_frames - 1:
-        raise ValueError(f"context_actions: {recording.name} comes without actions; say which led from frame to frame")
+        raise UserError(f"context_actions: {recording.name} comes without actions; say which led from frame to frame")
     truth = None
     if config.actions == "recorded":
         actions = recording.actions[last - 1 : last - 1 + config.frames]
         truth = recording.frames[last : last + config.frames]
         if len(actions) < config.frames or len(truth) < config.frames:
-            raise ValueError(
+            raise UserError(
                 f"frames: {recording.name} records only {min(len(actions), len(truth))} frames after the context;"
                 " ask for fewer, or name the actions"
             )
@@ -112,7 +113,7 @@ def _request_without_actions(
     """The request to a predictor that was trained without actions, and the true frames, if all were recorded."""
     if config.actions != "recorded" or config.context_actions:
         wrong = "context_actions" if config.context_actions else "actions"
-        raise ValueError(f"{wrong}: this model was trained on videos without actions; leave it out")
+        raise UserError(f"{wrong}: this model was trained on videos without actions; leave it out")
     last = config.start + config.context_frames
     truth = recording.frames[last : last + config.frames]
     request = _request(config, recording, context_actions, context_actions.new_empty((config.frames, 0)))
@@ -133,14 +134,14 @@ def parse_actions(text: str, spec: ActionSpec, count: int, where: str) -> Shaped
         values = read_json(Path(text))
         where = text
         if not isinstance(values, list):
-            raise ValueError(f"{text}: must hold a list of actions")
+            raise UserError(f"{text}: must hold a list of actions")
         values = spec.numbered(values, where)
     else:
         values = [spec.parse(word.strip(), where) for word in text.split(",")]
         if len(values) == 1:
             values = values * count
     if len(values) != count:
-        raise ValueError(f"{where}: {len(values)} actions, but {count} are needed")
+        raise UserError(f"{where}: {len(values)} actions, but {count} are needed")
     return spec.tensor(values, where)
 
 

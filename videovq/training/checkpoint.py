@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from videovq.errors import UserError
 from videovq.storage import atomic
 
 
@@ -59,7 +60,7 @@ def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
         mapped: map its tensors into memory: for one of which little is read.
 
     Raises:
-        ValueError: it is torn.
+        UserError: it is torn.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
@@ -67,6 +68,6 @@ def read_checkpoint(path: Path, mapped: bool = False) -> dict[str, Any]:
         raise
     except Exception as error:  # broken bytes raise anything
         why = " ".join(str(error).split())[:80] or type(error).__name__
-        raise ValueError(
+        raise UserError(
             f"{path}: is torn, or no checkpoint ({why}); remove it, and the same command trains from the first step"
         ) from error

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from videovq.config import VQVAEConfig
+from videovq.errors import UserError
 from videovq.models.quantizers.contract import count
 from videovq.models.vqvae import VQVAE, VQVAEOutput
 from videovq.training.similar import SimilarCodes
@@ -74,4 +75,4 @@ class SameCodes(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["codes_of"] != self.codes_of:
-            raise ValueError("init: is no longer the VQ-VAE that this run began with; choose another run")
+            raise UserError("init: is no longer the VQ-VAE that this run began with; choose another run")

@@ -25,6 +25,7 @@ from videovq.data.store import (
     shard_is_complete,
     write_shard,
 )
+from videovq.errors import UserError
 from videovq.follow_up import free, typed
 from videovq.frames import to_float
 from videovq.models.quantizers.contract import Quantizer
@@ -53,12 +54,12 @@ def encode(config: EncodeConfig) -> CodeStore:
     """Encode every shard of ``config.store``; shards that an interrupted run completed are kept.
 
     Raises:
-        ValueError: store and VQ-VAE do not fit, or ``config.out`` holds codes of another VQ-VAE or store.
+        UserError: store and VQ-VAE do not fit, or ``config.out`` holds codes of another VQ-VAE or store.
     """
     store = EpisodeStore(config.store)
     trained = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     if trained.frame_size != store.header.grid:
-        raise ValueError(
+        raise UserError(
             f"{config.vqvae}: was trained on frames of {trained.frame_size}, but {store} has {store.header.grid}"
         )
     swap = swapped(store.header.action_spec) if config.mirror else None
@@ -91,7 +92,7 @@ def encode_store(
         by: the option that names what encodes.
 
     Raises:
-        ValueError: ``folder`` holds other codes.
+        UserError: ``folder`` holds other codes.
     """
     out = open_folder(folder)
     origin: dict[str, Any] = {
@@ -162,14 +163,14 @@ def swapped(spec: ActionSpec) -> Int64[Tensor, "k"]:
     """For every discrete action the one that does the same in a mirror.
 
     Raises:
-        ValueError: the actions are not discrete, or one has no counterpart.
+        UserError: the actions are not discrete, or one has no counterpart.
     """
     hand = {"left": "right", "right": "left"}
     twins = ["".join(hand.get(word, word) for word in re.split("(left|right)", name)) for name in spec.names]
     missing = sorted(set(twins) - set(spec.names))
     if spec.kind != "discrete" or not spec.names or missing:
         why = f"there is no {missing[0]}" if missing else "these actions have none"
-        raise ValueError(f"mirror: needs discrete actions with names, of which left and right have counterparts; {why}")
+        raise UserError(f"mirror: needs discrete actions with names, of which left and right have counterparts; {why}")
     return torch.tensor([spec.names.index(twin) for twin in twins])
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
+from videovq.errors import UserError
+
 PATIENCE = 5.0  # seconds that wandb's server may take to answer
 
 
@@ -23,7 +25,7 @@ def open_logger(name: str, run: Path, start: int) -> Logger:
         start: the step that the training begins at.
 
     Raises:
-        ValueError: wandb does not start.
+        UserError: wandb does not start.
     """
     # A folder for each start: Lightning's CSV logger empties the folder it opens.
     version = f"from-{start:07d}"
@@ -50,7 +52,7 @@ def _open_wandb(run: Path) -> WandbLogger:
         _ = logger.experiment
     except wandb.Error as error:
         why = " ".join(str(error).split())
-        raise ValueError(f"training.logger: wandb does not start ({why}); set WANDB_MODE=offline for now") from error
+        raise UserError(f"training.logger: wandb does not start ({why}); set WANDB_MODE=offline for now") from error
     return logger
 
 

@@ -18,6 +18,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from videovq.allocator import keep_freed_memory
 from videovq.checkpoints import is_finished, read_facts, save_weights, steps_in_weights
 from videovq.config import MAY_CHANGE
+from videovq.errors import UserError
 from videovq.parsing import read_config, to_plain, to_yaml
 from videovq.shipped import WEIGHTS
 from videovq.storage import locked, read_tensors, write_text
@@ -37,7 +38,7 @@ def fit(task: Task) -> None:
     step of that. The weights there are stay until the longer training has ended.
 
     Raises:
-        ValueError: this machine cannot do it, or the run directory holds another training.
+        UserError: this machine cannot do it, or the run directory holds another training.
     """
     config = task.config
     run, training, optimizer = Path(config.run), config.training, config.optimizer
@@ -93,7 +94,7 @@ def claimed(run: Path, config: Any, first: bool) -> Iterator[bool]:
         Whether there is something left to train.
 
     Raises:
-        ValueError: the directory holds a training with another result, or a longer one, or another process trains
+        UserError: the directory holds a training with another result, or a longer one, or another process trains
             there.
     """
     done, steps = _check_claim(run, config), config.training.steps
@@ -118,14 +119,14 @@ def claimed(run: Path, config: Any, first: bool) -> Iterator[bool]:
 def _check_claim(run: Path, config: Any) -> int:
     """The steps that a run has behind it, if it may continue with these settings."""
     if run.exists() and not run.is_dir():
-        raise ValueError(f"run: {run} is a file; choose another run")
+        raise UserError(f"run: {run} is a file; choose another run")
     started, finished = _checkpoint(run).is_file(), is_finished(run)
     if not started and not finished:
         return 0
     before, steps = read_config(type(config), run / "config.yaml"), config.training.steps
     changed = [one for one in differences(before, config) if one.partition(":")[0] not in MAY_CHANGE]
     if changed:
-        raise ValueError(
+        raise UserError(
             f"{run}: holds a training with other settings ({', '.join(changed)}); choose another run, or give it the"
             " settings it began with"
         )
@@ -133,12 +134,12 @@ def _check_claim(run: Path, config: Any) -> int:
     if started and not done == steps == before.training.steps:
         done = max(done, int(read_checkpoint(_checkpoint(run), mapped=True)["global_step"]))
     if steps < done:
-        raise ValueError(
+        raise UserError(
             f"training.steps: {steps} is less than the {done} that {run} has behind it; give {done} or more, or choose"
             " another run"
         )
     if finished and not started and steps > done:
-        raise ValueError(f"training.steps: {run} has no checkpoint to go on from; give {done}, or choose another run")
+        raise UserError(f"training.steps: {run} has no checkpoint to go on from; give {done}, or choose another run")
     return done
 
 
@@ -173,7 +174,7 @@ def trained(trainer: L.Trainer, module: TaskModule, run: Path) -> dict[str, Tens
         except ValueError as error:
             if newest and "parameter group" in str(error):
                 why = "an earlier version wrote it, which grouped the parameters otherwise"
-                raise ValueError(f"{newest}: {why}; end the training with that version, or remove {run}") from error
+                raise UserError(f"{newest}: {why}; end the training with that version, or remove {run}") from error
             raise
         weights = trainer.strategy.lightning_module_state_dict()  # of all ranks where they are spread
     return {name.removeprefix("network."): value for name, value in weights.items() if name.startswith("network.")}

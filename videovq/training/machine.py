@@ -10,6 +10,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from videovq.config import OptimizerConfig, TrainingConfig
+from videovq.errors import UserError
 from videovq.models.bf16 import computes_bf16
 
 
@@ -33,7 +34,7 @@ def make_trainer(training: TrainingConfig, optimizer: OptimizerConfig, accumulat
         settings: of Lightning's Trainer.
 
     Raises:
-        ValueError: they are not there, or cannot be used so.
+        UserError: they are not there, or cannot be used so.
     """
     check(training, optimizer)
     try:
@@ -47,28 +48,28 @@ def make_trainer(training: TrainingConfig, optimizer: OptimizerConfig, accumulat
             **settings,
         )
     except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f"training.devices, training.nodes: {' '.join(str(error).split())}") from error
+        raise UserError(f"training.devices, training.nodes: {' '.join(str(error).split())}") from error
 
 
 def check(training: TrainingConfig, optimizer: OptimizerConfig) -> None:
     """Refuse, in our words, what this machine cannot do.
 
     Raises:
-        ValueError: the accelerator is not there, the strategy cannot work with these devices, or SLURM was asked for
+        UserError: the accelerator is not there, the strategy cannot work with these devices, or SLURM was asked for
             several tasks that nobody starts.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     there |= {"auto": True, "cpu": True, "gpu": any(there.values())}
     if not there[training.accelerator]:
-        raise ValueError(f"training.accelerator: {training.accelerator!r} is not on this machine; use auto or cpu")
+        raise UserError(f"training.accelerator: {training.accelerator!r} is not on this machine; use auto or cpu")
     if training.strategy != "auto" and training.devices * training.nodes == 1:
-        raise ValueError(f"training.strategy: {training.strategy} needs several devices or nodes")
+        raise UserError(f"training.strategy: {training.strategy} needs several devices or nodes")
     if training.strategy == "fsdp" and (not torch.cuda.is_available() or optimizer.method == "muon"):
-        raise ValueError("training.strategy: fsdp needs GPUs, and optimizer.method adamw (muon needs whole matrices)")
+        raise UserError("training.strategy: fsdp needs GPUs, and optimizer.method adamw (muon needs whole matrices)")
     tasks = int(os.environ.get("SLURM_NTASKS", "1"))
     started = os.environ.keys() & {"SLURM_STEP_ID", "TORCHELASTIC_RUN_ID"}  # by srun, by torchrun
     if tasks > 1 and not started and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        raise ValueError(
+        raise UserError(
             f"SLURM_NTASKS: SLURM was asked for {tasks} tasks, but nothing starts them; put srun before the command and"
             " ask for --ntasks-per-node as many as training.devices, or, to train in one process, for --ntasks=1"
         )

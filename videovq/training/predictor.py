@@ -11,6 +11,7 @@ from torch import Tensor
 from videovq.config import TrainPredictorConfig
 from videovq.data.modules import CodeData
 from videovq.data.store import CodeStore
+from videovq.errors import UserError
 from videovq.follow_up import typed
 from videovq.models.build import build_predictor
 from videovq.models.predictors.contract import PredictorOutput
@@ -102,11 +103,11 @@ def rewards_of(store: CodeStore) -> Float[Tensor, "v"]:
     """Values between the smallest and the largest reward of the training episodes.
 
     Raises:
-        ValueError: none has rewards.
+        UserError: none has rewards.
     """
     found = [store.outcomes(info) for info in store.split("train") if info.rewards]
     if not found:
-        raise ValueError(
+        raise UserError(
             f"model.outcome_loss: {store} has no rewards; prepare and encode recordings with rewards, or leave it 0"
         )
     rewards = torch.cat([one.rewards for one in found])
@@ -117,6 +118,6 @@ def train(config: TrainPredictorConfig) -> None:
     """Train a predictor, or go on with an interrupted training.
 
     Raises:
-        ValueError: the store cannot be used, or ``config.run`` holds another training.
+        UserError: the store cannot be used, or ``config.run`` holds another training.
     """
     loop.fit(PredictorTask(config))

@@ -15,6 +15,7 @@ from torch import Tensor
 from videovq.config import EncodeConfig, TrainVQVAEConfig
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.follow_up import free, typed
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.losses import ReconstructionLoss
@@ -44,7 +45,7 @@ class VQVAETask(Task):
         store, training = EpisodeStore(config.store), config.training
         stride = 2**config.model.downsamplings
         if any(side % stride for side in store.header.grid):
-            raise ValueError(
+            raise UserError(
                 f"model.downsamplings: {config.model.downsamplings} needs a frame size divisible by {stride},"
                 f" but {store} has {store.header.grid[0]}"
             )

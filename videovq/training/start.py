@@ -9,6 +9,7 @@ from torch import nn
 from videovq.checkpoints import fingerprint, init_run, load_predictor, load_vqvae
 from videovq.config import BEGINS_AS_NOTHING, LEARNING_ALONE, PredictorConfig, VQVAEConfig
 from videovq.data.store import CodeStore
+from videovq.errors import UserError
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
 from videovq.training.decoder import DecoderAlone
@@ -29,7 +30,7 @@ def vqvae_starts(network: VQVAE, config: VQVAEConfig, init: str) -> dict[str, An
         What the run remembers of it: name and fingerprint, and whose codes it keeps where its decoder alone learns.
 
     Raises:
-        ValueError: there is no such VQ-VAE, or it has another architecture.
+        UserError: there is no such VQ-VAE, or it has another architecture.
     """
     trained = load_vqvae(init_run(init, "vqvae"))
     _take(init, trained.network, trained.config, network, config)
@@ -48,17 +49,17 @@ def predictor_starts(network: Predictor, config: PredictorConfig, store: CodeSto
         What the run remembers of it: name and fingerprint.
 
     Raises:
-        ValueError: there is no such predictor, or it is of other codes, actions or architecture.
+        UserError: there is no such predictor, or it is of other codes, actions or architecture.
     """
     trained = load_predictor(init_run(init, "predictor"))
     if trained.vqvae != store.header.fingerprint:
-        raise ValueError(
+        raise UserError(
             f"init: {init} predicts the codes of another VQ-VAE than that of {store}, where the same numbers mean"
             " something else; encode the episodes with its VQ-VAE, or leave init out"
         )
     ours, theirs = _meaning(store.header.action_spec), _meaning(trained.action_spec)
     if ours != theirs:
-        raise ValueError(f"init: {init} knows other actions ({theirs}) than {store} has ({ours}); leave init out")
+        raise UserError(f"init: {init} knows other actions ({theirs}) than {store} has ({ours}); leave init out")
     _take(init, trained.network, trained.config.model, network, config)
     return {"init": {"name": world_called(init), "fingerprint": fingerprint(trained.config.model, trained.network)}}
 
@@ -74,7 +75,7 @@ def _take(init: str, given: nn.Module, theirs: Any, network: nn.Module, ours: An
     fits = shapes.items() <= own_shapes.items() if added else shapes == own_shapes
     if fixed or not fits:
         first = next(iter(fixed or changed), "of its grids")
-        raise ValueError(f"init: {init} has another architecture ({first}); set it as it is there, or leave init out")
+        raise UserError(f"init: {init} has another architecture ({first}); set it as it is there, or leave init out")
     taken = {name: value for name, value in state.items() if name.rpartition(".")[2] not in OF_DATA}
     network.load_state_dict(own | taken)
 

@@ -12,6 +12,6 @@ def train(config: TrainVQVAEConfig) -> None:
     """Train a VQ-VAE, or go on with an interrupted training.
 
     Raises:
-        ValueError: the store cannot be used, settings do not fit together, or ``config.run`` holds another training.
+        UserError: the store cannot be used, settings do not fit together, or ``config.run`` holds another training.
     """
     loop.fit(AdversarialTask(config) if config.loss.adversarial else VQVAETask(config))

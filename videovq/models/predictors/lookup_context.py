@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle
 
 from videovq.config import LookupContextConfig
+from videovq.errors import UserError
 from videovq.models.kv_cache import KVCache
 from videovq.models.predictors.contract import ContextNetwork, stack_history
 from videovq.models.predictors.frame_attention import FrameAttention, FrameHistory
@@ -33,7 +34,7 @@ class LookupContext(ContextNetwork):
     def __init__(self, config: LookupContextConfig, grid: tuple[int, int]) -> None:
         super().__init__()
         if grid[0] % PATCH or grid[1] % PATCH:
-            raise ValueError(f"grid: {grid[0]}x{grid[1]} codes do not divide into {PATCH}x{PATCH} patches")
+            raise UserError(f"grid: {grid[0]}x{grid[1]} codes do not divide into {PATCH}x{PATCH} patches")
         self.history = config.history
         width, inner, condition = config.width, config.transformer_width, config.width
         patches = grid[0] * grid[1] // PATCH**2

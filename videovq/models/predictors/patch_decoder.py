@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from videovq.config import PatchPredictorConfig
+from videovq.errors import UserError
 from videovq.models.predictors.contract import CodeSampler, FrameDecoder
 from videovq.models.predictors.layers import FiLMBlock
 
@@ -31,7 +32,7 @@ class PatchDecoder(FrameDecoder):
     def __init__(self, config: PatchPredictorConfig, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
         super().__init__(config.width, codebook_size, code_dim)
         if grid[0] % PATCH or grid[1] % PATCH:
-            raise ValueError(f"grid: {grid[0]}x{grid[1]} codes do not divide into {PATCH}x{PATCH} patches")
+            raise UserError(f"grid: {grid[0]}x{grid[1]} codes do not divide into {PATCH}x{PATCH} patches")
         positions = torch.arange(grid[0] * grid[1]).view(grid)
         groups = torch.stack([positions[i::PATCH, j::PATCH].flatten() for i, j in ORDER])
         self.register_buffer("order", groups, persistent=False)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from videovq import __version__
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.evaluation.bootstrap import format_interval, interval_json
 from videovq.evaluation.spread import spread
 from videovq.frames import psnr
@@ -38,15 +39,15 @@ def evaluate(config: EvaluateDensityConfig) -> dict[str, Any]:
     print the table.
 
     Raises:
-        ValueError: runs and store do not belong together, or a setting cannot be used.
+        UserError: runs and store do not belong together, or a setting cannot be used.
     """
     if not config.runs:
-        raise ValueError("runs: name one run of `videovq train density` or more")
+        raise UserError("runs: name one run of `videovq train density` or more")
     store = EpisodeStore(config.store)
     trained = {Path(run).name: load_density(run) for run in config.runs}
     for run, one in trained.items():
         if one.frame_size != store.header.grid:
-            raise ValueError(f"{run}: was trained on frames of {one.frame_size}, but {store} has {store.header.grid}")
+            raise UserError(f"{run}: was trained on frames of {one.frame_size}, but {store} has {store.header.grid}")
     frames, episodes = spread(store, config.split, config.frames)
     rows: list[dict[str, Any]] = []
     for run, one in trained.items():

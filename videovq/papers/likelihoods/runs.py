@@ -24,7 +24,7 @@ def load_density(run: str | Path) -> TrainedDensity:
     """Rebuild an autoencoder with a likelihood from its run directory.
 
     Raises:
-        ValueError: the run is missing or unfinished.
+        UserError: the run is missing or unfinished.
     """
     folder = finished_run(run, "density")
     config, facts = read_config(TrainDensityConfig, folder / "config.yaml"), read_facts(folder)

@@ -46,6 +46,6 @@ def train(config: TrainDensityConfig) -> None:
     """Train an autoencoder with a likelihood, or go on with an interrupted training.
 
     Raises:
-        ValueError: the store cannot be used, settings do not fit together, or ``config.run`` holds another training.
+        UserError: the store cannot be used, settings do not fit together, or ``config.run`` holds another training.
     """
     loop.fit(DensityTask(config))

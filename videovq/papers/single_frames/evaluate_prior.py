@@ -14,6 +14,7 @@ from torch import Tensor
 from videovq import __version__
 from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.data.store import CodeStore
+from videovq.errors import UserError
 from videovq.evaluation.counted import markov_bits, unigram_bits
 from videovq.models.sampling import gumbel
 from videovq.page import write_report
@@ -34,13 +35,13 @@ def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
     """Write ``metrics.json``, ``report.html`` and ``samples.png`` into ``config.out``, and print the bits.
 
     Raises:
-        ValueError: runs and store do not belong together, or a setting cannot be used.
+        UserError: runs and store do not belong together, or a setting cannot be used.
     """
     sampling = Sampling(config.temperature, config.top_k, config.top_p, config.guidance)
     trained, store = load_prior(config.prior), CodeStore(config.store)
     vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     if not trained.vqvae == vqvae.codes_of == store.header.fingerprint:
-        raise ValueError("vqvae: prior, VQ-VAE and store must be of the same codes")
+        raise UserError("vqvae: prior, VQ-VAE and store must be of the same codes")
     bits = prior_bits(trained, store, config.split, config.stride)
     train = torch.cat([store.read(info).codes for info in store.split("train")])
     held = torch.cat([store.read(info).codes[:: config.stride] for info in store.split(config.split)])

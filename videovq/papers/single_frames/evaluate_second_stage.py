@@ -12,6 +12,7 @@ import torch
 from videovq import __version__
 from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.data.store import CodeStore
+from videovq.errors import UserError
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.sampling import gumbel
 from videovq.models.vqvae import VQVAE
@@ -34,13 +35,13 @@ def evaluate(config: EvaluateSecondStageConfig) -> dict[str, Any]:
     print the bits.
 
     Raises:
-        ValueError: runs and store do not belong together, or a setting cannot be used.
+        UserError: runs and store do not belong together, or a setting cannot be used.
     """
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     trained, store = load_second_stage(config.second_stage), CodeStore(config.store)
     vqvae = load_vqvae(vqvae_run(config.vqvae, config.pretrained))
     if not trained.vqvae == vqvae.codes_of == store.header.fingerprint:
-        raise ValueError("vqvae: second stage, VQ-VAE and store must be of the same codes")
+        raise UserError("vqvae: second stage, VQ-VAE and store must be of the same codes")
     network = trained.network
     codes = torch.cat([store.read(info).codes[:: config.stride] for info in store.split(config.split)])
     latents = torch.cat([network.encode(part) for part in codes.split(BATCH)])

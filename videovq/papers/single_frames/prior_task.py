@@ -48,6 +48,6 @@ def train(config: TrainPriorConfig) -> None:
     """Train a frame prior, or go on with an interrupted training.
 
     Raises:
-        ValueError: the store cannot be used, or ``config.run`` holds another training.
+        UserError: the store cannot be used, or ``config.run`` holds another training.
     """
     loop.fit(PriorTask(config))

@@ -32,7 +32,7 @@ def load_prior(run: str | Path) -> TrainedPrior:
     """Rebuild a frame prior from its run directory.
 
     Raises:
-        ValueError: the run is missing or unfinished.
+        UserError: the run is missing or unfinished.
     """
     folder = finished_run(run, "prior")
     facts, config = read_facts(folder), read_config(TrainPriorConfig, folder / "config.yaml")
@@ -54,7 +54,7 @@ def load_second_stage(run: str | Path) -> TrainedSecondStage:
     """Rebuild a second-stage VQ-VAE from its run directory.
 
     Raises:
-        ValueError: the run is missing or unfinished.
+        UserError: the run is missing or unfinished.
     """
     folder = finished_run(run, "second-stage")
     facts, config = read_facts(folder), read_config(TrainSecondStageConfig, folder / "config.yaml")

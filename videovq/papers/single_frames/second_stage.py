@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, silu
 
+from videovq.errors import UserError
 from videovq.models.build import build_pixelcnn, build_quantizer
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.prior import Prior
@@ -80,7 +81,7 @@ class SecondStage(Prior):
         codebook: its code vectors.
 
     Raises:
-        ValueError: the grid does not divide.
+        UserError: the grid does not divide.
     """
 
     codebook: Tensor
@@ -88,7 +89,7 @@ class SecondStage(Prior):
     def __init__(self, config: SecondStageConfig, grid: tuple[int, int], codebook: Float[Tensor, "k d"]) -> None:
         super().__init__()
         if grid[0] % STRIDE or grid[1] % STRIDE:
-            raise ValueError(f"grid: {grid[0]}x{grid[1]} codes do not divide by {STRIDE}")
+            raise UserError(f"grid: {grid[0]}x{grid[1]} codes do not divide by {STRIDE}")
         self.grid, self.latents, self.code_dropout = grid, config.latents, config.code_dropout
         width, dim = config.decoder.width, config.code_dim
         self.small = (grid[0] // STRIDE, grid[1] // STRIDE)

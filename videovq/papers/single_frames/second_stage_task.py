@@ -59,6 +59,6 @@ def train(config: TrainSecondStageConfig) -> None:
     """Train a second stage, or go on with an interrupted training.
 
     Raises:
-        ValueError: the store cannot be used, or ``config.run`` holds another training.
+        UserError: the store cannot be used, or ``config.run`` holds another training.
     """
     loop.fit(SecondStageTask(config))

@@ -12,6 +12,7 @@ from videovq.config.models import (
     QuantizerConfig,
 )
 from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class TrainSoundConfig(CommandSettings):
         named(self, "source", "run")
         at_least(self, 1, "rate", "window")
         if self.window % 64:
-            raise ValueError(f"window: must be a multiple of 64, not {self.window}")
+            raise UserError(f"window: must be a multiple of 64, not {self.window}")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from videovq.data.modules import Batches, RandomBatches
+from videovq.errors import UserError
 from videovq.types import Batch
 
 
@@ -28,7 +29,7 @@ class SymbolData(L.LightningDataModule):
         sequences: of each split.
 
     Raises:
-        ValueError: a sequence is shorter than a window.
+        UserError: a sequence is shorter than a window.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class SymbolData(L.LightningDataModule):
         for split in ("train", "val"):
             shortest = min(len(sequence) for sequence in sequences[split])
             if shortest < window:
-                raise ValueError(
+                raise UserError(
                     f"window: {window} is longer than the shortest recording of {split}, of {shortest};"
                     " ask for less, or take short recordings out of the folder"
                 )

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from videovq import __version__
+from videovq.errors import UserError
 from videovq.evaluation.counted import markov_bits, unigram_bits
 from videovq.models.quantizers.contract import perplexity
 from videovq.page import write_report
@@ -55,21 +56,21 @@ def evaluate(config: EvaluateSoundConfig) -> dict[str, Any]:
     print the figures.
 
     Raises:
-        ValueError: runs and folder do not belong together, a file or a setting cannot be used.
+        UserError: runs and folder do not belong together, a file or a setting cannot be used.
     """
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     trained, source = load_sound(config.sound), SoundFolder(config.source)
     prior = load_sound_prior(config.prior) if config.prior else None
     if prior is not None and prior.sound != trained.fingerprint:
-        raise ValueError(f"prior: {config.prior} was trained on codes of another VQ-VAE than {config.sound}")
+        raise UserError(f"prior: {config.prior} was trained on codes of another VQ-VAE than {config.sound}")
     if config.split != "all" and source.fingerprint != trained.folder:
-        raise ValueError(f"source: other files than {config.sound} was trained on; measure them with split all")
+        raise UserError(f"source: other files than {config.sound} was trained on; measure them with split all")
     held = recordings(trained, source, config.split)
     train = [] if config.split == "all" else recordings(trained, source, "train")
     length = int(config.seconds * trained.rate) // STRIDE * STRIDE
     shortest = min(len(one.levels) for one in held)
     if not WINDOW <= length <= shortest:
-        raise ValueError(
+        raise UserError(
             f"seconds: must be within {WINDOW / trained.rate:.3g} and {shortest / trained.rate:.3g},"
             " which is as long as the shortest recording"
         )
@@ -124,7 +125,7 @@ def recordings(trained: TrainedSound, source: SoundFolder, split: str) -> list[R
     found = []
     for path, levels in zip(source.files[split], source.levels(split, trained.rate), strict=True):
         if len(levels) < STRIDE:
-            raise ValueError(f"{path}: is shorter than a code ({STRIDE} samples); take it out of the folder")
+            raise UserError(f"{path}: is shorter than a code ({STRIDE} samples); take it out of the folder")
         whole = levels[: len(levels) // STRIDE * STRIDE].long()
         found.append(Recording(path, whole, codes_of(trained.network, whole)))
     return found

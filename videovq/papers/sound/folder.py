@@ -13,6 +13,7 @@ from torch import Tensor
 
 from videovq.data.listing import files_below, refuse_pointers
 from videovq.data.video import address, reason
+from videovq.errors import UserError
 from videovq.papers.sound.waves import to_levels
 from videovq.progress import progress
 from videovq.storage import atomic
@@ -29,23 +30,23 @@ def read_sound(path: str | Path, rate: int) -> Float[Tensor, "t"]:
         rate: samples a second to resample to.
 
     Raises:
-        ValueError: the file is missing, cannot be decoded, has no audio track, or is silent.
+        UserError: the file is missing, cannot be decoded, has no audio track, or is silent.
     """
     parts: list[Tensor] = []
     try:
         with av.open(address(path)) as container:
             if not container.streams.audio:
-                raise ValueError(f"{path}: has no audio track; take it out of the folder")
+                raise UserError(f"{path}: has no audio track; take it out of the folder")
             resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
             for frame in container.decode(audio=0):
                 parts += [torch.from_numpy(part.to_ndarray()[0]) for part in resampler.resample(frame)]
             parts += [torch.from_numpy(part.to_ndarray()[0]) for part in resampler.resample(None)]
     except (av.FFmpegError, OSError) as error:
         refuse_pointers([Path(path)])
-        raise ValueError(f"{path}: cannot be decoded ({reason(error)})") from None
+        raise UserError(f"{path}: cannot be decoded ({reason(error)})") from None
     sound = torch.cat(parts) if parts else torch.zeros(0)
     if not len(sound) or float(sound.abs().max()) < SILENT:
-        raise ValueError(f"{path}: is silent; take it out of the folder")
+        raise UserError(f"{path}: is silent; take it out of the folder")
     return sound.clamp(-1, 1)
 
 
@@ -70,16 +71,16 @@ class SoundFolder:
         fingerprint: sha256 of their names: folders of the same names are split alike.
 
     Raises:
-        ValueError: there is no such folder, or it holds no such files.
+        UserError: there is no such folder, or it holds no such files.
     """
 
     def __init__(self, folder: str | Path) -> None:
         root = Path(folder)
         if not root.is_dir():
-            raise ValueError(f"{root}: no such folder")
+            raise UserError(f"{root}: no such folder")
         names = sorted(p.relative_to(root).as_posix() for p in files_below(root) if p.suffix.lower() in ENDINGS)
         if not names:
-            raise ValueError(f"{root}: holds no sound or video files ({' '.join(ENDINGS)})")
+            raise UserError(f"{root}: holds no sound or video files ({' '.join(ENDINGS)})")
         held = max(1, len(names) // 20)
         mixed = sorted(names, key=lambda name: hashlib.sha256(name.encode(*BYTES)).hexdigest())
         chosen = {"val": mixed[:held], "test": mixed[held : 2 * held], "train": mixed[2 * held :], "all": names}
@@ -91,10 +92,10 @@ class SoundFolder:
         """Every recording of a split as mu-law levels, which is how all of them are held in memory.
 
         Raises:
-            ValueError: there are too few files to split, or one cannot be used; see :func:`read_sound`.
+            UserError: there are too few files to split, or one cannot be used; see :func:`read_sound`.
         """
         if not self.files[split]:
-            raise ValueError(
+            raise UserError(
                 f"{self.root}: holds {len(self.files['all'])} sound or video file(s); training, validation and test"
                 " need one each: add some, or cut a long one"
             )

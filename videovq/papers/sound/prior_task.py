@@ -6,6 +6,7 @@ import math
 
 from torch import Tensor
 
+from videovq.errors import UserError
 from videovq.follow_up import typed
 from videovq.papers.sound.config import TrainSoundPriorConfig
 from videovq.papers.sound.data import SymbolBatch, SymbolData
@@ -27,7 +28,7 @@ class SoundPriorTask(Task):
     def __init__(self, config: TrainSoundPriorConfig) -> None:
         trained, source, training = load_sound(config.sound), SoundFolder(config.source), config.training
         if source.fingerprint != trained.folder:
-            raise ValueError(f"source: {config.source} holds other files than {config.sound} was trained on")
+            raise UserError(f"source: {config.source} holds other files than {config.sound} was trained on")
         codes = {
             split: [codes_of(trained.network, levels.long()) for levels in source.levels(split, trained.rate)]
             for split in ("train", "val")
@@ -49,6 +50,6 @@ def train(config: TrainSoundPriorConfig) -> None:
     """Train a prior of sound, or go on with an interrupted training.
 
     Raises:
-        ValueError: the VQ-VAE was trained on another folder, or ``config.run`` holds another training.
+        UserError: the VQ-VAE was trained on another folder, or ``config.run`` holds another training.
     """
     loop.fit(SoundPriorTask(config))

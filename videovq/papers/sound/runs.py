@@ -32,7 +32,7 @@ def load_sound(run: str | Path) -> TrainedSound:
     """Rebuild a VQ-VAE of sound from its run directory.
 
     Raises:
-        ValueError: the run is missing or unfinished.
+        UserError: the run is missing or unfinished.
     """
     folder = finished_run(run, "sound")
     config = read_config(TrainSoundConfig, folder / "config.yaml")
@@ -53,7 +53,7 @@ def load_sound_prior(run: str | Path) -> TrainedSoundPrior:
     """Rebuild a prior of sound from its run directory.
 
     Raises:
-        ValueError: the run is missing or unfinished.
+        UserError: the run is missing or unfinished.
     """
     folder = finished_run(run, "sound-prior")
     facts, config = read_facts(folder), read_config(TrainSoundPriorConfig, folder / "config.yaml")

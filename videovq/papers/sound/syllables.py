@@ -54,7 +54,7 @@ def make(config: MakeSyllablesConfig) -> None:
     """Write the files that are not there yet.
 
     Raises:
-        ValueError: a number is too small.
+        UserError: a number is too small.
     """
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)

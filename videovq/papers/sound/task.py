@@ -51,6 +51,6 @@ def train(config: TrainSoundConfig) -> None:
     """Train a VQ-VAE of sound, or go on with an interrupted training.
 
     Raises:
-        ValueError: a file cannot be used, settings do not fit together, or ``config.run`` holds another training.
+        UserError: a file cannot be used, settings do not fit together, or ``config.run`` holds another training.
     """
     loop.fit(SoundTask(config))

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from videovq.config import PixelCNNConfig
+from videovq.errors import UserError
 from videovq.models.autoencoder import decoder
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
@@ -41,7 +42,7 @@ class BottomPrior(Prior):
     ) -> None:
         super().__init__()
         if config.attention_every:
-            raise ValueError("model.attention_every: the bottom prior has no attention; set it to 0")
+            raise UserError("model.attention_every: the bottom prior has no attention; set it to 0")
         self.grid = grid
         self.register_buffer("top", top.detach().float().clone())
         self.register_buffer("bottom", bottom.detach().float().clone())

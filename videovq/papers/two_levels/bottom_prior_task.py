@@ -47,6 +47,6 @@ def train(config: TrainBottomPriorConfig) -> None:
     """Train a bottom prior, or go on with an interrupted training.
 
     Raises:
-        ValueError: the stores cannot be used, or ``config.run`` holds another training.
+        UserError: the stores cannot be used, or ``config.run`` holds another training.
     """
     loop.fit(BottomPriorTask(config))

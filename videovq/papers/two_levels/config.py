@@ -9,6 +9,7 @@ from videovq.config.checks import CommandSettings, Settings, at_least, convoluti
 from videovq.config.choices import SamplingChoice
 from videovq.config.models import EMAConfig, PixelCNNConfig, QuantizerConfig
 from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class TrainBottomPriorConfig(CommandSettings):
         named(self, "store", "run")
         within(self, 0, 1, "top_dropout")
         if self.model.attention_every:
-            raise ValueError("model.attention_every: the bottom prior has no attention; set it to 0")
+            raise UserError("model.attention_every: the bottom prior has no attention; set it to 0")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_for
 from videovq.data.store import CodeStore
+from videovq.errors import UserError
 from videovq.types import Batch
 
 
@@ -26,13 +27,13 @@ class TwoLevelData(L.LightningDataModule):
     """Single frames of coarse and fine codes: random ones of ``train``, every one of ``val``.
 
     Raises:
-        ValueError: the two stores are not of the same frames.
+        UserError: the two stores are not of the same frames.
     """
 
     def __init__(self, top: CodeStore, bottom: CodeStore, batch_size: int, steps: int, seed: int) -> None:
         super().__init__()
         if top.episodes != bottom.episodes:
-            raise ValueError(f"{top} and {bottom}: are not of the same episodes; encode them again")
+            raise UserError(f"{top} and {bottom}: are not of the same episodes; encode them again")
         self.top, self.bottom = top, bottom
         self.batch_size, self.steps, self.seed = batch_size, steps, seed
         self.places = {split: frame_positions(top, split) for split in ("train", "val")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from videovq.data.store import CodeStore, EpisodeStore
+from videovq.errors import UserError
 from videovq.follow_up import free, typed
 from videovq.papers.two_levels.config import EncodeVQVAE2Config, TrainBottomPriorConfig
 from videovq.papers.two_levels.runs import load_vqvae2
@@ -14,11 +15,11 @@ def encode(config: EncodeVQVAE2Config) -> tuple[CodeStore, CodeStore]:
     """Write the CodeStores ``top`` and ``bottom``; shards that an interrupted run completed are kept.
 
     Raises:
-        ValueError: store and VQ-VAE do not fit, or ``config.out`` holds other codes.
+        UserError: store and VQ-VAE do not fit, or ``config.out`` holds other codes.
     """
     store, trained = EpisodeStore(config.store), load_vqvae2(config.vqvae2)
     if trained.frame_size != store.header.grid:
-        raise ValueError(
+        raise UserError(
             f"{config.vqvae2}: was trained on frames of {trained.frame_size}, but {store} has {store.header.grid}"
         )
     for name in LEVELS:

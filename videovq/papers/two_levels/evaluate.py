@@ -15,6 +15,7 @@ from torch import Tensor
 from videovq import __version__
 from videovq.checkpoints import TrainedVQVAE, load_vqvae
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.evaluation.reconstruction import ssim
 from videovq.evaluation.spread import spread
 from videovq.frames import psnr, to_float, to_uint8
@@ -95,7 +96,7 @@ def evaluate(config: EvaluateVQVAE2Config) -> dict[str, Any]:
     print the table.
 
     Raises:
-        ValueError: runs and store do not belong together, or a setting cannot be used.
+        UserError: runs and store do not belong together, or a setting cannot be used.
     """
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     guided = replace(sampling, guidance=config.guidance)
@@ -132,12 +133,12 @@ def load(config: EvaluateVQVAE2Config, store: EpisodeStore) -> dict[str, OneLeve
     """Both models.
 
     Raises:
-        ValueError: a run is missing, or they do not belong together.
+        UserError: a run is missing, or they do not belong together.
     """
     two, one = load_vqvae2(config.vqvae2), load_vqvae(config.one_level)
     for run, size in ((config.vqvae2, two.frame_size), (config.one_level, one.frame_size)):
         if size != store.header.grid:
-            raise ValueError(f"{run}: was trained on frames of {size}, but {store} has {store.header.grid}")
+            raise UserError(f"{run}: was trained on frames of {size}, but {store} has {store.header.grid}")
     top, bottom = load_prior(config.top_prior), load_bottom_prior(config.bottom_prior)
     prior = load_prior(config.one_level_prior)
     for run, found, wanted in (
@@ -146,9 +147,9 @@ def load(config: EvaluateVQVAE2Config, store: EpisodeStore) -> dict[str, OneLeve
         (config.one_level_prior, prior.vqvae, one.codes_of),
     ):
         if found != wanted:
-            raise ValueError(f"{run}: was trained on the codes of another VQ-VAE")
+            raise UserError(f"{run}: was trained on the codes of another VQ-VAE")
     if top.levels != prior.levels:
-        raise ValueError(f"{config.one_level_prior}: was trained on other episodes than {config.top_prior}")
+        raise UserError(f"{config.one_level_prior}: was trained on other episodes than {config.top_prior}")
     return {"two levels": TwoLevels(two, top, bottom), "one level": OneLevel(one, prior)}
 
 

@@ -36,7 +36,7 @@ def load_vqvae2(run: str | Path) -> TrainedVQVAE2:
     """Rebuild a VQ-VAE with two levels from its run directory.
 
     Raises:
-        ValueError: the run is missing or unfinished.
+        UserError: the run is missing or unfinished.
     """
     folder = finished_run(run, "vqvae2")
     config = read_config(TrainVQVAE2Config, folder / "config.yaml").model
@@ -57,7 +57,7 @@ def load_bottom_prior(run: str | Path) -> TrainedBottomPrior:
     """Rebuild a bottom prior from its run directory.
 
     Raises:
-        ValueError: the run is missing or unfinished.
+        UserError: the run is missing or unfinished.
     """
     folder = finished_run(run, "bottom-prior")
     facts, config = read_facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.follow_up import free, typed
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.quantizers.contract import perplexity
@@ -37,7 +38,7 @@ class VQVAE2Task(Task):
         store, training = EpisodeStore(config.store), config.training
         stride = 2 ** (config.model.downsamplings + 1)
         if any(side % stride for side in store.header.grid):
-            raise ValueError(
+            raise UserError(
                 f"model.downsamplings: two levels need frames that divide by {stride}, unlike those of {store}"
             )
         data = FrameData(store, training.batch_size, training.steps, training.seed)
@@ -71,6 +72,6 @@ def train(config: TrainVQVAE2Config) -> None:
     """Train a VQ-VAE with two levels, or go on with an interrupted training.
 
     Raises:
-        ValueError: the store cannot be used, or ``config.run`` holds another training.
+        UserError: the store cannot be used, or ``config.run`` holds another training.
     """
     loop.fit(VQVAE2Task(config))

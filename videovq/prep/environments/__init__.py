@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from videovq.config import DeepMindLabSource, GymnasiumSource, SourceConfig
+from videovq.errors import UserError
 from videovq.types import ActionSpec
 
 Action: TypeAlias = int | list[int] | list[float]  # as recorded: a number, or as many as the ActionSpec is wide
@@ -59,7 +60,7 @@ class Environment(Protocol):
         """What is recorded of an action of the environment's own, or of the name of a numbered one.
 
         Raises:
-            ValueError: it is no action of this environment.
+            UserError: it is no action of this environment.
         """
 
     def draw(self, random: np.random.Generator) -> Action:
@@ -81,7 +82,7 @@ def open_environment(source: SourceConfig, frame_size: int) -> Environment:
     """Make the environment that ``source`` describes, with a picture of at least ``frame_size`` pixels a side.
 
     Raises:
-        ValueError: its package is missing, or its actions cannot be recorded, or it has no picture.
+        UserError: its package is missing, or its actions cannot be recorded, or it has no picture.
     """
     if isinstance(source, DeepMindLabSource):
         from videovq.prep.environments.deepmind_lab import DeepMindLabEnvironment
@@ -95,7 +96,7 @@ def open_environment(source: SourceConfig, frame_size: int) -> Environment:
         from videovq.prep.environments.gymnasium import GymnasiumEnvironment
 
         return GymnasiumEnvironment(source, frame_size)
-    raise ValueError(f"source: {type(source).__name__} names no environment; use GymnasiumSource or DeepMindLabSource")
+    raise UserError(f"source: {type(source).__name__} names no environment; use GymnasiumSource or DeepMindLabSource")
 
 
 def is_vizdoom(source: SourceConfig) -> TypeGuard[GymnasiumSource]:
@@ -118,9 +119,9 @@ def require(module: str, remedy: str) -> ModuleType:
     """Import an optional package.
 
     Raises:
-        ValueError: it cannot be imported; the message ends with ``remedy``.
+        UserError: it cannot be imported; the message ends with ``remedy``.
     """
     try:
         return import_module(module)
     except ImportError as error:
-        raise ValueError(f"recording needs the package {module.partition('.')[0]} ({error}); {remedy}") from None
+        raise UserError(f"recording needs the package {module.partition('.')[0]} ({error}); {remedy}") from None

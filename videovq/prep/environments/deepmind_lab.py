@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from videovq.config import DeepMindLabSource
+from videovq.errors import UserError
 from videovq.prep.environments import Action, Environment, Observation, require
 from videovq.prep.environments.spaces import Numbered
 
@@ -32,7 +33,7 @@ class DeepMindLabEnvironment(Environment):
     """A DeepMind Lab level, rendered in software at the recording's frame size.
 
     Raises:
-        ValueError: ``deepmind_lab`` is not installed, or cannot load the level.
+        UserError: ``deepmind_lab`` is not installed, or cannot load the level.
     """
 
     def __init__(self, source: DeepMindLabSource, frame_size: int) -> None:
@@ -52,7 +53,7 @@ class DeepMindLabEnvironment(Environment):
         try:
             self._lab = lab.Lab(source.level, OBSERVATIONS, config=settings, renderer="software")
         except RuntimeError as error:
-            raise ValueError(f"source.level: DeepMind Lab cannot load {source.level!r} ({error})") from None
+            raise UserError(f"source.level: DeepMind Lab cannot load {source.level!r} ({error})") from None
 
     def reset(self, seed: int) -> Observation:
         self._lab.reset(seed=seed)

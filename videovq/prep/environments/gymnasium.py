@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from videovq.config import GymnasiumSource
+from videovq.errors import UserError
 from videovq.prep.environments import Action, Environment, Observation, require
 from videovq.prep.environments.spaces import Actions, Numbered, actions_of
 
@@ -31,7 +32,7 @@ class GymnasiumEnvironment(Environment):
         usual_repeat: engine steps of one action, unless the source says otherwise.
 
     Raises:
-        ValueError: there is no such environment, its actions cannot be recorded, or it has no picture; later, that it
+        UserError: there is no such environment, its actions cannot be recorded, or it has no picture; later, that it
             does not keep to Gymnasium's interface.
     """
 
@@ -112,20 +113,20 @@ class GymnasiumEnvironment(Environment):
         ours = {"max_episode_steps": -1, "disable_env_checker": True, **self._options(), **options}
         taken = sorted((ours.keys() | {"render_mode"}) & self._keywords.keys())
         if taken:
-            raise ValueError(f"source.kwargs: {taken[0]} is for videovq record to choose; leave it out")
+            raise UserError(f"source.kwargs: {taken[0]} is for videovq record to choose; leave it out")
         spec = self._spec()
         try:
             return self._gym.make(spec, **ours, **self._keywords)
         except (self._gym.error.Error, ImportError) as error:
             unregistered = isinstance(error, self._gym.error.NameNotFound) and ":" not in self.level
             remedy = f"; if a module brings it, name that first: MODULE:{self.level}" if unregistered else ""
-            raise ValueError(f"source.env: {self.level!r} cannot be made: {str(error).rstrip('.')}{remedy}") from None
+            raise UserError(f"source.env: {self.level!r} cannot be made: {str(error).rstrip('.')}{remedy}") from None
         except (TypeError, ValueError, KeyError, AssertionError) as error:
             unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
             if unknown and unknown[1] not in self._keywords:
-                raise ValueError(f"source.env: {self.level} takes no keyword {unknown[1]!r}, which is needed") from None
+                raise UserError(f"source.env: {self.level} takes no keyword {unknown[1]!r}, which is needed") from None
             if self._keywords:
-                raise ValueError(f"source.kwargs: {self.level} cannot be made with these: {error}") from None
+                raise UserError(f"source.kwargs: {self.level} cannot be made with these: {error}") from None
             raise
 
     def _spec(self) -> Any:
@@ -140,7 +141,7 @@ class GymnasiumEnvironment(Environment):
         try:
             import_module(module)
         except ImportError as error:
-            raise ValueError(f"source.env: {self.level!r} cannot be made: {error}") from None
+            raise UserError(f"source.env: {self.level!r} cannot be made: {error}") from None
         kind = getattr(sys.modules[module], name, None)
         found = isinstance(kind, type) and issubclass(kind, self._gym.Env) and name not in self._gym.registry
         return self._gym.envs.registration.EnvSpec(name, entry_point=self.level) if found else self.level
@@ -149,7 +150,7 @@ class GymnasiumEnvironment(Environment):
         space, modes = self._env.observation_space, self._env.metadata.get("render_modes", [])
         self._env.close()
         if "rgb_array" not in modes:
-            raise ValueError(
+            raise UserError(
                 f"source.env: {self.level} shows no RGB picture of {frame_size}x{frame_size} pixels or more"
                 f" (observations: {space}; render modes: {modes}); choose another environment, or a smaller frame_size"
             )
@@ -160,13 +161,13 @@ class GymnasiumEnvironment(Environment):
             try:
                 picture = self._env.render()
             except self._gym.error.DependencyNotInstalled as error:
-                raise ValueError(f"source.env: {self.level} cannot show itself: {error}") from None
+                raise UserError(f"source.env: {self.level} cannot show itself: {error}") from None
         else:
             picture = observed[self._picture] if self._picture else observed
         frame = checked(picture, self.level)
         self._shape = self._shape or frame.shape
         if frame.shape != self._shape:
-            raise ValueError(
+            raise UserError(
                 f"source.env: {self.level} changed the size of its picture, from {self._shape[1]}x{self._shape[0]} to"
                 f" {frame.shape[1]}x{frame.shape[0]} pixels; choose another environment, or resize in a wrapper"
             )
@@ -193,7 +194,7 @@ def checked(picture: Any, level: str) -> UInt8[np.ndarray, "h w c"]:
     """A copy of a picture, for environments reuse their buffers."""
     array = np.array(picture)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        raise ValueError(
+        raise UserError(
             f"source.env: {level} gave a {array.dtype} array of shape {array.shape} as its picture,"
             " but recording needs uint8 RGB of shape (height, width, 3); choose another environment"
         )
@@ -204,7 +205,7 @@ def finite(reward: Any, level: str) -> float:
     """A reward as a number that can be learnt."""
     array = np.asarray(reward)
     if array.size != 1 or array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise ValueError(f"source.env: {level} gave the reward {reward!r}, which is not one finite number")
+        raise UserError(f"source.env: {level} gave the reward {reward!r}, which is not one finite number")
     return float(array.item())
 
 
@@ -219,10 +220,10 @@ def too_old(level: str, what: str) -> ValueError:
 def renamed(actions: Actions, names: list[str]) -> Actions:
     """Numbered actions by the names that the user chose for them."""
     if not isinstance(actions, Numbered):
-        raise ValueError(f"source.action_names: only numbered actions have names, and these are {actions.spec.kind}")
+        raise UserError(f"source.action_names: only numbered actions have names, and these are {actions.spec.kind}")
     if len(names) != actions.spec.sizes[0] or len(set(names)) != len(names):
         there = actions.spec
-        raise ValueError(
+        raise UserError(
             f"source.action_names: needs {there.sizes[0]} different names, in place of: {', '.join(there.names)}"
         )
     return Numbered(dict(zip(names, actions.numbers, strict=True)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from videovq.errors import UserError
 from videovq.prep.environments import Action
 from videovq.types import ActionSpec
 
@@ -30,7 +31,7 @@ class Actions(ABC):
         """What is recorded of something that ``env.step`` takes.
 
         Raises:
-            ValueError: it is no action of this environment.
+            UserError: it is no action of this environment.
         """
 
     @abstractmethod
@@ -59,7 +60,7 @@ class Numbered(Actions):
         try:
             return self.numbers.index(np.asarray(given).item())
         except ValueError:
-            raise ValueError(f"no action: choose from {self.numbers} or {', '.join(self.spec.names)}") from None
+            raise UserError(f"no action: choose from {self.numbers} or {', '.join(self.spec.names)}") from None
 
     def draw(self, random: np.random.Generator) -> int:
         return int(random.integers(len(self.numbers)))
@@ -85,7 +86,7 @@ class Several(Actions):
         numbers = shaped(given, self._space)
         whole = (numbers - self._start).astype(np.int64)
         if not (whole == numbers - self._start).all() or not self._space.contains(self.given(whole.tolist())):
-            raise ValueError(f"no action of {self._space}")
+            raise UserError(f"no action of {self._space}")
         return whole.flatten().tolist()
 
     def draw(self, random: np.random.Generator) -> list[int]:
@@ -106,7 +107,7 @@ class Continuous(Actions):
     def recorded(self, given: Any) -> list[float]:
         numbers = shaped(given, self._space).astype(self._space.dtype)
         if not np.isfinite(numbers).all() or not self._space.contains(numbers):
-            raise ValueError(f"no action of {self._space}; keep each number within its limits, as np.clip does")
+            raise UserError(f"no action of {self._space}; keep each number within its limits, as np.clip does")
         return numbers.flatten().astype(np.float64).tolist()
 
     def draw(self, random: np.random.Generator) -> list[float]:
@@ -127,7 +128,7 @@ def shaped(given: Any, space: Any) -> np.ndarray:
         numbers = np.asarray(given, dtype=np.float64)
         return numbers.reshape(space.shape) if numbers.size == np.prod(space.shape) else numbers[()].reshape(-1)[:0]
     except (TypeError, ValueError):
-        raise ValueError(f"no action of {space}") from None
+        raise UserError(f"no action of {space}") from None
 
 
 def actions_of(env: Any, spaces: Any, level: str) -> Actions:
@@ -137,7 +138,7 @@ def actions_of(env: Any, spaces: Any, level: str) -> Actions:
         spaces: the module ``gymnasium.spaces``.
 
     Raises:
-        ValueError: its actions are of a kind that cannot be recorded.
+        UserError: its actions are of a kind that cannot be recorded.
     """
     space = env.action_space
     if isinstance(space, spaces.Discrete):
@@ -150,7 +151,7 @@ def actions_of(env: Any, spaces: Any, level: str) -> Actions:
         return Several(space, np.full(space.shape, 2), np.zeros(space.shape, dtype=np.int64))
     if isinstance(space, spaces.Box) and space.shape and 0 not in space.shape:
         return Continuous(space)
-    raise ValueError(
+    raise UserError(
         f"source.env: {level} has the action space {space}, but recording needs a Discrete, MultiDiscrete, MultiBinary"
         " or Box one; choose another environment, or register yours with a wrapper that translates its actions"
     )

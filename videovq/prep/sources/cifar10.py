@@ -14,6 +14,7 @@ import torch
 from torchvision.datasets import CIFAR10
 
 from videovq.data.listing import refuse_pointers
+from videovq.errors import UserError
 from videovq.prep.sources.contract import Place, RawEpisode, Reader
 from videovq.types import ActionSpec
 
@@ -65,7 +66,7 @@ def _load(folder: Path, split: str, stamps: tuple[int, ...]) -> dict[str, np.nda
         data = CIFAR10(str(folder), train=split == "train", download=False)
     except (RuntimeError, OSError):
         refuse_pointers(_files(folder))
-        raise ValueError(
+        raise UserError(
             f"{folder / CIFAR10.base_folder}: is incomplete or damaged;"
             f" torchvision.datasets.CIFAR10({str(folder)!r}, download=True) fetches it"
         ) from None

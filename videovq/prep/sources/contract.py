@@ -16,6 +16,7 @@ from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.data.listing import files_below, folder_name, refuse_pointers
+from videovq.errors import UserError
 from videovq.types import ActionSpec, breaks
 
 OUTCOME_KEYS = ("rewards_key", "ends_key", "breaks_key")
@@ -135,14 +136,14 @@ class Reader(ABC):
             without: a folder that is left out, where it lies within the other.
 
         Raises:
-            ValueError: the folder holds none.
+            UserError: the folder holds none.
         """
 
     def read(self, place: Place) -> RawEpisode:
         """Read one episode, all but its frames.
 
         Raises:
-            ValueError: what is wrong with it.
+            UserError: what is wrong with it.
         """
         refuse_pointers(place.files)
         return self._read(place)
@@ -159,12 +160,12 @@ def files_that_end(folder: Path, endings: tuple[str, ...], without: Path) -> lis
         endings: one that starts with a slash is a whole name.
 
     Raises:
-        ValueError: there is none.
+        UserError: there is none.
     """
     wanted = tuple(ending.lower() for ending in endings)
     paths = [path for path in files_below(folder, without) if f"/{path.name.lower()}".endswith(wanted)]
     if not paths:
-        raise ValueError(f"{folder}: holds no file that ends in {' or '.join(ending.strip('/') for ending in endings)}")
+        raise UserError(f"{folder}: holds no file that ends in {' or '.join(ending.strip('/') for ending in endings)}")
     return paths
 
 
@@ -188,12 +189,12 @@ def stated_split(said: Any, where: str) -> str:
     """The split that a recording says; empty: it says nothing.
 
     Raises:
-        ValueError: a name that is not known: an episode that was put aside must not be trained on.
+        UserError: a name that is not known: an episode that was put aside must not be trained on.
     """
     if said is None or said == "":
         return ""
     if not isinstance(said, str) or said.strip().lower() not in SPLIT_WORDS:
-        raise ValueError(f"{where}: `split` is {said!r}; it may be {', '.join(SPLIT_WORDS)}")
+        raise UserError(f"{where}: `split` is {said!r}; it may be {', '.join(SPLIT_WORDS)}")
     return SPLIT_WORDS[said.strip().lower()]
 
 
@@ -206,7 +207,7 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
         values: one number an action, or several; or the names of declared actions.
 
     Raises:
-        ValueError: names or whole numbers whose meaning nobody declared, or values that do not fit what was declared.
+        UserError: names or whole numbers whose meaning nobody declared, or values that do not fit what was declared.
     """
     listed = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind == "U" else values
     names = listed if isinstance(listed, list) and any(isinstance(one, str) for one in listed) else []
@@ -215,13 +216,13 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
         return spec.tensor(spec.numbered(names, where), where), spec
     if names:
         found = ",".join(sorted({str(one) for one in names}))
-        raise ValueError(f"{where}: its actions are names; say which there are: declare.action_names '[{found}]'")
+        raise UserError(f"{where}: its actions are names; say which there are: declare.action_names '[{found}]'")
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{where}: actions are not rows of as many numbers each") from None
+        raise UserError(f"{where}: actions are not rows of as many numbers each") from None
     if array.ndim not in (1, 2) or array.shape[-1] == 0:
-        raise ValueError(f"{where}: actions of shape {array.shape}; one row a frame is needed")
+        raise UserError(f"{where}: actions of shape {array.shape}; one row a frame is needed")
     rows = array[:, None] if array.ndim == 1 else array
     if declared.action_names:
         spec = ActionSpec("discrete", (len(declared.action_names),), tuple(declared.action_names))
@@ -230,7 +231,7 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
             "discrete" if len(declared.action_sizes) == 1 else "multi_discrete", tuple(declared.action_sizes)
         )
     elif np.isfinite(rows).all() and (rows == rows.round()).all():
-        raise ValueError(
+        raise UserError(
             f"{where}: does not say what its actions mean; give declare.action_names '[noop,left,...]' or"
             " declare.action_sizes '[9]'"
         )
@@ -248,13 +249,13 @@ def usual_names(there: Collection[str], declared: DeclareConfig, where: str) -> 
         there: names of all columns.
 
     Raises:
-        ValueError: what was declared is not there.
+        UserError: what was declared is not there.
     """
     found = {}
     for setting, usual in USUAL.items():
         said = getattr(declared, setting)
         if said and said not in there:
-            raise ValueError(f"{where}: no {said!r}, only {', '.join(there)}; see declare.{setting}")
+            raise UserError(f"{where}: no {said!r}, only {', '.join(there)}; see declare.{setting}")
         known = [said] if said else [name for name in usual if name in there]
         found[setting] = known if setting == "breaks_key" else known[:1]
     return found
@@ -269,7 +270,7 @@ def stated_outcomes(columns: dict[str, list[Any]], count: int, where: str, befor
         before: whether values are stored beside the frame that they came with, as actions are.
 
     Raises:
-        ValueError: they are not what they should be.
+        UserError: they are not what they should be.
     """
     rewards = [stated_rewards(one, where, before) for one in columns["rewards_key"]]
     ended = {t for one in columns["ends_key"] for t in _stated_truths(one, count, f"{where}: ends")}
@@ -290,15 +291,15 @@ def stated_rewards(values: Any, where: str, before: bool = False) -> Float[Tenso
         before: whether they are stored beside the frame that they came with.
 
     Raises:
-        ValueError: they are not numbers, or one is infinite.
+        UserError: they are not numbers, or one is infinite.
     """
     try:
         found = torch.from_numpy(np.asarray(values, dtype=np.float64)).float().squeeze()
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{where}: rewards are not one number a frame") from None
+        raise UserError(f"{where}: rewards are not one number a frame") from None
     found = found.reshape(-1) if found.ndim == 0 else found
     if found.ndim != 1 or found.isinf().any():  # also what was too large for float32
-        raise ValueError(f"{where}: rewards are not one finite number a frame")
+        raise UserError(f"{where}: rewards are not one finite number a frame")
     return torch.cat([found[1:], found.new_full((1,), torch.nan)]) if before else found
 
 
@@ -307,9 +308,9 @@ def _stated_truths(values: Any, count: int, where: str) -> list[int]:
     try:
         found = np.asarray(values, dtype=np.float64).reshape(count)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{where} are not one 0 or 1 a frame") from None
+        raise UserError(f"{where} are not one 0 or 1 a frame") from None
     if not np.isin(found, (0, 1)).all():
-        raise ValueError(f"{where} are not one 0 or 1 a frame")
+        raise UserError(f"{where} are not one 0 or 1 a frame")
     return np.flatnonzero(found).tolist()
 
 
@@ -317,8 +318,8 @@ def declared_fps(declared: DeclareConfig, where: str) -> float:
     """Frames a second of recordings that do not say so themselves.
 
     Raises:
-        ValueError: the user did not say so either.
+        UserError: the user did not say so either.
     """
     if declared.fps <= 0:
-        raise ValueError(f"{where}: does not say how many frames a second it has; give declare.fps")
+        raise UserError(f"{where}: does not say how many frames a second it has; give declare.fps")
     return declared.fps

@@ -29,6 +29,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from videovq.data.video import PIECE
+from videovq.errors import UserError
 from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_that_end, identity, split_in_path
 from videovq.prep.sources.hdf5 import ENDINGS, dataset, first_hdf5, open_hdf5
 from videovq.prep.sources.pixels import as_frames
@@ -81,7 +82,7 @@ class CSGOReader(Reader):
 def _numbers(file: Any, name: str, size: int) -> np.ndarray:
     found = np.asarray(dataset(file, name)[...])
     if found.shape != (size,):
-        raise ValueError(f"{name!r} has shape {found.shape}; the format has ({size},)")
+        raise UserError(f"{name!r} has shape {found.shape}; the format has ({size},)")
     return found
 
 
@@ -90,7 +91,7 @@ def _indices(actions: np.ndarray) -> Int64[Tensor, "t a"]:
     wrong = ~np.isin(actions, (0, 1)).all(axis=1) | (parts[1].sum(axis=1) != 1) | (parts[2].sum(axis=1) != 1)
     if wrong.any():
         t = int(wrong.argmax())
-        raise ValueError(f"'frame_{t}_y' is no action: zeros and ones are needed, with one step of the mouse each way")
+        raise UserError(f"'frame_{t}_y' is no action: zeros and ones are needed, with one step of the mouse each way")
     return torch.from_numpy(np.concatenate([parts[0], *(p.argmax(axis=1)[:, None] for p in parts[1:])], axis=1)).long()
 
 

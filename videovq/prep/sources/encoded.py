@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from videovq.data.video import PIECE
+from videovq.errors import UserError
 
 EIGHT_BITS = ("RGB", "RGBA", "L", "LA", "P", "CMYK")
 
@@ -27,7 +28,7 @@ def decoded(pictures: Iterable[bytes | memoryview], colours: str, where: str) ->
         colours: ``bgr``: the channels are stored the other way round.
 
     Raises:
-        ValueError: one is broken, is not 8 bits deep, or has another size than those before.
+        UserError: one is broken, is not 8 bits deep, or has another size than those before.
     """
     frames: list[np.ndarray] = []
     shape = None
@@ -35,10 +36,10 @@ def decoded(pictures: Iterable[bytes | memoryview], colours: str, where: str) ->
         try:
             frames.append(as_rgb(io.BytesIO(picture), ("PNG", "JPEG")))
         except ValueError as error:
-            raise ValueError(f"{where}: frame {number} cannot be decoded ({error})") from None
+            raise UserError(f"{where}: frame {number} cannot be decoded ({error})") from None
         shape = shape or frames[-1].shape
         if frames[-1].shape != shape:
-            raise ValueError(f"{where}: frame {number} has another size than those before")
+            raise UserError(f"{where}: frame {number} has another size than those before")
         if len(frames) == PIECE:
             yield _together(frames, colours)
             frames = []
@@ -58,14 +59,14 @@ def as_rgb(file: Path | io.BytesIO, formats: tuple[str, ...]) -> UInt8[np.ndarra
         formats: those that it may have, by Pillow's names.
 
     Raises:
-        ValueError: it is broken, too large, or not 8 bits deep.
+        UserError: it is broken, too large, or not 8 bits deep.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(file, formats=formats) as image:
                 if image.mode not in EIGHT_BITS:
-                    raise ValueError(f"its mode is {image.mode}")
+                    raise UserError(f"its mode is {image.mode}")
                 upright: Image.Image = image
                 with suppress(SyntaxError, struct.error):  # EXIF that is broken says nothing
                     upright = ImageOps.exif_transpose(image)
@@ -76,4 +77,4 @@ def as_rgb(file: Path | io.BytesIO, formats: tuple[str, ...]) -> UInt8[np.ndarra
         Image.DecompressionBombError,
         Image.DecompressionBombWarning,
     ) as error:
-        raise ValueError(str(error)) from None
+        raise UserError(str(error)) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from videovq.config import DeclareConfig
 from videovq.data.listing import files_below, refuse_pointers
+from videovq.errors import UserError
 from videovq.prep.sources.contract import Reader
 from videovq.prep.sources.readers import READERS
 
@@ -19,10 +20,10 @@ def open_reader(name: str, declared: DeclareConfig, folder: Path, without: Path 
         without: a folder that is left out, where it lies within the other.
 
     Raises:
-        ValueError: there is no such folder, or no format recognises it.
+        UserError: there is no such folder, or no format recognises it.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder}: no such folder; give the folder of your episodes")
+        raise UserError(f"{folder}: no such folder; give the folder of your episodes")
     names = list(READERS) if name == "auto" else [name]
     files = files_below(folder, without) if name == "auto" else []
     for candidate in names:
@@ -30,10 +31,10 @@ def open_reader(name: str, declared: DeclareConfig, folder: Path, without: Path 
         if name != "auto" or kind.recognises(folder, files):
             for field in DeclareConfig.__dataclass_fields__:
                 if getattr(declared, field) and field not in kind.declarable:
-                    raise ValueError(f"declare.{field}: has no effect on {candidate} recordings; leave it out")
+                    raise UserError(f"declare.{field}: has no effect on {candidate} recordings; leave it out")
             return kind(declared)
     refuse_pointers(files)
-    raise ValueError(
+    raise UserError(
         f"{folder}: no format recognises what is in it; choose `format` from: {', '.join(READERS)}"
         " (data_prep/README.md says what each reads)"
     )
@@ -43,7 +44,7 @@ def index_of(name: str) -> tuple[str, ...]:
     """Endings of the files that must be whole for a format's episodes to be found.
 
     Raises:
-        ValueError: there is no such format.
+        UserError: there is no such format.
     """
     return Reader.index if name == "auto" else reader_class(name).index
 
@@ -52,10 +53,10 @@ def reader_class(name: str) -> type[Reader]:
     """The class of a format's reader, imported only now: some need packages that others do not.
 
     Raises:
-        ValueError: there is no such format.
+        UserError: there is no such format.
     """
     if name not in READERS:
-        raise ValueError(f"format: no {name!r}; choose from: auto, {', '.join(READERS)}")
+        raise UserError(f"format: no {name!r}; choose from: auto, {', '.join(READERS)}")
     module, kind = READERS[name].split(":")
     return getattr(import_module(f"videovq.prep.sources.{module}"), kind)
 

@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq.data.packages import optional
+from videovq.errors import UserError
 from videovq.prep.sources.arrays import ArraysReader
 from videovq.prep.sources.contract import Place, files_that_end, identity, level_of, split_in_path
 from videovq.prep.sources.pixels import stored_frames
@@ -72,13 +73,13 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     """An HDF5 file to read from.
 
     Raises:
-        ValueError: h5py is not installed, or, naming the file: it is missing or broken, or what the block said.
+        UserError: h5py is not installed, or, naming the file: it is missing or broken, or what the block said.
     """
     with opened(path) as file:
         try:
             yield file
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from None
+            raise UserError(f"{path}: {error}") from None
 
 
 @contextmanager
@@ -89,20 +90,20 @@ def opened(path: Path) -> Iterator[Any]:
         with h5py.File(path, "r") as file:
             yield file
     except DAMAGED as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
+        raise UserError(f"{path}: cannot be read ({error})") from None
 
 
 def dataset(group: Any, name: str) -> Any:
     """A dataset with at least one dimension.
 
     Raises:
-        ValueError: the group holds no such, or only where its values should be.
+        UserError: the group holds no such, or only where its values should be.
     """
     found = group.get(name)
     if not getattr(found, "shape", None):
         names = [str(one) for one in group]  # a damaged one is bytes
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        raise ValueError(f"{group.name} has no dataset {name!r}, only {shown or 'nothing'}")
+        raise UserError(f"{group.name} has no dataset {name!r}, only {shown or 'nothing'}")
     refuse_missing_sources(found, Path(group.file.filename))
     return found
 
@@ -115,7 +116,7 @@ def refuse_missing_sources(found: Any, path: Path) -> None:
         path: of the file that it was found in.
 
     Raises:
-        ValueError: a file, or a dataset in it, is missing.
+        UserError: a file, or a dataset in it, is missing.
     """
     if not found.is_virtual:
         return
@@ -126,10 +127,10 @@ def refuse_missing_sources(found: Any, path: Path) -> None:
         looked = [path] if name == "." else [Path(name), path.parent / name, path.parent / Path(name).name]
         source = next((one for one in looked if one.is_file()), None)
         if source is None:
-            raise ValueError(f"{found.name!r} is virtual, and {name}, of which it is made, is missing; bring it here")
+            raise UserError(f"{found.name!r} is virtual, and {name}, of which it is made, is missing; bring it here")
         with h5py.File(source, "r") as file:
             if key not in file:
-                raise ValueError(f"{found.name!r} is virtual, and {key!r} in {source}, of which it is made, is missing")
+                raise UserError(f"{found.name!r} is virtual, and {key!r} in {source}, of which it is made, is missing")
             refuse_missing_sources(file[key], source)
 
 

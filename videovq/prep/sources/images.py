@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq.data.listing import folder_name
+from videovq.errors import UserError
 from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_that_end, split_in_path
 from videovq.prep.sources.encoded import as_rgb
 from videovq.types import ActionSpec
@@ -57,4 +58,4 @@ def _pictures(paths: Sequence[Path]) -> Iterator[UInt8[Tensor, "n h w c"]]:
         try:
             yield torch.from_numpy(as_rgb(path, FORMATS))[None]
         except ValueError as error:
-            raise ValueError(f"{path}: cannot be read as a picture ({error})") from None
+            raise UserError(f"{path}: cannot be read as a picture ({error})") from None

@@ -21,6 +21,7 @@ from videovq.data.parquet import read_columns
 from videovq.data.sidecars import moved_back
 from videovq.data.store import read_json
 from videovq.data.video import video_pieces
+from videovq.errors import UserError
 from videovq.prep.sources.contract import (
     OUTCOME_KEYS,
     Place,
@@ -63,13 +64,13 @@ class LeRobotReader(Reader):
             for name in sorted(dataset.broken):
                 found[(below / name).as_posix()] = Place(path, (path,), name)
         if not found:
-            raise ValueError(f"{folder}: holds no episode of a LeRobot dataset, with a {INFO}")
+            raise UserError(f"{folder}: holds no episode of a LeRobot dataset, with a {INFO}")
         return found
 
     def _read(self, place: Place) -> RawEpisode:
         dataset = _dataset(place.files[0], self.declared.frames_key)
         if place.key in dataset.broken:
-            raise ValueError(dataset.broken[place.key])
+            raise UserError(dataset.broken[place.key])
         index = int(place.key)
         row = dataset.rows[index]
         actions, spec = self._actions(dataset, row, index)
@@ -90,17 +91,15 @@ class LeRobotReader(Reader):
         for name in names:
             if name not in dataset.kinds:
                 known = ", ".join(dataset.kinds)
-                raise ValueError(
-                    f"{dataset.path}: no {name!r}, only {known}; name the actions with declare.actions_key"
-                )
+                raise UserError(f"{dataset.path}: no {name!r}, only {known}; name the actions with declare.actions_key")
         where = f"{row.data}: episode {index}"
         numbers, *columns = read_columns(row.data, ["frame_index", *names], ("episode_index", index))
         if numbers != list(range(row.length)):
-            raise ValueError(f"{where} should have the frames 0 to {row.length - 1}, in order; it has {len(numbers)}")
+            raise UserError(f"{where} should have the frames 0 to {row.length - 1}, in order; it has {len(numbers)}")
         try:
             values = np.concatenate([np.asarray(one, dtype=np.float64).reshape(row.length, -1) for one in columns], 1)
         except (TypeError, ValueError):
-            raise ValueError(f"{where}: actions are not rows of as many numbers each") from None
+            raise UserError(f"{where}: actions are not rows of as many numbers each") from None
         whole = not all(dataset.kinds[name].startswith("float") for name in names)
         if whole or self.declared.action_names or self.declared.action_sizes:
             return stated_actions(values, self.declared, where)
@@ -139,5 +138,5 @@ def _pictures(dataset: Dataset, index: int, colours: str) -> Iterator[UInt8[Tens
     where = f"{row.data}: episode {index}"
     (pictures,) = read_columns(row.data, [camera], ("episode_index", index))
     if any(not isinstance(one, dict) or not one.get("bytes") for one in pictures):
-        raise ValueError(f"{where}: {camera!r} has a frame that is not in the file")
+        raise UserError(f"{where}: {camera!r} has a frame that is not in the file")
     yield from decoded((one["bytes"] for one in pictures), colours, where)

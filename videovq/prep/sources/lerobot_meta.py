@@ -18,6 +18,7 @@ from videovq.data.listing import files_below
 from videovq.data.parquet import read_columns
 from videovq.data.store import read_json
 from videovq.data.text import json_lines, text_lines
+from videovq.errors import UserError
 from videovq.prep.sources.contract import stated_split
 
 INFO = "meta/info.json"
@@ -56,7 +57,7 @@ class Dataset:
         broken: name of each episode of which too little is known -> what is wrong.
 
     Raises:
-        ValueError: the metadata are broken or of another version, or the camera must be chosen.
+        UserError: the metadata are broken or of another version, or the camera must be chosen.
     """
 
     def __init__(self, path: Path, camera: str) -> None:
@@ -65,7 +66,7 @@ class Dataset:
             self._info = read_json(path)
             self.version = str(self._info["codebase_version"])
             if self.version.split(".")[0] not in ("v2", "v3"):
-                raise ValueError(f"{path}: LeRobot {self.version} is not read, v2 and v3 are; LeRobot converts others")
+                raise UserError(f"{path}: LeRobot {self.version} is not read, v2 and v3 are; LeRobot converts others")
             self.fps = float(self._info["fps"])
             self.kinds = {name: str(feature["dtype"]) for name, feature in self._info["features"].items()}
             self.camera = self._choose(camera)
@@ -77,15 +78,15 @@ class Dataset:
             else:
                 self._own_rows()
         except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise ValueError(f"{path}: its metadata lack something, or it is not what it should be: {error}") from None
+            raise UserError(f"{path}: its metadata lack something, or it is not what it should be: {error}") from None
         if not self.fps > 0:
-            raise ValueError(f"{path}: fps is {self.fps:g}; it must be positive")
+            raise UserError(f"{path}: fps is {self.fps:g}; it must be positive")
 
     def measured(self, name: str) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of a feature's numbers over all episodes.
 
         Raises:
-            ValueError: the dataset does not say.
+            UserError: the dataset does not say.
         """
         whole = self.root / "meta/stats.json"
         parts = self.root / "meta/episodes_stats.jsonl"  # v2.1 has them by episode only
@@ -96,11 +97,11 @@ class Dataset:
             squares = np.array([np.ravel(one["std"]) for one in stats], dtype=np.float64) ** 2
             counts = np.array([one.get("count", [1])[0] for one in stats], dtype=np.float64)
         except (KeyError, TypeError, IndexError, ValueError) as error:
-            raise ValueError(f"{path}: has no usable mean and std of {name!r} ({error})") from None
+            raise UserError(f"{path}: has no usable mean and std of {name!r} ({error})") from None
         mean = np.average(means, axis=0, weights=counts)
         std = np.sqrt(np.average(squares + (means - mean) ** 2, axis=0, weights=counts))
         if not np.isfinite([mean, std]).all():
-            raise ValueError(f"{path}: mean or std of {name!r} is not finite")
+            raise UserError(f"{path}: mean or std of {name!r} is not finite")
         return mean.tolist(), np.where(std > 0, std, 1.0).tolist()  # numbers that never change keep 1
 
     @property
@@ -113,7 +114,7 @@ class Dataset:
         chosen = camera or (cameras[0] if len(cameras) == 1 else "")
         if chosen not in cameras:
             there = ", ".join(cameras) or "none"
-            raise ValueError(f"{self.path}: choose the camera with declare.frames_key; there are: {there}")
+            raise UserError(f"{self.path}: choose the camera with declare.frames_key; there are: {there}")
         return chosen
 
     def split(self, index: int) -> str:
@@ -127,7 +128,7 @@ class Dataset:
             try:
                 first, end = (int(number) for number in span.split(":"))
             except ValueError:
-                raise ValueError(f"{self.path}: `splits` gives {name!r} {span!r}; the format has 'FIRST:END'") from None
+                raise UserError(f"{self.path}: `splits` gives {name!r} {span!r}; the format has 'FIRST:END'") from None
             found.append((split, range(first, end)))
         return found
 
@@ -166,7 +167,7 @@ class Dataset:
 
     def _add(self, index: int, row: Row) -> None:
         if index in self.rows:
-            raise ValueError(f"there is another episode {index}")
+            raise UserError(f"there is another episode {index}")
         self.rows[index] = row
 
     def _leave_out(self, row: Any, where: str, name: str, error: Exception) -> None:
@@ -183,14 +184,14 @@ class Dataset:
 def _count(row: dict[str, Any], name: str) -> int:
     found = row.get(name)  # pandas makes real numbers of a column in which one is missing
     if not isinstance(found, (int, float)) or not 0 <= found < math.inf or found != int(found):
-        raise ValueError(f"{name!r} is {found!r}, which is no whole number")
+        raise UserError(f"{name!r} is {found!r}, which is no whole number")
     return int(found)
 
 
 def _second(row: dict[str, Any], name: str) -> float:
     found = row.get(name)
     if not isinstance(found, (int, float)) or not 0 <= found < math.inf:
-        raise ValueError(f"{name!r} is {found!r}, which is no time in a video")
+        raise UserError(f"{name!r} is {found!r}, which is no time in a video")
     return float(found)
 
 

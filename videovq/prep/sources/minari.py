@@ -19,6 +19,7 @@ from jaxtyping import Shaped
 
 from videovq.data.listing import files_below, refuse_pointers
 from videovq.data.store import read_json
+from videovq.errors import UserError
 from videovq.prep.sources.contract import (
     Place,
     RawEpisode,
@@ -49,7 +50,7 @@ class MinariReader(Reader):
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         if self.before:
-            raise ValueError("declare.actions_at: Minari keeps the action taken after a frame; leave it out")
+            raise UserError("declare.actions_at: Minari keeps the action taken after a frame; leave it out")
         found = {}
         files = files_below(folder, without)
         refuse_pointers(path for path in files if path.name == METADATA)
@@ -60,7 +61,7 @@ class MinariReader(Reader):
                 id_ = (path.parent.relative_to(folder) / f"episode_{number}").as_posix()
                 found[id_] = Place(file, (path, file), str(number), level, split)
         if not found:
-            raise ValueError(f"{folder}: holds no episode of a Minari dataset, with a {METADATA}")
+            raise UserError(f"{folder}: holds no episode of a Minari dataset, with a {METADATA}")
         return found
 
     def _read(self, place: Place) -> RawEpisode:
@@ -71,7 +72,7 @@ class MinariReader(Reader):
         storage = _storage(path, metadata)(place.path, int(place.key), name, shape, self.declared.colours)
         taken, count = storage.actions(), storage.count()
         if len(taken) == 0 or count != len(taken) + 1:
-            raise ValueError(f"{where}: {count} observations and {len(taken)} actions; one fewer, and some, are needed")
+            raise UserError(f"{where}: {count} observations and {len(taken)} actions; one fewer, and some, are needed")
         values = taken[[*range(len(taken)), -1]].astype(np.float64).reshape(count, -1) - start
         rewards, ended = [*storage.steps("rewards").tolist(), None], [*storage.steps("terminations").tolist(), False]
         columns = {"rewards_key": [rewards], "ends_key": [ended], "breaks_key": []}
@@ -83,11 +84,11 @@ class MinariReader(Reader):
         try:
             known = dict(_pictures(_space(metadata, "observation_space")))
         except BROKEN as error:
-            raise ValueError(f"{path}: `observation_space` is missing or broken ({error!r})") from None
+            raise UserError(f"{path}: `observation_space` is missing or broken ({error!r})") from None
         chosen = self.declared.frames_key or (next(iter(known)) if len(known) == 1 else None)
         if chosen not in known:
             there = ", ".join(name or "the observation itself" for name in known) or "none"
-            raise ValueError(
+            raise UserError(
                 f"{path}: choose the frames with declare.frames_key; there are, uint8 (height, width, 3): {there}"
             )
         return chosen, known[chosen]
@@ -109,7 +110,7 @@ def _datasets(files: Sequence[Path]) -> Iterator[Path]:
 def _storage(path: Path, metadata: dict[str, Any]) -> type[Storage]:
     name = metadata.get("data_format", "hdf5")
     if name not in STORAGES:
-        raise ValueError(f"{path}: data_format {name!r} is not read, {', '.join(STORAGES)} are")
+        raise UserError(f"{path}: data_format {name!r} is not read, {', '.join(STORAGES)} are")
     return STORAGES[name]
 
 
@@ -134,8 +135,8 @@ def _action_spec(
             width = math.prod(space["shape"])
             return ActionSpec("continuous", mean=(0.0,) * width, std=(1.0,) * width), start
     except BROKEN as error:
-        raise ValueError(f"{path}: `action_space` is missing or broken ({error!r})") from None
-    raise ValueError(f"{path}: `action_space` is {kind}; Discrete, MultiDiscrete, MultiBinary and Box are read")
+        raise UserError(f"{path}: `action_space` is missing or broken ({error!r})") from None
+    raise UserError(f"{path}: `action_space` is {kind}; Discrete, MultiDiscrete, MultiBinary and Box are read")
 
 
 def _pictures(space: dict[str, Any], name: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from videovq.data.listing import files_below
 from videovq.data.packages import optional
 from videovq.data.video import PIECE
+from videovq.errors import UserError
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.hdf5 import opened, refuse_missing_sources
 from videovq.prep.sources.pixels import as_frames, pictured
@@ -44,7 +45,7 @@ class Storage(ABC):
         """One between every two observations.
 
         Raises:
-            ValueError: the file is broken.
+            UserError: the file is broken.
         """
 
     @abstractmethod
@@ -52,7 +53,7 @@ class Storage(ABC):
         """``rewards`` or ``terminations``, one for each action.
 
         Raises:
-            ValueError: the file is broken.
+            UserError: the file is broken.
         """
 
     @abstractmethod
@@ -64,7 +65,7 @@ class Storage(ABC):
         """The pictures, one an observation. Minari keeps them as JPEG, or as they are.
 
         Raises:
-            ValueError: the file is broken.
+            UserError: the file is broken.
         """
 
 
@@ -157,4 +158,4 @@ class Arrow(Storage):
                 found = found.field(field)
             return found
         except (OSError, ValueError, KeyError, pyarrow.ArrowException) as error:
-            raise ValueError(f"{self.path}: cannot be read ({error})") from None
+            raise UserError(f"{self.path}: cannot be read ({error})") from None

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.data.video import PIECE
+from videovq.errors import UserError
 from videovq.prep.sources.encoded import decoded
 
 LARGEST = {"0..1": 1.0, "0..255": 255.0}
@@ -24,12 +25,12 @@ def stored_frames(stored: Any, declared: DeclareConfig, where: str) -> Iterator[
         stored: (time, height, width, 3) or what was declared; or a picture a frame, as bytes or in rows of bytes.
 
     Raises:
-        ValueError: it holds no frames, or others than were declared.
+        UserError: it holds no frames, or others than were declared.
     """
     if pictured(stored):
         for setting in ("frames_range", "channels"):
             if getattr(declared, setting):
-                raise ValueError(f"{where}: holds encoded pictures; leave declare.{setting} out")
+                raise UserError(f"{where}: holds encoded pictures; leave declare.{setting} out")
         yield from decoded((bytes(one) for one in stored), declared.colours, where)
         return
     for start in range(0, max(1, len(stored) if stored.ndim else 1), PIECE):
@@ -56,10 +57,10 @@ def as_frames(array: np.ndarray, colours: str, where: str) -> UInt8[Tensor, "n h
         colours: ``bgr`` turns the channels round.
 
     Raises:
-        ValueError: it holds no frames.
+        UserError: it holds no frames.
     """
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] != 3 or 0 in array.shape:
-        raise ValueError(
+        raise UserError(
             f"{where} is {array.dtype} {array.shape}; frames are uint8 (time, height, width, 3), unless"
             " declare.frames_range and declare.channels say otherwise"
         )
@@ -68,12 +69,12 @@ def as_frames(array: np.ndarray, colours: str, where: str) -> UInt8[Tensor, "n h
 
 def _as_bytes(array: Shaped[np.ndarray, "..."], span: str, where: str) -> UInt8[np.ndarray, "..."]:
     if array.dtype == np.uint8:
-        raise ValueError(f"{where} is uint8; leave declare.frames_range out")
+        raise UserError(f"{where} is uint8; leave declare.frames_range out")
     if array.dtype.kind not in "fiu":
-        raise ValueError(f"{where} is {array.dtype}; frames are numbers")
+        raise UserError(f"{where} is {array.dtype}; frames are numbers")
     largest = LARGEST[span]
     if not ((array >= 0) & (array <= largest)).all():  # NaN neither
-        raise ValueError(f"{where} has values out of {span}; see declare.frames_range")
+        raise UserError(f"{where} has values out of {span}; see declare.frames_range")
     return np.rint(array.astype(np.float64) * (255 / largest)).astype(np.uint8)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from videovq.data.listing import files_below, refuse_pointers
+from videovq.errors import UserError
 from videovq.prep.sources.contract import Place, RawEpisode, Reader, level_of, split_in_path, stated_rewards
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.tfrecord import Feature, RecordFile, parse_example
@@ -64,7 +65,7 @@ class RLUReader(Reader):
 
     def find(self, folder: Path, without: Path) -> dict[str, Place]:
         if self.before:
-            raise ValueError("declare.actions_at: RL Unplugged keeps the action taken after a frame; leave it out")
+            raise UserError("declare.actions_at: RL Unplugged keeps the action taken after a frame; leave it out")
         _records.cache_clear()  # the files may have changed since they were read
         found = {}
         for path in _records_in(files_below(folder, without)):
@@ -75,7 +76,7 @@ class RLUReader(Reader):
                 id_ = f"{path.relative_to(folder).as_posix()}/{number:03d}"
                 found[id_] = Place(path, (path,), str(number), level, split_in_path(path, folder))
         if not found:
-            raise ValueError(f"{folder}: holds no record in a file with tfrecord in its name")
+            raise UserError(f"{folder}: holds no record in a file with tfrecord in its name")
         return found
 
     def _read(self, place: Place) -> RawEpisode:
@@ -84,7 +85,7 @@ class RLUReader(Reader):
         pixels, taken = _feature(example, PIXELS, where), _feature(example, TAKEN, where)
         last = _feature(example, LAST, where)
         if not isinstance(pixels, list) or not len(pixels) == len(taken) == len(last) / len(ACTIONS):
-            raise ValueError(
+            raise UserError(
                 f"{where}: {len(pixels)} {PIXELS}, {len(taken)} {TAKEN} and {len(last)} numbers in {LAST};"
                 f" as many of each are needed, and {len(ACTIONS)} times as many numbers"
             )
@@ -93,7 +94,7 @@ class RLUReader(Reader):
         one_hot = np.asarray(last, dtype=np.float32).reshape(-1, len(ACTIONS))[1:]
         wrong = (one_hot != np.eye(len(ACTIONS), dtype=np.float32)[actions[:-1, 0].numpy()]).any(axis=1)
         if wrong.any():
-            raise ValueError(f"{where}: {LAST} at {int(wrong.argmax()) + 1} is not the action taken before")
+            raise UserError(f"{where}: {LAST} at {int(wrong.argmax()) + 1} is not the action taken before")
         colours = self.declared.colours or COLOURS
         rewards = stated_rewards(example[REWARDS], where) if REWARDS in example else None
         fps = self.declared.fps or FPS
@@ -112,5 +113,5 @@ def _records(path: Path) -> RecordFile:
 
 def _feature(example: dict[str, Feature], name: str, where: str) -> Feature:
     if name not in example:
-        raise ValueError(f"{where}: has no {name!r}, only {', '.join(sorted(example))}")
+        raise UserError(f"{where}: has no {name!r}, only {', '.join(sorted(example))}")
     return example[name]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from videovq.errors import UserError
 from videovq.prep.sources.crc32c import crc32c
 
 LARGEST = 1 << 30  # bytes of a record; whatever claims to be longer is broken, or wants the memory
@@ -50,7 +51,7 @@ class RecordFile:
         """The payload of a record.
 
         Raises:
-            ValueError: there is none, or the file is broken before its end.
+            UserError: there is none, or the file is broken before its end.
         """
         if self._stream is None or number < self._next:
             self._rewind()
@@ -59,10 +60,10 @@ class RecordFile:
                 pass
             length = self._length()
             if length is None:
-                raise ValueError(f"{self.path}: has no record {number}, only {self._next}")
+                raise UserError(f"{self.path}: has no record {number}, only {self._next}")
             payload = self._take(length)
             if masked_crc(payload) != int.from_bytes(self._take(4), "little"):
-                raise ValueError(f"{self.path}: record {number} is corrupt, its checksum is wrong")
+                raise UserError(f"{self.path}: record {number} is corrupt, its checksum is wrong")
         except ValueError:
             self._close()
             raise
@@ -78,7 +79,7 @@ class RecordFile:
             gzipped = start.startswith(b"\x1f\x8b") and not plain
             self._stream = gzip.open(self.path, "rb") if gzipped else self.path.open("rb")  # noqa: SIM115
         except OSError as error:
-            raise ValueError(f"{self.path}: cannot be read ({error})") from None
+            raise UserError(f"{self.path}: cannot be read ({error})") from None
         self._next = 0
 
     def _close(self) -> None:
@@ -106,11 +107,11 @@ class RecordFile:
             return None
         length = int.from_bytes(head[:8], "little")
         if masked_crc(head[:8]) != int.from_bytes(head[8:], "little"):
-            raise ValueError(
+            raise UserError(
                 f"{self.path}: no TFRecord file, or corrupt: wrong checksum of record {self._next}'s length"
             )
         if length > LARGEST:
-            raise ValueError(f"{self.path}: record {self._next} claims {length} bytes; at most {LARGEST} are read")
+            raise UserError(f"{self.path}: record {self._next} claims {length} bytes; at most {LARGEST} are read")
         return length
 
     def _take(self, count: int, or_nothing: bool = False) -> bytes:
@@ -139,7 +140,7 @@ def parse_example(payload: bytes, where: str) -> dict[str, Feature]:
     """The features of a ``tf.train.Example``: name -> byte strings, float32 or int64 numbers, in one row.
 
     Raises:
-        ValueError: it is none.
+        UserError: it is none.
     """
     found: dict[str, Feature] = {}
     try:
@@ -149,7 +150,7 @@ def parse_example(payload: bytes, where: str) -> dict[str, Feature]:
                 for feature in _messages(entry, 2):
                     found[name] = _feature(feature)
     except ValueError as error:  # of which a UnicodeDecodeError is one
-        raise ValueError(f"{where}: is no tf.train.Example ({error})") from None
+        raise UserError(f"{where}: is no tf.train.Example ({error})") from None
     return found
 
 
@@ -172,7 +173,7 @@ def _messages(data: memoryview, wanted: int) -> Iterator[memoryview]:
     for number, value in _fields(data):
         if number == wanted:
             if isinstance(value, int):
-                raise ValueError(f"field {number} is a number")
+                raise UserError(f"field {number} is a number")
             yield value
 
 
@@ -188,7 +189,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         if tag & 7 == 2:
             size, at = _varint(data, at)
         if size is None or size > len(data) - at:
-            raise ValueError("a field of a strange kind, or one that is longer than its message")
+            raise UserError("a field of a strange kind, or one that is longer than its message")
         yield tag >> 3, data[at : at + size]
         at += size
 
@@ -210,4 +211,4 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         value |= (octet & 127) << shift
         if octet < 128:
             return value & (1 << 64) - 1, at
-    raise ValueError("a number breaks off, or never ends")
+    raise UserError("a number breaks off, or never ends")

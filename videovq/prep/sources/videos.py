@@ -25,6 +25,7 @@ from videovq.data.listing import files_below
 from videovq.data.sidecars import SIDECARS, beside, json_object, listed_actions, moved_back, refuse_declared
 from videovq.data.store import POSE
 from videovq.data.video import frame_rate, video_pieces
+from videovq.errors import UserError
 from videovq.prep.sources.contract import (
     OUTCOME_KEYS,
     Place,
@@ -68,14 +69,14 @@ class VideosReader(Reader):
         for ending in VIDEOS:
             for path in paths:
                 if path.suffix.lower() == ending and videos.setdefault(path.with_suffix(""), path) != path:
-                    raise ValueError(
+                    raise UserError(
                         f"{path}: {videos[path.with_suffix('')].name} lies beside it and would be the same episode;"
                         " rename one"
                     )
         usual, there = self.sidecars[0], set(paths)
         lonely = {p.with_suffix("") for p in paths if p.suffix == usual}
         if not videos and not lonely:
-            raise ValueError(
+            raise UserError(
                 f"{folder}: holds no NAME.mp4" + ("" if self.may_lack_actions else f" beside a NAME{usual}")
             )
         found = {}
@@ -192,7 +193,7 @@ def _spec(value: dict[str, Any], path: Path) -> ActionSpec | None:
         return None
     legend = _field(path, value, "action_legend", dict)
     if sorted(legend) != sorted(str(i) for i in range(len(legend))):
-        raise ValueError(f"{path}: `action_legend` must name the actions 0 to {len(legend) - 1}")
+        raise UserError(f"{path}: `action_legend` must name the actions 0 to {len(legend) - 1}")
     names = tuple(name_in_json(legend[str(i)], f"{path}: `action_legend`") for i in range(len(legend)))
     return ActionSpec("discrete", (len(legend),), names)
 
@@ -209,18 +210,18 @@ def _poses(said: Any, count: int) -> Float[Tensor, "t 6"] | None:
 def _positive_rate(value: dict[str, Any], path: Path) -> float:
     fps = _field(path, value, "fps", float)
     if fps <= 0:
-        raise ValueError(f"{path}: `fps` must be positive")
+        raise UserError(f"{path}: `fps` must be positive")
     return fps
 
 
 def _field(path: Path, value: dict[str, Any], name: str, kind: Callable[[Any], Any], default: Any = None) -> Any:
     found = value.get(name, default)
     if found is None:
-        raise ValueError(f"{path}: needs `{name}`")
+        raise UserError(f"{path}: needs `{name}`")
     try:
         return kind(found)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{path}: `{name}` is {found!r}, which it cannot be") from None
+        raise UserError(f"{path}: `{name}` is {found!r}, which it cannot be") from None
 
 
 def _numbers(values: Any) -> list[int]:
@@ -228,5 +229,5 @@ def _numbers(values: Any) -> list[int]:
     if values and all(isinstance(value, bool) for value in values):
         return [t for t, value in enumerate(values) if value]
     if any(isinstance(value, bool) or value != int(value) for value in values):
-        raise ValueError
+        raise UserError
     return [int(value) for value in values]

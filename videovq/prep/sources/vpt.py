@@ -28,6 +28,7 @@ from torch import Tensor
 
 from videovq.data.text import json_lines
 from videovq.data.video import video_pieces
+from videovq.errors import UserError
 from videovq.prep.sources.contract import Place, RawEpisode
 from videovq.prep.sources.videos import VideosReader
 from videovq.types import ActionSpec
@@ -92,7 +93,7 @@ def _actions(lines: list[Any], where: str) -> Int64[Tensor, "t a"]:
             camera = (camera_step(mouse[axis]) for axis in ("dx", "dy"))
             rows.append([*(int(name in pressed) for name in BUTTONS), *camera])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{where}: line {t + 1} is none of VPT's ({type(error).__name__}: {error})") from None
+            raise UserError(f"{where}: line {t + 1} is none of VPT's ({type(error).__name__}: {error})") from None
     return torch.tensor(rows, dtype=torch.int64).reshape(len(rows), SPEC.width)
 
 

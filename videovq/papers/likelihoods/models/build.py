@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from videovq.config.checks import checked
+from videovq.errors import UserError
 from videovq.papers.likelihoods.config import DensityConfig, GaussianVAEConfig, QuantizedVAEConfig, VIMCOConfig
 from videovq.papers.likelihoods.models.contract import Density
 from videovq.papers.likelihoods.models.gaussian import GaussianVAE
@@ -22,13 +23,13 @@ def build_density(settings: DensityConfig, frame_size: tuple[int, int]) -> Densi
     """The autoencoder that a config describes, for frames of that height and width.
 
     Raises:
-        ValueError: the config is of none, or its numbers cannot work with these frames.
+        UserError: the config is of none, or its numbers cannot work with these frames.
     """
     if type(settings) not in DENSITIES:
         names = ", ".join(kind.__name__ for kind in DENSITIES)
-        raise ValueError(f"model: {type(settings).__name__} is no density; choose from {names}")
+        raise UserError(f"model: {type(settings).__name__} is no density; choose from {names}")
     checked(settings, "model")
     stride = 2**settings.downsamplings
     if any(side % stride for side in frame_size):
-        raise ValueError(f"model.downsamplings: frames of {frame_size} do not divide by {stride}")
+        raise UserError(f"model.downsamplings: frames of {frame_size} do not divide by {stride}")
     return DENSITIES[type(settings)](settings, frame_size)
