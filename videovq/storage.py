@@ -6,10 +6,10 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
@@ -19,6 +19,7 @@ from torch import Tensor
 from videovq.errors import UserError
 
 LOCK = ".lock"  # held by the process that writes into a folder
+Found = TypeVar("Found")
 
 
 @contextmanager
@@ -68,6 +69,25 @@ def locked(folder: Path, name: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def claim(folder: Path, name: str, check: Callable[[], Found]) -> Iterator[Found]:
+    """Make a folder the place of one piece of work, or recognise it as the place of that very work; within the context
+    no other process can write there.
+
+    Args:
+        name: what users call the folder.
+        check: refuses a folder that holds something else, and tells what there is of this work; asked before anything
+            is written, and again when no other process can write any more.
+
+    Raises:
+        UserError: ``check`` refuses it, or another process is writing there.
+    """
+    check()
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder, name):
+        yield check()
 
 
 def write_text(path: Path, text: str) -> None:

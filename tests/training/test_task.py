@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tests.training.test_loop import Line, config_of
+from tests.training.line import Line, config_of
 from videovq.training import loop
 from videovq.training.task import Metrics, TaskModule
 

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from videovq.data.listing import refuse_pointers
 from videovq.data.spool import Spool, write_spooled
 from videovq.data.text import read_text
 from videovq.errors import UserError
-from videovq.storage import LOCK, locked, read_tensors, write_json
+from videovq.storage import LOCK, claim, read_tensors, write_json
 from videovq.types import ActionSpec, CodeEpisode, Episode, EpisodeInfo, Outcomes
 
 FORMAT_VERSION = 2  # 1 knew neither rewards nor ends; it is read as a store without them
@@ -64,10 +64,7 @@ def claimed(place: Folder, name: str, origin: Any, what: str) -> Iterator[None]:
         UserError: the folder holds something else, or another process is writing there.
     """
     place.refresh()
-    _check_claim(place, name, origin, what)
-    place.path.mkdir(parents=True, exist_ok=True)
-    with locked(place.path, str(place)):
-        _check_claim(place, name, origin, what)
+    with claim(place.path, str(place), partial(_check_claim, place, name, origin, what)):
         write_json(place.path / name, origin)
         place.send(name)
         yield

@@ -32,7 +32,7 @@ from videovq.prep.own_policy import OwnPolicy
 from videovq.prep.parallel import run_all
 from videovq.prep.policy import StandstillSense, StickyDraws, StickyRandomPolicy
 from videovq.progress import progress
-from videovq.storage import LOCK, locked, write_json, write_text
+from videovq.storage import LOCK, claim, write_json, write_text
 from videovq.types import ActionSpec
 
 SETTINGS = "record.yaml"  # no .json: beside an episode that would be read as one
@@ -70,10 +70,7 @@ def record(config: RecordConfig) -> None:
         UserError: a setting cannot work, the environment is missing or unsuitable, or ``out`` holds something else.
     """
     out = Path(config.out)
-    check_claim(out, config)
-    out.mkdir(parents=True, exist_ok=True)
-    with locked(out, config.out):
-        check_claim(out, config)
+    with claim(out, config.out, partial(check_claim, out, config)):
         write_text(out / SETTINGS, to_yaml(config))
         todo = [index for index in range(config.episodes) if not episode_is_complete(out, index)]
         with progress(config.episodes, "record", "episode", done=config.episodes - len(todo)) as bar:
