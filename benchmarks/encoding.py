@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 
 from videovq.allocator import keep_freed_memory
-from videovq.checkpoints import load_vqvae
 from videovq.config import EncodeConfig
 from videovq.data.store import EpisodeStore, shard_name
 from videovq.frames import to_float
+from videovq.runs import load_vqvae
 from videovq.training.encode import encode
 
 SHARDS = 4

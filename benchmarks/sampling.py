@@ -20,12 +20,12 @@ from pathlib import Path
 
 import torch
 
-from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.data.store import CodeStore
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.sampling import gumbel
 from videovq.models.vqvae import VQVAE
 from videovq.rollout.engine import Session, decode_codes, to_device
+from videovq.runs import load_predictor, load_vqvae
 from videovq.types import Sampling
 
 CONTEXT, WINDOW = 6, 16

@@ -88,7 +88,7 @@ LONGEST = (  # files that take a worker half a minute or more
     "prep/test_prepare.py",
     "rollout/test_write.py",
     "models/quantizers/test_learned.py",
-    "test_checkpoints.py",
+    "test_runs.py",
     "papers/sound/test_sound.py",
     "training/test_scale.py",
 )

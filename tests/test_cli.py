@@ -25,6 +25,25 @@ def test_help_of_every_command_imports_no_torch() -> None:
         assert f"videovq {name}" in shown
 
 
+def test_a_persons_mistake_is_one_line_and_a_fault_of_ours_keeps_its_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ["prep", "--source", str(tmp_path / "none"), "--out", str(tmp_path / "store")]
+    assert main(words) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ") and shown.count("\n") == 1
+    assert main([*words, "--traceback"]) == 2
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown and "videovq.errors.UserError" in shown and shown.splitlines()[-1].startswith("error: ")
+
+    def broken(config: object) -> None:
+        raise ValueError("of a library")
+
+    monkeypatch.setattr("videovq.prep.prepare.prepare", broken)
+    with pytest.raises(ValueError, match="of a library"):
+        main(words)
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["version"]) == 0
     assert capsys.readouterr().out.strip() == __version__

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from videovq.checkpoints import pretrained_examples
+from videovq.runs import pretrained_examples
 from videovq.shipped import shipped
 
 ROOT = Path(__file__).parents[1]

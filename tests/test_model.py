@@ -12,10 +12,10 @@ import torch
 
 import videovq
 from tests.conftest import world, write_episode
-from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.data.video import read_video
 from videovq.model import Prediction
 from videovq.rollout.engine import generate
+from videovq.runs import load_predictor, load_vqvae
 from videovq.types import RolloutRequest, Sampling
 
 

@@ -26,8 +26,8 @@ from videovq.rollout.pair import load_pair
 OLD = Path(__file__).parent / "old"
 PREDICTORS = {"patch": "predictor", "raster": "predictor-raster", "pixelcnn": "predictor-pixelcnn"}
 LOADERS = {
-    "vqvae": "videovq.checkpoints load_vqvae",
-    **dict.fromkeys(PREDICTORS.values(), "videovq.checkpoints load_predictor"),
+    "vqvae": "videovq.runs load_vqvae",
+    **dict.fromkeys(PREDICTORS.values(), "videovq.runs load_predictor"),
     "prior": "videovq.papers.single_frames.runs load_prior",
     "second-stage": "videovq.papers.single_frames.runs load_second_stage",
     "density": "videovq.papers.likelihoods.runs load_density",

@@ -14,7 +14,6 @@ import torch
 
 import videovq.gym
 from tests.conftest import SMALL_PATCH, predictor_config, prep_config, world, write_episode
-from videovq.checkpoints import load_predictor
 from videovq.cli import main
 from videovq.config import EncodeConfig, ModelChoice
 from videovq.data.store import CodeStore, EpisodeStore
@@ -24,6 +23,7 @@ from videovq.frames import to_float
 from videovq.prep.prepare import prepare
 from videovq.rollout.contexts import contexts
 from videovq.rollout.pair import load_pair
+from videovq.runs import load_predictor
 from videovq.training import predictor
 from videovq.training.encode import encode
 

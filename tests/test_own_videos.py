@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from tests.conftest import NAMES, SIZE, predictor_config, vqvae_config, world
-from videovq.checkpoints import load_predictor
 from videovq.cli import main
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.data.video import write_video
+from videovq.runs import load_predictor
 from videovq.training import predictor, vqvae
 
 

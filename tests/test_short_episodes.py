@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import predictor_config, prep_config, world, write_episode
-from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.cli import main
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.prep.prepare import prepare
 from videovq.rollout.contexts import contexts
 from videovq.rollout.pair import Pair
+from videovq.runs import load_predictor, load_vqvae
 from videovq.training import predictor
 
 SPLITS = ("train", "val", "test")

@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 
 import videovq
 from tests.conftest import Once
-from videovq.checkpoints import WEIGHTS, load_predictor, load_vqvae, pretrained_run
 from videovq.cli import main
 from videovq.config import EvaluateVQVAEConfig, ModelChoice, PackConfig, RolloutConfig, TrainVQVAEConfig
 from videovq.data.store import EpisodeStore
@@ -25,6 +24,7 @@ from videovq.pack import pack
 from videovq.parsing import read_config
 from videovq.rollout.pair import load_pair, model_name
 from videovq.rollout.write import rollout
+from videovq.runs import WEIGHTS, load_predictor, load_vqvae, pretrained_run
 
 
 @pytest.fixture(scope="session")

@@ -14,15 +14,6 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from videovq.checkpoints import (
-    TrainedPredictor,
-    TrainedVQVAE,
-    load_predictor,
-    load_vqvae,
-    pretrained_examples,
-    pretrained_run,
-    vqvae_run,
-)
 from videovq.config import LOOKING_TEMPERATURE, DeclareActionsConfig
 from videovq.data.clip import read_clip
 from videovq.errors import UserError
@@ -32,6 +23,15 @@ from videovq.rollout.engine import find_device, generate, to_device
 from videovq.rollout.pair import check_pair
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
 from videovq.rollout.write import write_arrays
+from videovq.runs import (
+    TrainedPredictor,
+    TrainedVQVAE,
+    load_predictor,
+    load_vqvae,
+    pretrained_examples,
+    pretrained_run,
+    vqvae_run,
+)
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
 from videovq.writable import hindrance
 

@@ -12,7 +12,14 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 import torch
 from torch import Tensor
 
-from videovq.checkpoints import (
+from videovq.config import PackConfig, TrainPredictorConfig, TrainVQVAEConfig
+from videovq.data.clip import Clip, read_clip
+from videovq.data.video import write_video
+from videovq.errors import UserError
+from videovq.parsing import read_config, to_yaml
+from videovq.rollout.contexts import UNSEEN_FIRST
+from videovq.rollout.pair import Pair, check_pair, open_episodes
+from videovq.runs import (
     TrainedPredictor,
     TrainedVQVAE,
     is_finished,
@@ -22,13 +29,6 @@ from videovq.checkpoints import (
     read_facts,
     run_kinds,
 )
-from videovq.config import PackConfig, TrainPredictorConfig, TrainVQVAEConfig
-from videovq.data.clip import Clip, read_clip
-from videovq.data.video import write_video
-from videovq.errors import UserError
-from videovq.parsing import read_config, to_yaml
-from videovq.rollout.contexts import UNSEEN_FIRST
-from videovq.rollout.pair import Pair, check_pair, open_episodes
 from videovq.shipped import WEIGHTS
 from videovq.storage import atomic, read_tensors, write_json, write_tensors, write_text
 from videovq.worlds import CARD, EXAMPLES, largest, world_called

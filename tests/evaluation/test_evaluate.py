@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from tests.conftest import PATIENCE, prep_config
-from videovq.checkpoints import load_predictor, load_vqvae, model_card, pretrained_run
 from videovq.cli import main
 from videovq.config import PackConfig
 from videovq.data.store import CodeStore, EpisodeStore
@@ -29,6 +28,7 @@ from videovq.pack import pack
 from videovq.pictures import labelled_rows
 from videovq.prep.prepare import prepare
 from videovq.rollout.pair import Pair
+from videovq.runs import load_predictor, load_vqvae, model_card, pretrained_run
 from videovq.types import ActionSpec, Sampling
 
 WORDS = ["--frames", "4", "--stride", "10", "--temperature", "0.5"]

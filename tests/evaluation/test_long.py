@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from videovq.checkpoints import load_vqvae
 from videovq.cli import main
 from videovq.config import EvaluateLongConfig
 from videovq.data.store import CodeStore, EpisodeStore
@@ -17,6 +16,7 @@ from videovq.evaluation.drift import features, full_turn_psnr, measure_segment, 
 from videovq.evaluation.long import spread_contexts
 from videovq.evaluation.mirror import inverses, mirror_psnr, mirror_report, there_and_back
 from videovq.models.quantizers.contract import count, perplexity
+from videovq.runs import load_vqvae
 from videovq.types import ActionSpec
 
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from videovq import pictures
-from videovq.checkpoints import load_vqvae
 from videovq.cli import main
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.charts import apart
 from videovq.evaluation.codebook import BAR, code_sheet, decoded_codes
 from videovq.evaluation.reconstruction import reconstruct, reconstruction, ssim
 from videovq.frames import to_float
+from videovq.runs import load_vqvae
 
 
 @pytest.fixture(scope="module")

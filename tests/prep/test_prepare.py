@@ -79,6 +79,19 @@ def test_unusable_episodes_are_skipped_with_their_reason(
     assert "action  1 left" in shown
 
 
+def test_a_fault_that_is_not_the_recordings_stops_and_names_the_episode(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr("videovq.prep.episode.merge_outcomes", broken)
+    with pytest.raises(ValueError, match="a fault of ours") as raised:
+        prepare(prep_config(recordings, tmp_path / "out"))
+    assert any("in episode episode_0000" in note for note in raised.value.__notes__)
+    assert not (tmp_path / "out" / "store.json").exists()
+
+
 def test_no_usable_episode_is_an_error(tmp_path: Path) -> None:
     frames, actions = world(0)
     write_episode(tmp_path, "e", frames, actions[:-2])

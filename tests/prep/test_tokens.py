@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tests.conftest import SMALL_PIXELCNN, predictor_config
-from videovq.checkpoints import is_finished
 from videovq.cli import main
 from videovq.data.store import CodeStore
+from videovq.runs import is_finished
 from videovq.training import predictor
 
 LENGTHS = (9, 12, 7, 10)

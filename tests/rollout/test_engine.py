@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from videovq.checkpoints import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae
 from videovq.data.store import EpisodeStore
 from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
 from videovq.rollout.compiled import compile_predictor
 from videovq.rollout.engine import Session, decode_codes, find_device, generate, predict_codes, to_device
+from videovq.runs import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae
 from videovq.types import RolloutRequest, Sampling
 
 

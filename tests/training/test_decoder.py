@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import Once, stopped_at_a_checkpoint, vqvae_config
-from videovq.checkpoints import WEIGHTS, load_predictor, load_vqvae
 from videovq.config import EncodeConfig, LossConfig, ModelChoice, PackConfig, TrainVQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import to_float
 from videovq.pack import pack, vqvae_beside
 from videovq.rollout.pair import check_pair, load_pair
+from videovq.runs import WEIGHTS, load_predictor, load_vqvae
 from videovq.training import vqvae
 from videovq.training.decoder import DecoderAlone, swapped
 from videovq.training.encode import encode

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from tests.conftest import run_and_kill, vqvae_config
-from videovq.checkpoints import load_vqvae
 from videovq.config import EncodeConfig, LFQConfig, VQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
+from videovq.runs import load_vqvae
 from videovq.training import vqvae
 from videovq.training.encode import encode, encode_store, swapped
 from videovq.types import ActionSpec

@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import predictor_config, prep_config, vqvae_config, write_episode
-from videovq.checkpoints import load_predictor, load_vqvae
 from videovq.config import (
     CodebookLossConfig,
     CosineConfig,
@@ -26,6 +25,7 @@ from videovq.data.store import CodeStore, EpisodeStore
 from videovq.evaluation.reconstruction import reconstruction
 from videovq.parsing import read_config
 from videovq.prep.prepare import prepare
+from videovq.runs import load_predictor, load_vqvae
 from videovq.training import predictor, vqvae
 from videovq.training.corruption import add_noise, drop_actions
 from videovq.training.similar import SimilarCodes, similar_codes

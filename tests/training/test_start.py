@@ -10,13 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import predictor_config, vqvae_config
-from videovq.checkpoints import WEIGHTS, load_predictor, load_vqvae, read_facts
 from videovq.config import EMAConfig, PackConfig, TrainPredictorConfig, TrainVQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.models.build import build_predictor
 from videovq.models.vqvae import VQVAE
 from videovq.pack import pack
 from videovq.parsing import parse
+from videovq.runs import WEIGHTS, load_predictor, load_vqvae, read_facts
 from videovq.training import predictor, vqvae
 from videovq.training.start import predictor_starts, vqvae_starts
 from videovq.types import ActionSpec

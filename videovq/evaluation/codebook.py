@@ -12,7 +12,6 @@ from jaxtyping import Float, UInt8
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import ShowCodebookConfig
 from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
@@ -21,6 +20,7 @@ from videovq.frames import to_uint8
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE
 from videovq.pictures import drawn, enlarged, labelled_rows, new_figure, titled, write_png
+from videovq.runs import load_vqvae, vqvae_run
 
 Layout = Callable[[np.ndarray], np.ndarray]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from videovq import __version__
-from videovq.checkpoints import model_card, predictor_run
 from videovq.config import EvaluateConfig
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
@@ -30,6 +29,7 @@ from videovq.parsing import to_plain
 from videovq.pictures import write_png
 from videovq.rollout.engine import to_device
 from videovq.rollout.pair import Pair, load_pair, model_name, open_episodes
+from videovq.runs import model_card, predictor_run
 from videovq.storage import write_json, write_text
 from videovq.types import ActionSpec, Sampling
 

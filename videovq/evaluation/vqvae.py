@@ -13,7 +13,6 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from videovq import __version__
-from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import EvaluateVQVAEConfig
 from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
@@ -23,6 +22,7 @@ from videovq.models.vqvae import VQVAE
 from videovq.page import write_report
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
+from videovq.runs import load_vqvae, vqvae_run
 from videovq.storage import write_json
 from videovq.worlds import world_called
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from videovq import __version__
-from videovq.checkpoints import fingerprint
 from videovq.config import ExportConfig
 from videovq.errors import UserError
 from videovq.export.graphs import STATE, ExportedModel
 from videovq.export.onnx import NEEDED, Graph, start_arrays, traced_step, traced_watch, write_onnx
 from videovq.progress import progress
 from videovq.rollout.pair import Pair, load_pair
+from videovq.runs import fingerprint
 from videovq.storage import atomic, write_json
 
 WORLD_FORMAT = "videovq world 2"

@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
-from videovq.checkpoints import fingerprint
 from videovq.data.clip import Clip
 from videovq.play.dream import png
 from videovq.rollout.engine import decode_codes
 from videovq.rollout.pair import Pair
+from videovq.runs import fingerprint
 
 
 def world_metadata(pair: Pair) -> dict[str, Any]:

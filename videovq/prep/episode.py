@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -33,6 +34,18 @@ class Beside:
     actions: Shaped[Tensor, "t a"]
     rewards: Float[Tensor, "t"]
     poses: Float[Tensor, "t 6"]
+
+
+@contextmanager
+def naming(id_: str) -> Iterator[None]:
+    """Name the episode in which something failed that is no fault of the recording's."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        error.add_note(f"in episode {id_}")
+        raise
 
 
 def read_episode(

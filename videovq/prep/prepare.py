@@ -26,7 +26,7 @@ from videovq.data.store import (
     write_shard,
 )
 from videovq.errors import UserError
-from videovq.prep.episode import pieces, read_episode
+from videovq.prep.episode import naming, pieces, read_episode
 from videovq.prep.parallel import run_all, run_on_ray
 from videovq.prep.plan import Plan, Shard
 from videovq.prep.possible import possible
@@ -122,7 +122,8 @@ def decode_shard(
     for id_, place in shard.places.items():
         first = frames.written
         try:
-            whole, beside, (height, width) = read_episode(plan, id_, place, frames.append)
+            with naming(id_):
+                whole, beside, (height, width) = read_episode(plan, id_, place, frames.append)
             part = shard.parts.get(id_)
             if part and shard.split != "train":
                 whole = replace(whole, id=f"{id_}/{shard.split}")
@@ -132,9 +133,6 @@ def decode_shard(
             skipped.append({"source": id_, "reason": str(error)})
             print(f"skipped {id_}: {error}", flush=True)
             continue
-        except Exception as error:
-            error.add_note(f"in episode {id_} of {plan.config.source}")
-            raise
         for info, span in spans:
             infos.append(replace(info, split=shard.split, shard=shard.index, start=start))
             frames.keep(first + span.start, first + span.stop)

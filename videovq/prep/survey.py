@@ -13,7 +13,7 @@ from videovq.config import PrepConfig
 from videovq.data.listing import in_any_locale
 from videovq.data.store import SPLITS
 from videovq.errors import UserError
-from videovq.prep.episode import pieces, read_episode
+from videovq.prep.episode import naming, pieces, read_episode
 from videovq.prep.parallel import single_thread
 from videovq.prep.plan import Plan, Shard
 from videovq.prep.sources.contract import Place, RawEpisode, Reader
@@ -84,7 +84,8 @@ def readable(reader: Reader, source: Source, places: dict[str, Place]) -> Iterat
     for id_, place in places.items():
         with source.staged(place.files):
             try:
-                raw = reader.read(place)
+                with naming(id_):
+                    raw = reader.read(place)
             except UserError:
                 continue
             yield id_, raw
@@ -94,7 +95,8 @@ def stored_frames(plan: Plan, places: dict[str, Place], id_: str) -> int:
     """How many frames of an episode can be stored, 0 if it cannot be used; decodes it."""
     with plan.source.staged(places[id_].files), single_thread():
         try:
-            info = read_episode(plan, id_, places[id_], lambda frames: None)[0]
+            with naming(id_):
+                info = read_episode(plan, id_, places[id_], lambda frames: None)[0]
             pieces(info, plan.config)
         except UserError:
             return 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from videovq.checkpoints import pretrained_examples
 from videovq.config import DeclareActionsConfig
 from videovq.data.clip import Clip, read_clip
 from videovq.data.sidecars import DECLARABLE, refuse_declared
 from videovq.errors import UserError
 from videovq.rollout.pair import Pair, open_episodes
+from videovq.runs import pretrained_examples
 from videovq.types import EpisodeInfo
 
 DEFAULT_STORE = "stores/episodes"

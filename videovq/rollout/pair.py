@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from videovq.checkpoints import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae, predictor_run, vqvae_run
 from videovq.config import ModelChoice
 from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
+from videovq.runs import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae, predictor_run, vqvae_run
 from videovq.worlds import world_called
 
 

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from videovq import __version__
 from videovq.allocator import keep_freed_memory
-from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.config import EncodeConfig, TrainPredictorConfig
 from videovq.data.codes import to_stored
 from videovq.data.folders import Folder, open_folder
@@ -30,6 +29,7 @@ from videovq.follow_up import free, typed
 from videovq.frames import to_float
 from videovq.models.quantizers.contract import Quantizer
 from videovq.progress import progress
+from videovq.runs import load_vqvae, vqvae_run
 from videovq.storage import write_tensors
 from videovq.types import ActionSpec
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from videovq.allocator import keep_freed_memory
-from videovq.checkpoints import is_finished, read_facts, save_weights, steps_in_weights
 from videovq.config import MAY_CHANGE
 from videovq.errors import UserError
 from videovq.parsing import read_config, to_plain, to_yaml
+from videovq.runs import is_finished, read_facts, save_weights, steps_in_weights
 from videovq.shipped import WEIGHTS
 from videovq.storage import claim, read_tensors, write_text
 from videovq.training.callbacks import Announcement, Curves, ProgressBar, Schedule, StepSeed

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import nn
 
-from videovq.checkpoints import fingerprint, init_run, load_predictor, load_vqvae
 from videovq.config import BEGINS_AS_NOTHING, LEARNING_ALONE, PredictorConfig, VQVAEConfig
 from videovq.data.store import CodeStore
 from videovq.errors import UserError
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
+from videovq.runs import fingerprint, init_run, load_predictor, load_vqvae
 from videovq.training.decoder import DecoderAlone
 from videovq.training.loop import differences
 from videovq.types import ActionSpec

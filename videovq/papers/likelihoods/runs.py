@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from videovq.checkpoints import finished_run, load_weights, read_facts
-from videovq.papers.likelihoods.config import TrainDensityConfig
 from videovq.papers.likelihoods.models.build import build_density
 from videovq.papers.likelihoods.models.contract import Density
-from videovq.parsing import read_config
+from videovq.runs import open_run
 
 
 @dataclass(frozen=True)
@@ -26,9 +24,5 @@ def load_density(run: str | Path) -> TrainedDensity:
     Raises:
         UserError: the run is missing or unfinished.
     """
-    folder = finished_run(run, "density")
-    config, facts = read_config(TrainDensityConfig, folder / "config.yaml"), read_facts(folder)
-    frame_size = tuple(facts["frame_size"])
-    network = build_density(config.model, frame_size)
-    load_weights(folder, network)
-    return TrainedDensity(network, frame_size)
+    network, _, facts = open_run(run, "density", lambda c, facts, _: build_density(c.model, tuple(facts["frame_size"])))
+    return TrainedDensity(network, tuple(facts["frame_size"]))

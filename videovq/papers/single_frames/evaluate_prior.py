@@ -12,7 +12,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from videovq import __version__
-from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.data.store import CodeStore
 from videovq.errors import UserError
 from videovq.evaluation.counted import markov_bits, unigram_bits
@@ -25,6 +24,7 @@ from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
 from videovq.progress import progress
 from videovq.rollout.engine import decode_codes
+from videovq.runs import load_vqvae, vqvae_run
 from videovq.storage import write_json
 from videovq.types import Sampling
 

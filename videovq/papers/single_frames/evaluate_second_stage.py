@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from videovq import __version__
-from videovq.checkpoints import load_vqvae, vqvae_run
 from videovq.data.store import CodeStore
 from videovq.errors import UserError
 from videovq.models.quantizers.contract import perplexity
@@ -24,6 +23,7 @@ from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
 from videovq.progress import progress
 from videovq.rollout.engine import decode_codes
+from videovq.runs import load_vqvae, vqvae_run
 from videovq.storage import write_json
 from videovq.types import Sampling
 

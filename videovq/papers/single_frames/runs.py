@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from videovq.checkpoints import finished_run, load_weights, read_facts
 from videovq.models.prior import FramePrior
 from videovq.papers.single_frames.config import TrainPriorConfig, TrainSecondStageConfig
 from videovq.papers.single_frames.second_stage import SecondStage
-from videovq.parsing import read_config
-from videovq.shipped import WEIGHTS
-from videovq.storage import read_tensors
+from videovq.runs import Facts, Tensors, open_run
 
 
 @dataclass(frozen=True)
@@ -34,11 +31,11 @@ def load_prior(run: str | Path) -> TrainedPrior:
     Raises:
         UserError: the run is missing or unfinished.
     """
-    folder = finished_run(run, "prior")
-    facts, config = read_facts(folder), read_config(TrainPriorConfig, folder / "config.yaml")
-    codebook = read_tensors(folder / WEIGHTS)["codebook"]
-    network = FramePrior(config.model, tuple(facts["grid"]), codebook, len(facts["levels"]))
-    load_weights(folder, network)
+
+    def build(config: TrainPriorConfig, facts: Facts, tensors: Tensors) -> FramePrior:
+        return FramePrior(config.model, tuple(facts["grid"]), tensors["codebook"], len(facts["levels"]))
+
+    network, _, facts = open_run(run, "prior", build)
     return TrainedPrior(network, facts["levels"], facts["vqvae"])
 
 
@@ -56,8 +53,9 @@ def load_second_stage(run: str | Path) -> TrainedSecondStage:
     Raises:
         UserError: the run is missing or unfinished.
     """
-    folder = finished_run(run, "second-stage")
-    facts, config = read_facts(folder), read_config(TrainSecondStageConfig, folder / "config.yaml")
-    network = SecondStage(config.model, tuple(facts["grid"]), read_tensors(folder / WEIGHTS)["codebook"])
-    load_weights(folder, network)
+
+    def build(config: TrainSecondStageConfig, facts: Facts, tensors: Tensors) -> SecondStage:
+        return SecondStage(config.model, tuple(facts["grid"]), tensors["codebook"])
+
+    network, _, facts = open_run(run, "second-stage", build)
     return TrainedSecondStage(network, facts["vqvae"])

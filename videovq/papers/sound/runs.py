@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from videovq.checkpoints import fingerprint, finished_run, load_weights, read_facts
-from videovq.papers.sound.config import TrainSoundConfig, TrainSoundPriorConfig
 from videovq.papers.sound.dilated import DilatedNetwork
 from videovq.papers.sound.model import SoundVQVAE
-from videovq.parsing import read_config
+from videovq.runs import fingerprint, open_run
 
 
 @dataclass(frozen=True)
@@ -34,10 +32,7 @@ def load_sound(run: str | Path) -> TrainedSound:
     Raises:
         UserError: the run is missing or unfinished.
     """
-    folder = finished_run(run, "sound")
-    config = read_config(TrainSoundConfig, folder / "config.yaml")
-    network = SoundVQVAE(config.model)
-    facts = load_weights(folder, network)
+    network, config, facts = open_run(run, "sound", lambda config, *_: SoundVQVAE(config.model))
     return TrainedSound(network, config.rate, fingerprint(config.model, network), facts["folder"])
 
 
@@ -55,8 +50,5 @@ def load_sound_prior(run: str | Path) -> TrainedSoundPrior:
     Raises:
         UserError: the run is missing or unfinished.
     """
-    folder = finished_run(run, "sound-prior")
-    facts, config = read_facts(folder), read_config(TrainSoundPriorConfig, folder / "config.yaml")
-    network = DilatedNetwork(config.model, facts["codes"])
-    load_weights(folder, network)
+    network, _, facts = open_run(run, "sound-prior", lambda c, facts, _: DilatedNetwork(c.model, facts["codes"]))
     return TrainedSoundPrior(network, facts["sound"])

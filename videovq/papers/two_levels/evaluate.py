@@ -13,7 +13,6 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from videovq import __version__
-from videovq.checkpoints import TrainedVQVAE, load_vqvae
 from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
 from videovq.evaluation.reconstruction import ssim
@@ -29,6 +28,7 @@ from videovq.papers.two_levels.runs import TrainedBottomPrior, TrainedVQVAE2, lo
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
 from videovq.progress import progress
+from videovq.runs import TrainedVQVAE, load_vqvae
 from videovq.storage import write_json
 from videovq.types import Sampling
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from videovq.checkpoints import fingerprint, finished_run, load_weights, read_facts
 from videovq.papers.two_levels.bottom_prior import BottomPrior
-from videovq.papers.two_levels.config import TrainBottomPriorConfig, TrainVQVAE2Config
+from videovq.papers.two_levels.config import TrainBottomPriorConfig
 from videovq.papers.two_levels.vqvae2 import VQVAE2
-from videovq.parsing import read_config
-from videovq.shipped import WEIGHTS
-from videovq.storage import read_tensors
+from videovq.runs import Facts, Tensors, fingerprint, open_run
 
 
 @dataclass(frozen=True)
@@ -38,11 +35,8 @@ def load_vqvae2(run: str | Path) -> TrainedVQVAE2:
     Raises:
         UserError: the run is missing or unfinished.
     """
-    folder = finished_run(run, "vqvae2")
-    config = read_config(TrainVQVAE2Config, folder / "config.yaml").model
-    network = VQVAE2(config)
-    facts = load_weights(folder, network)
-    return TrainedVQVAE2(network, tuple(facts["frame_size"]), fingerprint(config, network))
+    network, config, facts = open_run(run, "vqvae2", lambda config, *_: VQVAE2(config.model))
+    return TrainedVQVAE2(network, tuple(facts["frame_size"]), fingerprint(config.model, network))
 
 
 @dataclass(frozen=True)
@@ -59,9 +53,9 @@ def load_bottom_prior(run: str | Path) -> TrainedBottomPrior:
     Raises:
         UserError: the run is missing or unfinished.
     """
-    folder = finished_run(run, "bottom-prior")
-    facts, config = read_facts(folder), read_config(TrainBottomPriorConfig, folder / "config.yaml")
-    tensors = read_tensors(folder / WEIGHTS)
-    network = BottomPrior(config.model, tuple(facts["grid"]), tensors["top"], tensors["bottom"])
-    load_weights(folder, network)
+
+    def build(config: TrainBottomPriorConfig, facts: Facts, tensors: Tensors) -> BottomPrior:
+        return BottomPrior(config.model, tuple(facts["grid"]), tensors["top"], tensors["bottom"])
+
+    network, _, facts = open_run(run, "bottom-prior", build)
     return TrainedBottomPrior(network, facts["vqvae"])

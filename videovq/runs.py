@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,12 @@ from videovq.worlds import CARD, EXAMPLES, world
 
 guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vector.AsyncVectorEnv does
 
+
+Facts = dict[str, Any]
+"""What weights say of the data they were trained on."""
+Tensors = dict[str, Tensor]
+"""Weights by name."""
+Built = TypeVar("Built", bound=nn.Module)
 
 RUNS = {
     "vqvae": RunKind(TrainVQVAEConfig, "a VQ-VAE", "vqvae"),
@@ -107,12 +114,9 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
     Raises:
         UserError: the run is missing or unfinished.
     """
-    folder = finished_run(run, "vqvae")
-    config = read_config(TrainVQVAEConfig, folder / "config.yaml").model
-    network = VQVAE(config)
-    facts = load_weights(folder, network)
-    print_of = fingerprint(config, network)
-    return TrainedVQVAE(network, config, tuple(facts["frame_size"]), print_of, facts.get("codes_of", ""))
+    network, config, facts = open_run(run, "vqvae", lambda config, *_: VQVAE(config.model))
+    print_of = fingerprint(config.model, network)
+    return TrainedVQVAE(network, config.model, tuple(facts["frame_size"]), print_of, facts.get("codes_of", ""))
 
 
 def pretrained_run(name: str, part: str = "vqvae", setting: str = "pretrained") -> Path:
@@ -214,14 +218,13 @@ def load_predictor(run: str | Path) -> TrainedPredictor:
     Raises:
         UserError: the run is missing or unfinished.
     """
-    folder = finished_run(run, "predictor")
-    config = read_config(TrainPredictorConfig, folder / "config.yaml")
-    tensors = read_tensors(folder / WEIGHTS)
-    facts = read_facts(folder)
+
+    def build(config: TrainPredictorConfig, facts: Facts, tensors: Tensors) -> Predictor:
+        spec, values = ActionSpec.from_json(facts["action_spec"]), tensors.get("outcome.values")
+        return build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"], values)
+
+    network, config, facts = open_run(run, "predictor", build)
     spec = ActionSpec.from_json(facts["action_spec"])
-    values = tensors.get("outcome.values")  # of a predictor of rewards and ends
-    network = build_predictor(config.model, spec, tuple(facts["grid"]), tensors["codebook"], values)
-    load_weights(folder, network)
     return TrainedPredictor(network, config, spec, facts["fps"], facts["vqvae"])
 
 
@@ -284,18 +287,29 @@ def read_facts(folder: Path) -> dict[str, Any]:
     return json.loads(facts)
 
 
-def load_weights(folder: Path, network: nn.Module) -> dict[str, Any]:
-    """Give a network the weights of a run; returns what these say of their data.
+def open_run(run: str | Path, command: str, build: Callable[[Any, Facts, Tensors], Built]) -> tuple[Built, Any, Facts]:
+    """Rebuild the network of a finished run.
+
+    Args:
+        command: `videovq train COMMAND` made it.
+        build: makes the network of the settings, of what the weights say of their data, and of the weights.
+
+    Returns:
+        Network, settings, and what the weights say of their data.
 
     Raises:
-        UserError: they are of another network.
+        UserError: the run is missing, unfinished, torn, or of another kind.
     """
+    folder = finished_run(run, command)
+    config: Any = read_config(run_kinds()[command].config, folder / "config.yaml")
+    tensors, facts = read_tensors(folder / WEIGHTS), read_facts(folder)
+    network = build(config, facts, tensors)
     try:
-        network.load_state_dict(read_tensors(folder / WEIGHTS))
+        network.load_state_dict(tensors)
     except RuntimeError as error:
         why = " ".join(str(error).split())
         raise UserError(
             f"{folder}: config.yaml and {WEIGHTS} do not belong together, or one is torn ({why[:200]})"
         ) from error
     network.eval()
-    return read_facts(folder)
+    return network, config, facts

@@ -11,14 +11,6 @@ import torch
 from safetensors.torch import save_file
 
 from videovq import shipped as shipped_models
-from videovq.checkpoints import (
-    WEIGHTS,
-    load_predictor,
-    load_vqvae,
-    pretrained_examples,
-    pretrained_run,
-    vqvae_run,
-)
 from videovq.config import EncodeConfig, ModelChoice, PackConfig, RolloutConfig
 from videovq.data.clip import read_clip
 from videovq.data.store import EpisodeStore
@@ -27,6 +19,14 @@ from videovq.pack import pack
 from videovq.rollout.contexts import contexts
 from videovq.rollout.pair import check_pair, load_pair
 from videovq.rollout.write import rollout
+from videovq.runs import (
+    WEIGHTS,
+    load_predictor,
+    load_vqvae,
+    pretrained_examples,
+    pretrained_run,
+    vqvae_run,
+)
 from videovq.shipped import shipped
 from videovq.training.encode import encode
 
