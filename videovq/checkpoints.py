@@ -139,8 +139,8 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
     config = read_config(TrainVQVAEConfig, folder / "config.yaml").model
     network = VQVAE(config)
     facts = _load(folder, network)
-    print_of = fingerprint(config, network)
-    return TrainedVQVAE(network, config, tuple(facts["frame_size"]), print_of, facts.get("codes_of", ""))
+    own = fingerprint(config, network)
+    return TrainedVQVAE(network, config, tuple(facts["frame_size"]), own, facts.get("codes_of", ""))
 
 
 def pretrained_run(name: str, part: str = "vqvae", setting: str = "pretrained") -> Path:
