@@ -27,6 +27,7 @@ FOLDERS = ("benchmarks", "data_prep", "docs/examples", "train")
 SHARED = ("arguments.py", "cases.py", "facts.py", "steps.py")  # what scripts share
 SCRIPTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.name not in SHARED]
 NEEDED = {
+    "benchmarks/decoders.py": "EPISODE_STORE, PICTURE, VQVAE_RUN",
     "benchmarks/encoding.py": "VQVAE_RUN, EPISODE_STORE",
     "benchmarks/export.py": "EXPORTS, NAME",
     "benchmarks/in_browser.py": "FOLDER",
@@ -143,6 +144,7 @@ PACKAGES = {
 }
 # What each script is run with, at a tiny size, and what it then says.
 RUNS = {
+    "benchmarks/decoders.py": ("{episodes} {out} {vqvae}", "20 % swapped"),
     "benchmarks/encoding.py": ("{vqvae} {episodes}", "of the bare encoder"),
     "benchmarks/export.py": ("{exported} {episodes} 2 --vqvae {vqvae} --predictor {predictor}", "onnxruntime"),
     "benchmarks/in_browser.py": ("{exported} 0.01", "one thread"),

@@ -115,8 +115,8 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
         UserError: the run is missing or unfinished.
     """
     network, config, facts = open_run(run, "vqvae", lambda config, *_: VQVAE(config.model))
-    print_of = fingerprint(config.model, network)
-    return TrainedVQVAE(network, config.model, tuple(facts["frame_size"]), print_of, facts.get("codes_of", ""))
+    own = fingerprint(config.model, network)
+    return TrainedVQVAE(network, config.model, tuple(facts["frame_size"]), own, facts.get("codes_of", ""))
 
 
 def pretrained_run(name: str, part: str = "vqvae", setting: str = "pretrained") -> Path:

@@ -14,13 +14,15 @@ from tests.conftest import Once, stopped_at_a_checkpoint, vqvae_config
 from videovq.config import EncodeConfig, LossConfig, ModelChoice, PackConfig, TrainVQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import to_float
+from videovq.models.vqvae import VQVAE
 from videovq.pack import pack, vqvae_beside
 from videovq.rollout.pair import check_pair, load_pair
-from videovq.runs import WEIGHTS, load_predictor, load_vqvae
+from videovq.runs import WEIGHTS, load_predictor, load_vqvae, read_facts, save_weights
 from videovq.training import vqvae
 from videovq.training.decoder import DecoderAlone, swapped
 from videovq.training.encode import encode
 from videovq.training.similar import SimilarCodes
+from videovq.training.start import vqvae_starts
 
 
 def decoder_config(store: EpisodeStore, run: Path, init: Path, steps: int = 20) -> TrainVQVAEConfig:
@@ -62,17 +64,23 @@ def test_its_codes_are_those_of_the_vqvae_that_it_began_with(
 
 
 def test_codes_stay_the_first_ones_until_an_encoder_learns_again(
-    decoder_run: Path, vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore, tmp_path: Path
+    decoder_run: Path, vqvae_run: Path, tmp_path: Path
 ) -> None:
-    vqvae.train(decoder_config(episode_store, tmp_path / "again", decoder_run, steps=1))
-    assert load_vqvae(tmp_path / "again").codes_of == load_vqvae(vqvae_run).fingerprint
-    vqvae.train(replace(vqvae_config(episode_store, tmp_path / "other", steps=1), init=str(decoder_run)))
-    vqvae.train(decoder_config(episode_store, tmp_path / "decoder", tmp_path / "other", steps=1))
-    other, decoder = load_vqvae(tmp_path / "other"), load_vqvae(tmp_path / "decoder")
-    assert other.fingerprint == other.codes_of == decoder.codes_of
-    for one in (other, decoder):
-        with pytest.raises(ValueError, match="another VQ-VAE"):
-            check_pair(one, load_predictor(predictor_run))
+    config, first = load_vqvae(vqvae_run).config, load_vqvae(vqvae_run).fingerprint
+    decoder, whole = DecoderAlone(config, 1.0, 0.0), VQVAE(config)
+    assert vqvae_starts(decoder, config, str(vqvae_run))["codes_of"] == first
+    assert vqvae_starts(decoder, config, str(decoder_run))["codes_of"] == first
+    assert "codes_of" not in vqvae_starts(whole, config, str(decoder_run))
+    other = other_encoder(vqvae_run, tmp_path / "other")
+    assert vqvae_starts(decoder, config, str(other))["codes_of"] == load_vqvae(other).fingerprint != first
+
+
+def other_encoder(run: Path, to: Path) -> Path:
+    """A run with the settings of another, and as if it had been trained longer."""
+    tensors, facts = load_file(run / WEIGHTS), read_facts(run)
+    shutil.copytree(run, to, dirs_exist_ok=True)
+    save_weights(to, {name: 1.01 * value if "encoder" in name else value for name, value in tensors.items()}, facts)
+    return to
 
 
 def test_a_training_does_not_go_on_with_other_codes(
@@ -82,15 +90,13 @@ def test_a_training_does_not_go_on_with_other_codes(
     config = decoder_config(episode_store, tmp_path / "run", tmp_path / "init")
     with stopped_at_a_checkpoint():
         vqvae.train(config)
-    (tmp_path / "init" / WEIGHTS).unlink()
-    shutil.rmtree(tmp_path / "init" / "checkpoints")
-    vqvae.train(vqvae_config(episode_store, tmp_path / "init", steps=1))
+    other_encoder(vqvae_run, tmp_path / "init")
     with pytest.raises(ValueError, match="^init: is no longer the VQ-VAE that this run began with; choose another run"):
         vqvae.train(config)
 
 
 def test_packed_it_keeps_its_codes_unless_rounding_changes_the_encoder(
-    decoder_run: Path, vqvae_run: Path, predictor_run: Path, episode_store: EpisodeStore, tmp_path: Path
+    decoder_run: Path, vqvae_run: Path, predictor_run: Path, tmp_path: Path
 ) -> None:
     codes_of = load_vqvae(vqvae_run).fingerprint
     pack(PackConfig(str(decoder_run), out=str(tmp_path / "whole")))
@@ -98,12 +104,16 @@ def test_packed_it_keeps_its_codes_unless_rounding_changes_the_encoder(
     pack(PackConfig(str(predictor_run), str(decoder_run), str(tmp_path / "half"), "float16"))
     rounded = load_vqvae(tmp_path / "half" / "vqvae")
     assert rounded.codes_of == rounded.fingerprint == load_predictor(tmp_path / "half" / "predictor").vqvae
-    # a decoder for a world that was rounded already: rounded again, nothing changes but itself
-    vqvae.train(decoder_config(episode_store, tmp_path / "decoder", tmp_path / "half" / "vqvae", steps=1))
+    # another decoder for a world that was rounded already: rounded again, its encoder stays
+    facts = {**read_facts(decoder_run), "codes_of": rounded.codes_of}
+    tensors = {**load_file(decoder_run / WEIGHTS), **rounded.network.encoder.state_dict(prefix="encoder.")}
+    tensors |= rounded.network.quantizer.state_dict(prefix="quantizer.")
+    shutil.copytree(decoder_run, tmp_path / "decoder")
+    save_weights(tmp_path / "decoder", tensors, facts)
     pack(PackConfig(str(tmp_path / "decoder"), out=str(tmp_path / "again"), dtype="float16"))
     other = str(tmp_path / "again" / "vqvae")
     pair = load_pair(ModelChoice(pretrained=str(tmp_path / "half"), vqvae=other))
-    assert pair.vqvae.fingerprint == load_vqvae(other).fingerprint != rounded.fingerprint
+    assert pair.vqvae.codes_of == rounded.fingerprint
     with pytest.raises(ValueError, match="another VQ-VAE"):
         load_pair(ModelChoice(pretrained=str(tmp_path / "half"), vqvae=str(vqvae_run)))
     with pytest.raises(ValueError, match="^vqvae: .* has no effect beside pretrained"):
