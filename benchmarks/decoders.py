@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 from torch.nn.functional import max_pool2d
-from videovq.checkpoints import load_vqvae
 
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.sharpness import gradient_energy
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.pictures import labelled_rows, write_png
+from videovq.runs import load_vqvae
 from videovq.training.similar import SimilarCodes
 
 IN_A_ROW, SHOWN = 12, 6
