@@ -1,6 +1,6 @@
 """What a setting may be: the checks that the dataclasses of videovq.config make.
 
-Each takes a config and the names of some of its fields, and refuses what cannot be used with a ValueError of one line
+Each takes a config and the names of some of its fields, and refuses what cannot be used with a UserError of one line
 that names the field and says what it may be. Numbers in a list are checked one by one.
 """
 

@@ -209,9 +209,9 @@ def finite(reward: Any, level: str) -> float:
     return float(array.item())
 
 
-def too_old(level: str, what: str) -> ValueError:
+def too_old(level: str, what: str) -> UserError:
     """The error for an environment that keeps to the interface that Gym had before its version 0.26."""
-    return ValueError(
+    return UserError(
         f"source.env: {level}: its {what}, as in Gym before 0.26; recording needs Gymnasium's interface: wrap it in"
         " shimmy.GymV21CompatibilityV0, and register that"
     )

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from videovq.data.packages import optional
 from videovq.errors import UserError
-from videovq.prep.sources.crc32c import crc32c
 
 LARGEST = 1 << 30  # bytes of a record; whatever claims to be longer is broken, or wants the memory
 BLOCK = 1 << 20
@@ -126,13 +126,13 @@ class RecordFile:
             raise self._broken("the file ends there")
         return bytes(taken)
 
-    def _broken(self, why: object) -> ValueError:
-        return ValueError(f"{self.path}: breaks off within record {self._next} ({why})")
+    def _broken(self, why: object) -> UserError:
+        return UserError(f"{self.path}: breaks off within record {self._next} ({why})")
 
 
 def masked_crc(data: bytes) -> int:
     """The checksum as TFRecord stores it: rotated, plus a constant, so that checksums of checksums are no trouble."""
-    crc = crc32c(data)
+    crc = optional("crc32c", "tfrecord").crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
