@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from starlette.testclient import TestClient
 
 from tests.play.conftest import Seat
-from videovq import checkpoints
+from videovq import runs
 from videovq.cli import main
 from videovq.config import ModelChoice, PlayConfig
 from videovq.data.store import CodeStore, EpisodeStore
@@ -48,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_every_kind_of_run_is_there() -> None:
     there = {path.parent.name for path in OLD.glob("*/config.yaml")}
-    assert {*checkpoints.run_kinds()} <= there == {*LOADERS}
+    assert {*runs.run_kinds()} <= there == {*LOADERS}
 
 
 @pytest.mark.parametrize("run", LOADERS)
@@ -62,7 +62,7 @@ def test_an_old_run_is_loaded(run: str) -> None:
 def test_an_old_vqvae_is_known_by_the_same_fingerprint() -> None:
     """Else codes that it encoded before would be those of a stranger."""
     assert "class_path: videovq.config.EMAConfig" in Path("vqvae/config.yaml").read_text()
-    assert checkpoints.load_vqvae("vqvae").fingerprint == CodeStore("codes").header.fingerprint == VQVAE
+    assert runs.load_vqvae("vqvae").fingerprint == CodeStore("codes").header.fingerprint == VQVAE
 
 
 def test_an_old_store_is_read_and_encodes_to_its_old_codes() -> None:
@@ -101,7 +101,7 @@ def test_an_old_yaml_file_trains() -> None:
     assert "class_path: videovq.config.PatchPredictorConfig" in Path("predictor/config.yaml").read_text()
     words = ["--run=new", "--training.steps=1", "--training.validate_every=1"]
     assert main(["train", "predictor", "--config=predictor/config.yaml", *words]) == 0
-    assert checkpoints.load_predictor("new").network.grid == (3, 3)
+    assert runs.load_predictor("new").network.grid == (3, 3)
 
 
 def test_an_old_replay_is_dreamt_again() -> None:

@@ -28,10 +28,10 @@ QUICK = [
 IMPORT_ALL = """
 import pkgutil
 import videovq
-from videovq import checkpoints
+from videovq import runs
 for one in pkgutil.walk_packages(videovq.__path__, "videovq."):
     one.name.endswith("__main__") or __import__(one.name)
-assert [*checkpoints.run_kinds()] == ["vqvae", "predictor"]
+assert [*runs.run_kinds()] == ["vqvae", "predictor"]
 """
 
 

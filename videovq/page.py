@@ -6,15 +6,13 @@ import base64
 import json
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
 import numpy as np
 
 from videovq.parsing import to_plain
-from videovq.pictures import write_png
+from videovq.pictures import png, write_png
 from videovq.storage import write_text
 
 STYLE = """
@@ -90,9 +88,7 @@ def figure(picture: np.ndarray | bytes, caption: str) -> str:
     if isinstance(picture, bytes):
         kind, data = "gif", picture
     else:
-        kind, buffer = "png", BytesIO()
-        iio.imwrite(buffer, picture, extension=".png")
-        data = buffer.getvalue()
+        kind, data = "png", png(picture)
     source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     text = escape(caption)
     return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'

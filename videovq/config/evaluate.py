@@ -10,7 +10,7 @@ from videovq.config.choices import MEASURING_TEMPERATURE, DeviceChoice, ModelCho
 
 
 @dataclass(frozen=True)
-class EvaluateConfig(SamplingChoice, ModelChoice, DeviceChoice, CommandSettings):
+class EvaluateConfig(DeviceChoice, SamplingChoice, ModelChoice, CommandSettings):
     """Measure a predictor over a split, beside baselines and controls: metrics.json, plots, and one HTML page."""
 
     temperature: float = MEASURING_TEMPERATURE

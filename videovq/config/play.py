@@ -10,7 +10,7 @@ from videovq.config.prep import DeclareActionsConfig
 
 
 @dataclass(frozen=True)
-class PlayConfig(LookingChoice, ModelChoice, DeviceChoice, CommandSettings):
+class PlayConfig(DeviceChoice, LookingChoice, ModelChoice, CommandSettings):
     """Walk through the learned world with the arrow keys, in the browser; nothing leaves this machine."""
 
     store: str = ""

@@ -13,7 +13,7 @@ from videovq.errors import UserError
 
 
 @dataclass(frozen=True)
-class RolloutConfig(LookingChoice, ModelChoice, DeviceChoice, CommandSettings):
+class RolloutConfig(DeviceChoice, LookingChoice, ModelChoice, CommandSettings):
     """Predict frames as codes, then decode the predicted codes, and write GIF, MP4, PNG strip and npz."""
 
     context: str = ""

@@ -36,6 +36,7 @@ BT601, BT709 = 5, 1  # matrices, by swscale's numbers
 MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9, 10: 9}  # by the numbers that files keep (ITU-T H.273)
 BT709_SAID, BT601_SAID = 1, 6
 UNSAID = (0, 2, 3)  # 0, RGB, is no matrix: grey pictures have it
+BROKEN = (av.FFmpegError, OSError, ValueError)  # what PyAV says of videos that it cannot decode
 COMPRESSED_HEADER = re.compile(rb"cmov.{4}dcom", re.DOTALL)  # of QuickTime: a megabyte may become gigabytes
 
 
@@ -82,7 +83,9 @@ def video_pieces(
                 if len(frames) == PIECE or len(frames) * prod(shape) >= PIECE_BYTES:
                     yield torch.stack(frames)
                     frames = []
-    except (av.FFmpegError, OSError) as error:
+    except UserError:
+        raise
+    except BROKEN as error:
         refuse_pointers([Path(path)])
         raise UserError(f"{path}: cannot be decoded ({reason(error)})") from None
     if frames:
@@ -119,7 +122,9 @@ def uploaded_frames(data: bytes, most: int, side: int) -> Iterator[UInt8[Tensor,
                 _check_side(frame.width, frame.height, side)  # it may change on the way
                 yield _picture(to_rgb, frame, "video")[None]
                 count += 1
-    except (av.FFmpegError, OSError) as error:
+    except UserError:
+        raise
+    except BROKEN as error:
         raise UserError(f"video: cannot be decoded ({reason(error)})") from None
     if not count:
         raise UserError("video: holds no frames")
@@ -139,7 +144,9 @@ def frame_rate(path: str | Path) -> float:
     try:
         with av.open(address(path)) as container:
             rate = _video_stream(container, path).average_rate
-    except (av.FFmpegError, OSError) as error:
+    except UserError:
+        raise
+    except BROKEN as error:
         refuse_pointers([Path(path)])
         raise UserError(f"{path}: cannot be decoded ({reason(error)})") from None
     if not rate:

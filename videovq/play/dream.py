@@ -8,18 +8,17 @@ import json
 import math
 from dataclasses import dataclass, field
 from functools import partial
-from io import BytesIO
 
 import numpy as np
 import torch
 from jaxtyping import Int64, Shaped, UInt8
-from PIL import Image
 from torch import Tensor
 
 from videovq.data.clip import Clip
 from videovq.errors import UserError
 from videovq.frames import to_float
 from videovq.models.embeddings import unknown
+from videovq.pictures import png
 from videovq.play.messages import MOST_FRAMES, Action, Replay
 from videovq.play.thread import ModelThread
 from videovq.rollout.pair import Pair
@@ -27,6 +26,7 @@ from videovq.rollout.state import RolloutState, force_step, start_rollouts
 from videovq.types import Sampling
 
 KEPT = 32  # states to rewind to
+QUICK = 1  # compression of a frame that is sent at once
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Dream:
         codes, state = await model.call(lambda pair: _start(pair, clip, seed, sampling.guidance != 1))
         digest = hashlib.sha256(codes.numpy().tobytes()).hexdigest()
         last = codes[-1].numpy()
-        first = Moment((), sampling, last, np.zeros(last.shape, np.uint8), png(clip.frames[-1]), digest)
+        first = Moment((), sampling, last, np.zeros(last.shape, np.uint8), png(clip.frames[-1].numpy(), QUICK), digest)
         return cls(model, clip, seed, sampling, state, first)
 
     @property
@@ -106,7 +106,7 @@ class Dream:
         digest = hashlib.sha256(self.moments[-1].digest.encode() + codes.tobytes()).hexdigest()
         outcome = self._state.predictor.outcome
         expected = {"reward": float(outcome.rewards[0]), "end": float(outcome.ends[0])} if outcome else {}
-        picture = await asyncio.to_thread(png, done.picture)
+        picture = await asyncio.to_thread(png, done.picture.numpy(), QUICK)
         self.moments.append(Moment(action, sampling, codes, entropy, picture, digest, expected))
         self._keep()
         return self.moments[-1]
@@ -169,13 +169,6 @@ def _start(pair: Pair, clip: Clip, seed: int, guided: bool) -> tuple[Int64[Tenso
     device = pair.predictor.network.codebook.device
     (state,) = start_rollouts(pair.predictor.network, codes[None], clip.actions[None].to(device), [seed], guided)
     return codes.cpu(), state
-
-
-def png(picture: UInt8[Tensor, "h w c"]) -> bytes:
-    """A picture as a PNG file."""
-    file = BytesIO()
-    Image.fromarray(picture.numpy()).save(file, "PNG", compress_level=1)
-    return file.getvalue()
 
 
 def clip_sha256(clip: Clip) -> str:

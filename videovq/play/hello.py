@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from videovq.data.clip import Clip
-from videovq.play.dream import png
+from videovq.pictures import png
 from videovq.rollout.engine import decode_codes
 from videovq.rollout.pair import Pair
 from videovq.runs import fingerprint
@@ -46,5 +46,5 @@ def code_colours(pair: Pair) -> bytes:
 
 def scene_metadata(clip: Clip) -> dict[str, Any]:
     """Metadata of a scene: its name and picture."""
-    picture = base64.b64encode(png(clip.frames[-1])).decode()
+    picture = base64.b64encode(png(clip.frames[-1].numpy())).decode()
     return {"name": clip.name, "frames": len(clip.frames), "picture": f"data:image/png;base64,{picture}"}

@@ -17,7 +17,8 @@ from videovq.data.clip import Clip
 from videovq.errors import UserError
 from videovq.export.graphs import STATE, ExportedModel
 from videovq.export.onnx import NEEDED, Graph, start_arrays, traced_step, traced_watch, write_onnx
-from videovq.play.dream import context_length, png
+from videovq.pictures import png
+from videovq.play.dream import context_length
 from videovq.play.hello import scene_metadata, world_metadata
 from videovq.play.messages import MOST_FRAMES
 from videovq.rollout.pair import Pair, model_name
@@ -75,7 +76,7 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
         for name, graph in graphs.items():
             write_onnx(graph, scratch / "world" / f"{name}.onnx")
         for i, clip in enumerate(clips):
-            (scratch / "world" / f"scene{i}.png").write_bytes(png(clip.frames.flatten(0, 1)))
+            (scratch / "world" / f"scene{i}.png").write_bytes(png(clip.frames.flatten(0, 1).numpy()))
         said = hello(config, pair, model, graphs, clips)
         (scratch / "world" / "hello.json").write_text(json.dumps(said))
         if out.is_dir():
