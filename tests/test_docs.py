@@ -86,3 +86,10 @@ def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
     page = (tmp_path / "html" / "reference.html").read_text()
     for name in ("videovq.model.load", "videovq.types.Sampling", "videovq.config.TrainPredictorConfig"):
         assert f'id="{name}"' in page, name
+
+
+def test_the_files_named_on_the_walk_through_the_code_are_there() -> None:
+    named = re.findall(r"`([\w/]+\.py)`", (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"))
+    files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "videovq").rglob("*.py")]
+    assert len(named) > 20
+    assert not [name for name in named if not any(file.endswith(f"/{name}") or file == name for file in files)]
