@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from videovq.config import ModelChoice, TrainPredictorConfig, TrainVQVAEConfig, VQVAEConfig
+from videovq.config import BEGINS_AS_NOTHING, ModelChoice, TrainPredictorConfig, TrainVQVAEConfig, VQVAEConfig
 from videovq.errors import UserError
 from videovq.models.build import build_predictor
 from videovq.models.predictors.predictor import Predictor
@@ -238,8 +238,7 @@ def fingerprint(config: Any, network: nn.Module) -> str:
 
 
 ADDED = (
-    ("frame_attention", 0, "frame_attention"),
-    ("corruption_levels", 1, "corruption_levels"),
+    *((name, off, name) for name, off in BEGINS_AS_NOTHING.items()),
     ("context_noise_any", 0, "context_noise_any"),
     ("own_frames", 0, "own_"),
 )

@@ -24,6 +24,7 @@ class ModelChoice(Settings):
     ``vqvae`` beside it, of its predictor alone."""
 
     def check(self) -> None:
+        super().check()
         named(self, "vqvae")
 
 
@@ -37,6 +38,7 @@ class VQVAEChoice(Settings):
     """Name of a VQ-VAE that ships with videovq, in place of ``vqvae``."""
 
     def check(self) -> None:
+        super().check()
         named(self, "vqvae")
 
 
@@ -49,6 +51,7 @@ class DeviceChoice(Settings):
     is), ``cuda``, ``cuda:1`` ..., ``mps``."""
 
     def check(self) -> None:
+        super().check()
         device(self)
 
 
@@ -78,6 +81,7 @@ class SamplingChoice(Settings):
     """Seed of the sampling noise (and of an evaluation's confidence intervals)."""
 
     def check(self) -> None:
+        super().check()
         sampling(self)
         within(self, 0, 2**53 - 1, "seed")
         if not self.temperature:

@@ -44,12 +44,10 @@ class EvaluateConfig(DeviceChoice, SamplingChoice, ModelChoice, CommandSettings)
     """Folder of the report."""
 
     def check(self) -> None:
-        SamplingChoice.check(self)
-        ModelChoice.check(self)
+        super().check()
         named(self, "store", "out")
         at_least(self, 1, "context_frames", "frames", "stride", "samples", "batch_size")
         within(self, 1, 179, "field_of_view")
-        DeviceChoice.check(self)
         if not self.temperature:
             without_effect(self, "while temperature is 0", "samples")
 
@@ -84,8 +82,7 @@ class EvaluateLongConfig(SamplingChoice, ModelChoice, CommandSettings):
     """Folder of the report."""
 
     def check(self) -> None:
-        SamplingChoice.check(self)
-        ModelChoice.check(self)
+        super().check()
         named(self, "store", "turn_action", "out")
         at_least(self, 1, "context_frames", "frames", "rollouts", "segment", "mirror_steps")
         at_least(self, 0, "turn_steps")
@@ -124,7 +121,7 @@ class EvaluateVQVAEConfig(VQVAEChoice, CommandSettings):
     """Enlargement of the reconstructions."""
 
     def check(self) -> None:
-        VQVAEChoice.check(self)
+        super().check()
         named(self, "store", "compare", "out")
         at_least(self, 1, "scale")
 
@@ -145,6 +142,6 @@ class ShowCodebookConfig(VQVAEChoice, CommandSettings):
     """Seed of the map's layout."""
 
     def check(self) -> None:
-        VQVAEChoice.check(self)
+        super().check()
         named(self, "store", "out")
         within(self, 0, SEEDS, "seed")

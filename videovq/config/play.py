@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from videovq.config.checks import CommandSettings, above, at_least, named, within, without_effect
-from videovq.config.choices import DeviceChoice, LookingChoice, ModelChoice, Precision, SamplingChoice
+from videovq.config.choices import DeviceChoice, LookingChoice, ModelChoice, Precision
 from videovq.config.prep import DeclareActionsConfig
 
 
@@ -42,13 +42,11 @@ class PlayConfig(DeviceChoice, LookingChoice, ModelChoice, CommandSettings):
     """Folder with the files of onnxruntime-web that such a page needs."""
 
     def check(self) -> None:
-        SamplingChoice.check(self)
-        ModelChoice.check(self)
+        super().check()
         named(self, "host", "onnxruntime_web")
         at_least(self, 1, "context_frames", "players")
         within(self, 0, 65535, "port")
         at_least(self, 0, "rate")
         above(self, 0, "idle")
-        DeviceChoice.check(self)
         if self.in_browser:
             without_effect(self, "beside in_browser", "top_k", "top_p")

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from videovq.config.checks import CommandSettings, at_least, named, within, without_effect
-from videovq.config.choices import DeviceChoice, LookingChoice, ModelChoice, Precision, SamplingChoice
+from videovq.config.choices import DeviceChoice, LookingChoice, ModelChoice, Precision
 from videovq.config.prep import DeclareActionsConfig
 from videovq.errors import UserError
 
@@ -65,14 +65,12 @@ class RolloutConfig(DeviceChoice, LookingChoice, ModelChoice, CommandSettings):
     """Enlargement of the pictures."""
 
     def check(self) -> None:
-        SamplingChoice.check(self)
-        ModelChoice.check(self)
+        super().check()
         named(self, "actions", "out")
         at_least(self, 0, "start", "guidance")
         at_least(self, 1, "context_frames", "frames", "samples", "scale")
         within(self, 0.01, 100, "speed")
         within(self, 0, 65535, "loops")
-        DeviceChoice.check(self)
         if not PurePath(self.out).name.strip("."):
             raise UserError(f"out: {self.out!r} names a folder; add the name of the files, without an ending")
         if self.from_video and self.context:

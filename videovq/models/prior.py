@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from videovq.config import PixelCNNConfig
+from videovq.errors import UserError
 from videovq.models.build import build_pixelcnn
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
@@ -18,7 +20,7 @@ from videovq.models.sampling import sample_codes
 from videovq.types import Sampling
 
 
-class Prior(nn.Module):
+class Prior(nn.Module, ABC):
     """The likelihood of a frame's codes, and drawing them, given any condition.
 
     Attributes:
@@ -30,17 +32,21 @@ class Prior(nn.Module):
     decoder: GatedPixelCNN
 
     @property
+    @abstractmethod
     def code_vectors(self) -> Float[Tensor, "k d"]:
         """Those of the codes that are modelled."""
-        raise NotImplementedError
 
+    @abstractmethod
     def context(self, condition: Any) -> Float[Tensor, "b w y x"]:
         """What the PixelCNN is conditioned on at every position."""
-        raise NotImplementedError
 
     def unconditional(self, condition: Any) -> Any:
-        """As many conditions that say nothing, which training has shown in place of some."""
-        raise NotImplementedError
+        """As many conditions that say nothing, which training has shown in place of some.
+
+        Raises:
+            UserError: it has shown none.
+        """
+        raise UserError("guidance: this prior was always trained with its condition; leave it 1")
 
     def nll(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -32,6 +33,11 @@ class DecoderAlone(VQVAE):
         self.encoder.requires_grad_(False)
         self.quantizer.requires_grad_(False)
 
+    @cached_property
+    def similar(self) -> SimilarCodes:
+        """Worked out once: the codebook stays. No part of the network, and so of no checkpoint."""
+        return SimilarCodes(self.quantizer.code_vectors())
+
     def forward(self, frames: Float[Tensor, "b c h w"]) -> VQVAEOutput:
         size = self.quantizer.codebook_size
         # In float32, so that these are the codes that `videovq encode` finds.
@@ -39,7 +45,7 @@ class DecoderAlone(VQVAE):
             codes = self.encode(frames)
             seen = codes
             if self.training and self.swaps:
-                seen = swapped(codes, SimilarCodes(self.quantizer.code_vectors()), self.swaps)
+                seen = swapped(codes, self.similar, self.swaps)
             vectors = self.quantizer.decode(seen)
         reconstruction = self.decoder(vectors).float()
         nmse = (reconstruction - frames).pow(2).mean() / self.data_variance

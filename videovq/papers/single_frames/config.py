@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, named, part, within
-from videovq.config.choices import SamplingChoice
+from videovq.config.choices import SamplingChoice, VQVAEChoice
 from videovq.config.models import EMAConfig, PixelCNNConfig, QuantizerConfig
 from videovq.config.training import OptimizerConfig, TrainingConfig
 
@@ -74,15 +74,11 @@ class TrainPriorConfig(CommandSettings):
 
 
 @dataclass(frozen=True)
-class EvaluateSecondStageConfig(SamplingChoice, CommandSettings):
+class EvaluateSecondStageConfig(SamplingChoice, VQVAEChoice, CommandSettings):
     """Whether a second-stage VQ-VAE uses its codes, and frames that went through them."""
 
     second_stage: str = "runs/second_stage"
     """Run folder of the second stage."""
-    vqvae: str = "runs/vqvae"
-    """Run folder of the first-stage VQ-VAE."""
-    pretrained: str = ""
-    """Name of a model that ships with videovq, in place of ``vqvae``."""
     store: str = "stores/codes"
     """Folder of the CodeStore."""
     split: Literal["train", "val", "test"] = "test"
@@ -96,20 +92,16 @@ class EvaluateSecondStageConfig(SamplingChoice, CommandSettings):
 
     def check(self) -> None:
         super().check()
-        named(self, "second_stage", "vqvae", "store", "out")
+        named(self, "second_stage", "store", "out")
         at_least(self, 1, "stride", "shown")
 
 
 @dataclass(frozen=True)
-class EvaluatePriorConfig(SamplingChoice, CommandSettings):
+class EvaluatePriorConfig(SamplingChoice, VQVAEChoice, CommandSettings):
     """Bits of a frame prior beside simple models, and frames that it draws."""
 
     prior: str = "runs/prior"
     """Run folder of the prior."""
-    vqvae: str = "runs/vqvae"
-    """Run folder of the VQ-VAE that wrote its codes."""
-    pretrained: str = ""
-    """Name of a model that ships with videovq, in place of ``vqvae``."""
     store: str = "stores/codes"
     """Folder of the CodeStore."""
     split: Literal["train", "val", "test"] = "test"
@@ -125,6 +117,6 @@ class EvaluatePriorConfig(SamplingChoice, CommandSettings):
 
     def check(self) -> None:
         super().check()
-        named(self, "prior", "vqvae", "store", "out")
+        named(self, "prior", "store", "out")
         at_least(self, 1, "stride", "samples")
         at_least(self, 0, "guidance")
