@@ -94,6 +94,18 @@ def test_a_quantizer_chosen_within_the_model_has_its_own_defaults(tmp_path: Path
         parsing.parse(config.TrainVQVAEConfig, ["--model.quantizer", "FSQ"])
 
 
+def test_all_settings_are_printed_with_the_defaults_of_what_was_chosen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--model.quantizer", "RotationConfig", "--model.hidden=32"]
+    with pytest.raises(SystemExit) as end:
+        parsing.parse(config.TrainVQVAEConfig, [*words, "--print_config"])
+    assert not end.value.code
+    found = read(capsys.readouterr().out, config.TrainVQVAEConfig, tmp_path)
+    assert found == parsing.parse(config.TrainVQVAEConfig, words)
+    assert found.model.quantizer == config.RotationConfig()
+
+
 @pytest.mark.parametrize(
     "name", ["train_predictor_tiny", "train_predictor_tiny.yaml", "configs/train_predictor_tiny.yaml"]
 )

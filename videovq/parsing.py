@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from videovq.config import RENAMED, choice_bases
 from videovq.errors import UserError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C")
 MODE = "as written"
+PRINT = "print_config"
 PUBLIC = "videovq.config"  # every choice is found there, whatever its module
 
 
@@ -32,8 +34,9 @@ def make_parser(config: type, prog: str) -> ArgumentParser:
 
     jsonargparse.set_parsing_settings(subclasses_enabled=list(choice_bases()))
     jsonargparse.set_loader(MODE, as_written, exceptions=(yaml.YAMLError,))
-    parser = jsonargparse.ArgumentParser(prog=prog, exit_on_error=False, description=config.__doc__, parser_mode=MODE)
-    parser.add_argument("--config", action="config", help="YAML file, or name of one that ships.")
+    parser = jsonargparse.ArgumentParser(prog=prog, exit_on_error=False, parser_mode=MODE, print_config=None)
+    parser.add_argument("--config", action="config")
+    parser.add_argument(f"--{PRINT}", action="store_true")
     parser.add_class_arguments(config)
     return parser
 
@@ -53,22 +56,19 @@ def parse(
     import jsonargparse
 
     words = with_files_read(config, spell_out(config, arguments), commands or {})
-    parser = make_parser(config, prog)
-    try:
-        values = parser.parse_args(words).as_dict()
-        chosen = choices(config(), values)
-        if chosen:
-            # jsonargparse gives a chosen class the values of the default class's fields of the same name, so parse
-            # again with each chosen class's own defaults.
-            parser.set_defaults({name: to_plain(value) for name, value in chosen.items()})
-            values = parser.parse_args(words).as_dict()
+    try:  # only what is given, since jsonargparse gives a chosen class the default class's values of the same names
+        values = make_parser(config, prog).parse_args(words, defaults=False).as_dict()
     except (jsonargparse.ArgumentError, TypeError) as error:
         raise UserError(explained(config, " ".join(str(error).split()))) from None
-    return build(config, {name: values[name] for name in config.__dataclass_fields__})  # type: ignore[attr-defined]
+    found = filled(config(), {name: value for name, value in values.items() if name in config.__dataclass_fields__})  # type: ignore[attr-defined]
+    if values.get(PRINT):
+        print(to_yaml(found), end="")
+        sys.exit()
+    return found
 
 
-def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
-    """The config that parsed values mean.
+def filled(default: C, values: dict[str, Any], name: str = "") -> C:
+    """A config with the values that were parsed; where another class was chosen, with that one's defaults.
 
     Args:
         name: its own dotted name, for messages.
@@ -76,26 +76,25 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
     Raises:
         UserError: a value is missing, or cannot be used.
     """
+    if "class_path" in values:
+        chosen = class_of(values["class_path"])
+        if kinds_of(chosen):
+            raise UserError(f"{name}: no {chosen.__name__!r}; choose from {class_names(chosen)}")
+        default = default if type(default) is chosen else chosen()
+        values = values.get("init_args", {})
     found: dict[str, Any] = {}
-    hints: dict[str, Any] = get_type_hints(kind)
     for key, value in values.items():
-        dotted, hint = f"{name}.{key}" if name else key, hints[key]
-        settings: bool = is_dataclass(hint)
+        dotted, before = f"{name}.{key}" if name else key, getattr(default, key)
         if value is None:
             raise UserError(f"{dotted}: has no value; give one or leave it out")
-        if not settings:
+        if not is_dataclass(before):
             found[key] = at_home(value, dotted)
-        elif not isinstance(value, dict):
-            inner = next(iter(hint.__dataclass_fields__))
-            raise UserError(f"{dotted}: holds settings, such as {dotted}.{inner}, and cannot be {value!r}")
-        elif "class_path" not in value:
-            found[key] = build(hint, value, dotted)
+        elif isinstance(value, dict):
+            found[key] = filled(before, value, dotted)
         else:
-            chosen = class_of(value["class_path"])
-            if kinds_of(chosen):
-                raise UserError(f"{dotted}: no {chosen.__name__!r}; choose from {class_names(chosen)}")
-            found[key] = build(chosen, value.get("init_args", {}), dotted)
-    return kind(**found)
+            inner = next(iter(before.__dataclass_fields__))
+            raise UserError(f"{dotted}: holds settings, such as {dotted}.{inner}, and cannot be {value!r}")
+    return replace(default, **found)  # type: ignore[type-var]
 
 
 def at_home(value: Any, name: str) -> Any:
@@ -119,34 +118,6 @@ def class_of(path: str) -> type[Any]:
     module, _, name = path.rpartition(".")
     found: type[Any] = getattr(import_module(module), name)
     return found
-
-
-def choices(default: Any, values: dict[str, Any], name: str = "") -> dict[str, Any]:
-    """The own default of every class that was chosen in parsed values, by its dotted name, where the config around it
-    has another.
-    """
-    found = {}
-    for key, value in values.items():
-        dotted, usual = f"{name}.{key}" if name else key, getattr(default, key, None)
-        if not is_dataclass(usual) or not isinstance(value, dict):
-            continue
-        if "class_path" in value:
-            made = own_default(usual, value)
-            if made != usual:
-                found[dotted] = made
-        else:
-            found.update(choices(usual, value, dotted))
-    return found
-
-
-def own_default(default: Any, chosen: dict[str, Any]) -> Any:
-    """``default``, or where another class was chosen, that one's; so also within."""
-    kind = class_of(chosen["class_path"]) if "class_path" in chosen else type(default)
-    if type(default) is not kind:
-        default = kind()
-    given = chosen.get("init_args", {}) if "class_path" in chosen else chosen
-    within = {key: value for key, value in given.items() if is_dataclass(getattr(default, key)) and value is not None}
-    return replace(default, **{key: own_default(getattr(default, key), value) for key, value in within.items()})
 
 
 def spell_out(config: type, arguments: list[str]) -> list[str]:
