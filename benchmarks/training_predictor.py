@@ -11,13 +11,13 @@ if __name__ == "__main__":  # before what takes long to import
     paths, steps = arguments(__doc__, CONFIG=["configs/train_predictor.yaml"], steps=12)
 
 import torch
+from estimate import estimate, matrix_peak
 from steps import CODEBOOK, GRID, SPEC, bf16, seconds_of_step, windows
 
 from videovq.allocator import keep_freed_memory
 from videovq.config import TrainPredictorConfig
 from videovq.models.build import build_predictor
 from videovq.parsing import read_config
-from videovq.training.estimate import estimate, matrix_peak
 from videovq.training.optimizers import optimizer as make_optimizer
 
 keep_freed_memory()

@@ -24,7 +24,7 @@ from videovq.data.store import CodeStore, EpisodeStore
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "data_prep", "docs/examples", "train")
-SHARED = ("arguments.py", "cases.py", "facts.py", "steps.py")  # what scripts share
+SHARED = ("arguments.py", "cases.py", "estimate.py", "facts.py", "held_action.py", "steps.py")  # what scripts share
 SCRIPTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.name not in SHARED]
 NEEDED = {
     "benchmarks/decoders.py": "EPISODE_STORE, PICTURE, VQVAE_RUN",
