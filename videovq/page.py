@@ -58,6 +58,12 @@ def warning(text: str) -> str:
     return f'<p class="wrong">{escape(text)}</p>'
 
 
+def not_measured(left_out: Mapping[str, str]) -> list[str]:
+    """A paragraph about measures that there are none of, with the reason of each, unless there is no such."""
+    missing = [f"{name} ({why})" for name, why in left_out.items()]
+    return [paragraph(f"Not measured: {'; '.join(missing)}.")] if missing else []
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], wrong: Collection[int] = ()) -> str:
     """Text cells, of several lines where they have line breaks; the first column names the row.
 

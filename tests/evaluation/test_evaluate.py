@@ -245,7 +245,7 @@ def test_a_panel_shows_the_context_before_the_prediction(
     monkeypatch.setattr(panels, "labelled_rows", lambda *args: shown.append(args) or labelled_rows(*args))
     pair = Pair(load_vqvae(vqvae_run), load_predictor(predictor_run))
     protocol = Protocol("test", context, 2, 40)
-    panels.panel(pair.vqvae.network, pair.predictor.network, episode_store, protocol, 0, "best", Sampling(), 0, 10.0)
+    panels.panel(pair, episode_store, protocol, 0, "best", Sampling(), 0)
     assert shown[-1][0] == [*titles, "+1", "+2"]
     truth = dict(shown[-1][1])["truth"]
     frames = episode_store.read(episode_store.split("test")[0]).frames.numpy()

@@ -13,7 +13,7 @@ from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
 from videovq.runs import load_vqvae
 from videovq.training import vqvae
-from videovq.training.encode import encode, encode_store, swapped
+from videovq.training.encode import encode, encode_store, mirrored_actions
 from videovq.types import ActionSpec
 
 
@@ -88,11 +88,11 @@ def test_mirrored_episodes_are_a_world_of_their_own(
 
 def test_what_has_no_mirror_image_is_refused() -> None:
     names = ("look_left", "look_right", "forward+look_left", "forward+look_right", "noop")
-    assert swapped(ActionSpec("discrete", (5,), names)).tolist() == [1, 0, 3, 2, 4]
+    assert mirrored_actions(ActionSpec("discrete", (5,), names)).tolist() == [1, 0, 3, 2, 4]
     for spec, why in (
         (ActionSpec("discrete", (2,), ("left", "go")), "there is no right"),
         (ActionSpec("discrete", (2,)), "have none"),
         (ActionSpec("multi_discrete", (2, 2)), "have none"),
     ):
         with pytest.raises(ValueError, match=why):
-            swapped(spec)
+            mirrored_actions(spec)

@@ -86,6 +86,14 @@ def interval_json(
     return (None, None) if found is None else (json_values(found[0]), json_values(found[1]))
 
 
+def mean_summary(values: Float[Tensor, "w"], episodes: Int64[Tensor, "w"], seed: int) -> dict[str, float | None]:
+    """Mean over windows and its 95 % bootstrap confidence interval as JSON values, without bounds where there is one
+    episode only.
+    """
+    low, high = interval_json(values, episodes, seed)
+    return {"mean": float(values.mean()), "low": low, "high": high}
+
+
 def json_values(values: Float[Tensor, "*n"]) -> Any:
     """A number, or a list of them, as JSON values: null for nan."""
     if values.ndim:
@@ -119,6 +127,13 @@ def horizon_summary(
 def format_interval(low: float | None, high: float | None, digits: int = 3) -> str:
     """A confidence interval as text."""
     return "one episode: no interval" if low is None else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def format_mean(found: dict[str, Any] | None, digits: int = 3, between: str = "\n", absent: str = "") -> str:
+    """A mean with its confidence interval as text; ``absent`` where there is none."""
+    if found is None or found["mean"] is None:
+        return absent
+    return f"{found['mean']:.{digits}f}{between}({format_interval(found['low'], found['high'], digits)})"
 
 
 def horizon_cells(found: dict[str, Any], digits: int) -> str:

@@ -98,10 +98,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     if distance and rolled.features:
         metrics["fvd"] = {"value": frechet(*rolled.features), "videos": number, "weights": distance.weights}
     shown = [
-        panel(*networks, store, protocol, window, word, sampling, config.seed, predictor.fps)
+        panel(pair, store, protocol, window, word, sampling, config.seed)
         for word, window in telling_windows(rolled, PANELS)
     ]
-    futures = counterfactual(*networks, store, protocol, predictor.action_spec, sampling, config.seed)
+    futures = counterfactual(pair, store, protocol, sampling, config.seed)
     charts = curves(metrics)
     text = predictor_page(
         metrics, charts, shown, futures, model_card(predictor_run(config.predictor, config.pretrained))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from videovq.evaluation.bootstrap import format_interval
-from videovq.page import figure, heading, page, paragraph, table
+from videovq.evaluation.bootstrap import format_interval, format_mean
+from videovq.page import figure, heading, not_measured, page, paragraph, table
 from videovq.pictures import drawn, new_figure
 
 MIRROR = {"psnr": "there and back", "last frame": "last frame to the first", "another rollout": "another rollout's"}
@@ -57,7 +56,10 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
     if metrics["collapse"]:
         parts += [heading("Frames until collapse"), paragraph(_collapse(metrics["collapse"]) + ".")]
     if "mirror" in metrics:
-        rows = [[str(one["steps"]), *(_bracketed(one[name]) for name in MIRROR)] for one in metrics["mirror"]]
+        rows = [
+            [str(one["steps"]), *(format_mean(one[name], 2, absent="there is one only") for name in MIRROR)]
+            for one in metrics["mirror"]
+        ]
         parts += [
             heading("There and back again"),
             paragraph(
@@ -69,8 +71,7 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
         ]
     if "full turn" in metrics:
         parts += [heading("A full turn"), paragraph(_turn(metrics["full turn"]))]
-    missing = [f"{name} ({why})" for name, why in metrics["left_out"].items()]
-    parts += [paragraph(f"Not measured: {'; '.join(missing)}.")] if missing else []
+    parts += not_measured(metrics["left_out"])
     return page(f"{metrics['name']}: long rollouts", parts)
 
 
@@ -80,13 +81,9 @@ def named_segments(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _turn(turn: dict[str, Any]) -> str:
-    other = turn["psnr to another context"]
-    beside = (
-        "there is no other context"
-        if other is None
-        else f"{other:.2f} dB ({_ends(turn['psnr to another context, interval'])}) to that of another context"
-    )
-    found = f"{turn['psnr']:.2f} dB ({_ends(turn['psnr interval'])})"
+    other, ends = turn["psnr to another context"], format_interval(*turn["psnr to another context, interval"], digits=2)
+    beside = "there is no other context" if other is None else f"{other:.2f} dB ({ends}) to that of another context"
+    found = f"{turn['psnr']:.2f} dB ({format_interval(*turn['psnr interval'], digits=2)})"
     return f"{found} to the frame before it, {turn['steps']} steps of {turn['action']}; {beside}"
 
 
@@ -103,14 +100,8 @@ def _collapse(found: dict[str, Any]) -> str:
 
 
 def _mirror(found: dict[str, Any]) -> str:
-    parts = [f"{label} {_bracketed(found[name], ' ')}" for name, label in MIRROR.items() if found[name]]
+    parts = [f"{label} {format_mean(found[name], 2, ' ')}" for name, label in MIRROR.items() if found[name]]
     return f"{found['steps']} steps: PSNR {'; '.join(parts)}"
-
-
-def _bracketed(found: dict[str, Any] | None, between: str = "\n") -> str:
-    if found is None:
-        return "there is one only"
-    return f"{found['mean']:.2f}{between}({format_interval(found['low'], found['high'], 2)})"
 
 
 def _cells(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
@@ -128,13 +119,8 @@ def _with_intervals(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
     cells = _cells(one, real)
     for column, name, digits in ((0, "perplexity_interval", 0), (1, "changed_interval", 2)):
         if one.get(name):
-            cells[column] += f"\n({_ends(one[name], digits)})"
+            cells[column] += f"\n({format_interval(*one[name], digits=digits)})"
     return cells
-
-
-def _ends(interval: Sequence[float | None], digits: int = 2) -> str:
-    low, high = interval
-    return format_interval(low, high, digits)
 
 
 def _sharpness(one: dict[str, Any], real: dict[str, Any]) -> float:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from videovq.errors import UserError
-from videovq.evaluation.bootstrap import interval_json
+from videovq.evaluation.bootstrap import mean_summary
 from videovq.frames import psnr
 from videovq.models.vqvae import VQVAE
 from videovq.rollout.engine import decode_codes
@@ -69,12 +69,7 @@ def mirror_report(
     """
     return {
         "steps": found.shape[1],
-        "psnr": _mean(found.mean(dim=1), episodes, seed),
-        "last frame": _mean(found[:, -1], episodes, seed),
-        "another rollout": None if control is None else _mean(control.mean(dim=1), episodes, seed),
+        "psnr": mean_summary(found.mean(dim=1), episodes, seed),
+        "last frame": mean_summary(found[:, -1], episodes, seed),
+        "another rollout": None if control is None else mean_summary(control.mean(dim=1), episodes, seed),
     }
-
-
-def _mean(values: Float[Tensor, "b"], episodes: Int64[Tensor, "b"], seed: int) -> dict[str, float | None]:
-    low, high = interval_json(values, episodes, seed)
-    return {"mean": float(values.mean()), "low": low, "high": high}

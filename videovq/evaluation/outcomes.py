@@ -14,7 +14,7 @@ from torchmetrics.functional.classification import binary_average_precision
 
 from videovq.data.store import EpisodeStore
 from videovq.data.windows import segments
-from videovq.evaluation.bootstrap import interval_json
+from videovq.evaluation.bootstrap import mean_summary
 from videovq.frames import to_float
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.vqvae import VQVAE
@@ -86,20 +86,15 @@ def outcome_report(found: Expectations, seed: int) -> dict[str, Any]:
         "steps": len(found.rewards),
         "reward": {
             "mean": mean,
-            "error": _summary((found.expected_rewards - found.rewards).abs(), found.episodes, seed),
+            "error": mean_summary((found.expected_rewards - found.rewards).abs(), found.episodes, seed),
             "constant": float((found.rewards - mean).abs().mean()),
             "correlation": float(pair.corrcoef()[0, 1]) if varies else None,
         },
         "end": {
             "number": int(found.ends.sum()),
             "rate": rate,
-            "bits": _summary(bits, found.episodes, seed),
+            "bits": mean_summary(bits, found.episodes, seed),
             "constant": entropy,
             "precision": precision,
         },
     }
-
-
-def _summary(values: Float[Tensor, "n"], episodes: Int64[Tensor, "n"], seed: int) -> dict[str, float | None]:
-    low, high = interval_json(values, episodes, seed)
-    return {"mean": float(values.mean()), "low": low, "high": high}

@@ -13,11 +13,10 @@ from videovq.data.store import EpisodeStore
 from videovq.data.windows import windows
 from videovq.evaluation.clips import Protocol
 from videovq.evaluation.prediction import PREDICTION, RolloutMeasures
-from videovq.models.predictors.predictor import Predictor
-from videovq.models.vqvae import VQVAE
 from videovq.pictures import gif, labelled_rows, scale_to
 from videovq.rollout.engine import generate
-from videovq.types import ActionSpec, Episode, RolloutRequest, Sampling
+from videovq.rollout.pair import Pair
+from videovq.types import Episode, RolloutRequest, Sampling
 
 SHOWN = 12  # predicted frames in a strip at most
 FUTURES = 12  # actions held, one a row, at most
@@ -56,15 +55,7 @@ def telling_windows(found: RolloutMeasures, number: int) -> list[tuple[str, int]
 
 @torch.inference_mode()
 def panel(
-    vqvae: VQVAE,
-    predictor: Predictor,
-    store: EpisodeStore,
-    protocol: Protocol,
-    window: int,
-    word: str,
-    sampling: Sampling,
-    seed: int,
-    fps: float,
+    pair: Pair, store: EpisodeStore, protocol: Protocol, window: int, word: str, sampling: Sampling, seed: int
 ) -> Panel:
     """Roll out one window again, with the same noise as in the evaluation."""
     context = protocol.context
@@ -77,9 +68,7 @@ def panel(
         sampling=sampling,
         seed=seed + window,
     )
-    drawn = generate(vqvae, predictor, request).frames
-    assert drawn is not None
-    rows = _rows(episode, drawn[0], context)
+    rows = _rows(episode, _drawn(pair, request), context)
     moving, small, large = [], scale_to(WIDTH, rows[0][1][0]), scale_to(MOVING, rows[0][1][0])
     for t in range(chosen.length):
         when = f"{t - context + 1:+d}" if t >= context else "context"
@@ -90,22 +79,19 @@ def panel(
         [(name, [row[t] for t in times]) for name, row in rows],
         small,
     )
-    return Panel(f"{word}: {chosen.episode.id} from frame {chosen.start}", gif(moving, min(fps, 10)), strip)
+    return Panel(
+        f"{word}: {chosen.episode.id} from frame {chosen.start}", gif(moving, min(pair.predictor.fps, 10)), strip
+    )
 
 
 @torch.inference_mode()
 def counterfactual(
-    vqvae: VQVAE,
-    predictor: Predictor,
-    store: EpisodeStore,
-    protocol: Protocol,
-    spec: ActionSpec,
-    sampling: Sampling,
-    seed: int,
+    pair: Pair, store: EpisodeStore, protocol: Protocol, sampling: Sampling, seed: int
 ) -> np.ndarray | None:
     """Rollouts of the split's middle window that each hold one action, time from left to right; None where actions are
     not discrete.
     """
+    spec = pair.predictor.action_spec
     if spec.kind != "discrete":
         return None
     context, frames = protocol.context, min(SHOWN, max(protocol.frames, 8))
@@ -116,11 +102,16 @@ def counterfactual(
     for choice in range(min(spec.sizes[0], FUTURES)):
         held = torch.full((frames, 1), choice)
         request = RolloutRequest(episode.frames, episode.actions[:-1], held, sampling=sampling, seed=seed)
-        drawn = generate(vqvae, predictor, request).frames
-        assert drawn is not None
         name = spec.names[choice] if spec.names else str(choice)
-        rows.append((name, [episode.frames[-1].numpy(), *drawn[0].numpy()]))
+        rows.append((name, [episode.frames[-1].numpy(), *_drawn(pair, request).numpy()]))
     return labelled_rows(["context", *(f"+{t + 1}" for t in range(frames))], rows, scale_to(WIDTH, rows[0][1][0]))
+
+
+def _drawn(pair: Pair, request: RolloutRequest) -> UInt8[Tensor, "n h w c"]:
+    """The frames of a rollout, alone."""
+    frames = generate(pair.vqvae.network, pair.predictor.network, request).frames
+    assert frames is not None
+    return frames[0]
 
 
 def _rows(episode: Episode, drawn: UInt8[Tensor, "n h w c"], context: int) -> list[tuple[str, list[np.ndarray]]]:

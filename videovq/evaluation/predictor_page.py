@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from videovq.evaluation.bootstrap import format_interval
+from videovq.evaluation.bootstrap import format_interval, format_mean
 from videovq.evaluation.panels import Panel
 from videovq.evaluation.tables import by_horizon, horizon_curves
 from videovq.evaluation.watched_page import following_parts, motion_lines, motion_parts, watched_curves
@@ -216,26 +216,20 @@ def comparison_page(
 
 def _mean_of(report: dict[str, Any], measure: str) -> str:
     """A cell of a comparison; empty where a report does not have the measure."""
-    ours = report["methods"]["prediction"]
-    if measure == "bits_per_code":
-        return _bracketed(report["bits_per_code"]["prediction"])
     if measure == "turns":
         return f"{report['turns']['same way']:.1%}" if report["turns"]["steps"] else ""
-    if measure == "visible_area":
-        return _bracketed(report[measure]["methods"]["prediction"]) if measure in report else ""
-    if measure == "following":
-        return _bracketed(report[measure]["methods"]["prediction"]["macro F1"]) if measure in report else ""
-    return _bracketed(ours[measure]) if measure in ours else ""
+    if measure == "bits_per_code":
+        return format_mean(report[measure]["prediction"])
+    if measure in ("visible_area", "following"):
+        found = report[measure]["methods"]["prediction"] if measure in report else None
+        return format_mean(found["macro F1"] if found and measure == "following" else found)
+    return format_mean(report["methods"]["prediction"].get(measure))
 
 
 def _incomparable(measure: str, unlike: Mapping[str, Sequence[str]]) -> list[str]:
     if measure not in unlike:
         return []
     return [warning(f"{COMPARED[measure]} cannot be compared: not of the same {', '.join(unlike[measure])}")]
-
-
-def _bracketed(found: dict[str, Any]) -> str:
-    return "" if found["mean"] is None else f"{found['mean']:.3f}\n({format_interval(found['low'], found['high'])})"
 
 
 def _digits(measure: str) -> int:

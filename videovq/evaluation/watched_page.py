@@ -7,7 +7,7 @@ from typing import Any
 from videovq.evaluation.bootstrap import format_interval, horizon_cells
 from videovq.evaluation.prediction import CEILING, PREDICTION, TRUTH
 from videovq.evaluation.tables import by_horizon, horizon_curves
-from videovq.page import figure, heading, paragraph, table
+from videovq.page import figure, heading, not_measured, paragraph, table
 
 METHODS = {PREDICTION: "rollouts", CEILING: "true frames, encoded and decoded", TRUTH: "true frames"}
 
@@ -57,8 +57,7 @@ def motion_parts(metrics: dict[str, Any], charts: dict[str, Any]) -> list[str]:
             figure(charts["visible_area"], "PSNR (dB) of what was in view before the turn"),
             by_horizon(list(view["methods"].items()), 2),
         ]
-    missing = [f"{name} ({why})" for name, why in metrics.get("left_out", {}).items()]
-    return [*parts, paragraph(f"Not measured: {'; '.join(missing)}.")] if missing else parts
+    return parts + not_measured(metrics.get("left_out", {}))
 
 
 def following_parts(metrics: dict[str, Any]) -> list[str]:

@@ -62,7 +62,7 @@ def encode(config: EncodeConfig) -> CodeStore:
         raise UserError(
             f"{config.vqvae}: was trained on frames of {trained.frame_size}, but {store} has {store.header.grid}"
         )
-    swap = swapped(store.header.action_spec) if config.mirror else None
+    swap = mirrored_actions(store.header.action_spec) if config.mirror else None
     by = {"pretrained": config.pretrained} if config.pretrained else {"vqvae": config.vqvae}
     found = encode_store(store, trained.network, trained.codes_of, config.out, config.batch_size, swap, by)
     print(f"next: {typed('train predictor', store=config.out, run=free(TrainPredictorConfig.run))}")
@@ -159,7 +159,7 @@ def encode_frames(
     return torch.cat([to_stored(part, network.quantizer.codebook_size) for part in codes])
 
 
-def swapped(spec: ActionSpec) -> Int64[Tensor, "k"]:
+def mirrored_actions(spec: ActionSpec) -> Int64[Tensor, "k"]:
     """For every discrete action the one that does the same in a mirror.
 
     Raises:

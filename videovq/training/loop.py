@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from videovq.errors import UserError
 from videovq.parsing import read_config, to_plain, to_yaml
 from videovq.runs import is_finished, read_facts, save_weights, steps_in_weights
 from videovq.shipped import WEIGHTS
-from videovq.storage import claim, read_tensors, write_text
+from videovq.storage import locked, read_tensors, write_text
 from videovq.training.callbacks import Announcement, Curves, ProgressBar, Schedule, StepSeed
 from videovq.training.checkpoint import Checkpoints, WholeCheckpoints, read_checkpoint
 from videovq.training.loggers import open_logger
@@ -106,7 +105,9 @@ def claimed(run: Path, config: Any, first: bool) -> Iterator[bool]:
     elif not first:
         yield True
     else:
-        with claim(run, str(run), partial(_check_claim, run, config)) as done:
+        run.mkdir(parents=True, exist_ok=True)
+        with locked(run, str(run)):
+            done = _check_claim(run, config)  # again, now that no other process can write there
             if is_finished(run):
                 print(f"{run}: goes on from step {done:,} to {steps:,}, at the learning rates of {steps:,} steps")
                 if steps_in_weights(run, -1) < 0:  # from now on config.yaml says nothing of these weights
