@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,9 @@ def named_segments(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _turn(turn: dict[str, Any]) -> str:
-    other, ends = turn["psnr to another context"], format_interval(*turn["psnr to another context, interval"], digits=2)
+    other, ends = turn["psnr to another context"], _ends(turn["psnr to another context, interval"])
     beside = "there is no other context" if other is None else f"{other:.2f} dB ({ends}) to that of another context"
-    found = f"{turn['psnr']:.2f} dB ({format_interval(*turn['psnr interval'], digits=2)})"
+    found = f"{turn['psnr']:.2f} dB ({_ends(turn['psnr interval'])})"
     return f"{found} to the frame before it, {turn['steps']} steps of {turn['action']}; {beside}"
 
 
@@ -119,8 +120,13 @@ def _with_intervals(one: dict[str, Any], real: dict[str, Any]) -> list[str]:
     cells = _cells(one, real)
     for column, name, digits in ((0, "perplexity_interval", 0), (1, "changed_interval", 2)):
         if one.get(name):
-            cells[column] += f"\n({format_interval(*one[name], digits=digits)})"
+            cells[column] += f"\n({_ends(one[name], digits)})"
     return cells
+
+
+def _ends(interval: Sequence[float | None], digits: int = 2) -> str:
+    low, high = interval
+    return format_interval(low, high, digits)
 
 
 def _sharpness(one: dict[str, Any], real: dict[str, Any]) -> float:
