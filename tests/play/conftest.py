@@ -92,3 +92,7 @@ class Seat:
         said = self.socket.receive_json()
         assert said["type"] == "refused"
         return said["why"]
+
+
+def seated(client: TestClient, server: PlayServer, **headers: str):
+    return client.websocket_connect(f"/play?token={server.token}", headers=headers)

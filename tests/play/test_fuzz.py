@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.play.fuzz import Served, fuzz
+from tests.play.fuzz import fuzz
+from tests.play.served import Served
 from videovq.data.store import EpisodeStore
 
 pytestmark = pytest.mark.slow
