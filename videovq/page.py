@@ -90,7 +90,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def figure(picture: np.ndarray | bytes, caption: str) -> str:
-    """A picture, uint8 ``h w c``, or the bytes of a GIF, with its caption, which is also what it says to the blind."""
+    """A picture, uint8 ``h w c``, or the bytes of a GIF, with its caption, which is also its alternative text."""
     if isinstance(picture, bytes):
         kind, data = "gif", picture
     else:

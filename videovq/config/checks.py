@@ -121,7 +121,7 @@ def convolutional(config: Any) -> None:
 
 
 def sampling(config: Any) -> None:
-    """How codes are drawn from their scores."""
+    """How codes are sampled from logits."""
     at_least(config, 0, "temperature", "top_k")
     _numbers(config, ["top_p"], lambda value: 0 < value <= 1, "above 0 and at most 1 (all codes)")
 

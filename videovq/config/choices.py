@@ -69,7 +69,7 @@ temperature 1 they are 0.94 and 0.80 (25.7 and 17.9 dB)."""
 
 @dataclass(frozen=True)
 class SamplingChoice(Settings):
-    """How codes are drawn from their scores."""
+    """How codes are sampled from logits."""
 
     temperature: float = 1.0
     """Sampling temperature; 0 takes the most likely code each time. Bits do not depend on it."""

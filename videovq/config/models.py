@@ -170,7 +170,7 @@ class PredictorConfig(Settings):
     outcome_loss: float = 0.0
     """Weight of the loss of rewards and episode ends, which the store must have; 0: predict neither."""
     corruption_levels: int = 1
-    """Levels of corruption of the context frames that it is told (GameNGen, arXiv 2408.14837); 1: it is not told."""
+    """Levels of corruption of the context frames that it is conditioned on (GameNGen, arXiv 2408.14837); 1: on none."""
 
     def check(self) -> None:
         at_least(self, 1, "width", "embedding", "corruption_levels")
@@ -251,7 +251,7 @@ class PixelCNNPredictorConfig(PredictorConfig):
     """The VQ-VAE paper's kind of prior: gated PixelCNN, conditioned on the last frames by convolutions."""
 
     history: int = 6
-    """Previous frames (and actions) that the context network looks at; it remembers nothing older."""
+    """Previous frames (and actions) that the context network looks at; nothing older conditions it."""
     context_blocks: int = 4
     """Residual blocks of the context network."""
     decoder_layers: int = 6

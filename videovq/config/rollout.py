@@ -48,7 +48,7 @@ class RolloutConfig(DeviceChoice, LookingChoice, ModelChoice, CommandSettings):
     """How a frame is drawn, for the same codes in less or more time."""
     precision: Precision = "32-true"
     """``32-true``: float32; ``bf16`` (or ``bf16-mixed``): most of both networks in bf16, faster where the hardware
-    computes that natively (``auto`` finds out), slightly other scores."""
+    computes that natively (``auto`` finds out), slightly other logits."""
     compile: bool = False
     """Compile the predictor (torch.compile; CUDA graphs on a GPU): for rollouts of thousands of frames on a GPU."""
     out: str = "rollouts/rollout"

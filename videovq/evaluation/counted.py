@@ -1,4 +1,4 @@
-"""Bits per code of models that count the codes of the training split, beside which a network is measured."""
+"""Baselines that count codes of the training split: bits per code of a unigram and of a Markov model."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def markov_bits(train: Int64[Tensor, "n ..."], held: Int64[Tensor, "m ..."], siz
     kinds = (pairs // size).bincount(minlength=size).double().clamp(min=1)
     total = flat[:, :-1].flatten().bincount(minlength=size).double()
     before, after = asked[:, :-1], asked[:, 1:]
-    wanted = before * size + after
-    at = torch.searchsorted(pairs, wanted).clamp(max=len(pairs) - 1)
-    seen = times[at].double() * (pairs[at] == wanted)
+    target = before * size + after
+    at = torch.searchsorted(pairs, target).clamp(max=len(pairs) - 1)
+    seen = times[at].double() * (pairs[at] == target)
     chances = (seen + kinds[before] * single[after]) / (total[before] + kinds[before])
     bits = -chances.log2().sum() - single.log2()[asked[:, 0]].sum()
     return float(bits) / asked.numel()

@@ -1,4 +1,4 @@
-"""Frames spread evenly over a split, on which models of single frames are measured."""
+"""Evenly spaced frames of a split, on which models of single frames are measured."""
 
 from __future__ import annotations
 

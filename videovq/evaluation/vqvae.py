@@ -109,7 +109,7 @@ def read_report(path: Path) -> dict[str, Any]:
 
 
 def summary(report: dict[str, Any]) -> str:
-    """What one wants to know first."""
+    """The main measures, for a terminal."""
     rows, columns = report["grid"]
     return (
         f"{report['name']} on {report['split']}: {report['frames']} frames, PSNR {report['psnr']:.2f} dB,"
@@ -124,20 +124,20 @@ def examples(vqvae: VQVAE, store: EpisodeStore, split: str, found: Reconstructio
     order = found.psnr.argsort()
     chosen = order[torch.linspace(0, len(order) - 1, EXAMPLES).long()].tolist()
     rows = []
-    for place in chosen:
-        frame = nth_frame(store, split, place)
+    for index in chosen:
+        frame = nth_frame(store, split, index)
         with torch.inference_mode():
             again = reconstruct(vqvae, frame)[1]
         difference = (frame.int() - again.int()).mul(2).add(128).clamp(0, 255).to(torch.uint8)
-        caption = f"{short(found.levels[place])}  {found.psnr[place]:.1f} dB"
+        caption = f"{short(found.levels[index])}  {found.psnr[index]:.1f} dB"
         rows.append((caption, [frame[0].numpy(), again[0].numpy(), difference[0].numpy()]))
     return labelled_rows(["original", "reconstruction", "2 x difference + grey"], rows, scale)
 
 
-def nth_frame(store: EpisodeStore, split: str, place: int) -> UInt8[Tensor, "1 h w c"]:
-    """The frame with this number among all of a split."""
+def nth_frame(store: EpisodeStore, split: str, index: int) -> UInt8[Tensor, "1 h w c"]:
+    """The frame at an index into all frames of a split."""
     for info in store.split(split):
-        if place < info.length:
-            return store.read(info, place, place + 1).frames
-        place -= info.length
+        if index < info.length:
+            return store.read(info, index, index + 1).frames
+        index -= info.length
     raise AssertionError("a frame beyond the split")

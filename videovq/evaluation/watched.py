@@ -1,5 +1,5 @@
-"""Further measures of ``videovq evaluate``: PSNR by kind of motion, PSNR of what was in view before a turn, and whether
-rollouts follow their actions. What cannot be measured is left out with the reason.
+"""Measures by recorded motion and actions: PSNR by kind of motion, PSNR of what was in view before a turn, and the
+accuracy of an inverse dynamics model on rollouts. What cannot be measured is left out with the reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KIND, VIEW, FOLLOWED = "PSNR by kind of motion", "PSNR of what was in view befor
 
 @dataclass(frozen=True)
 class Watched:
-    """Further measures of rollouts, with their observers.
+    """The measures by recorded motion and actions, with their observers of rollouts.
 
     Attributes:
         kinds: of motion, of every horizon of every window; None: not known.

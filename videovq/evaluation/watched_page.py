@@ -1,4 +1,4 @@
-"""The parts of reports for :mod:`videovq.evaluation.watched`."""
+"""Report sections of :mod:`videovq.evaluation.watched`: charts, tables and terminal lines."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def motion_parts(metrics: dict[str, Any], charts: dict[str, Any]) -> list[str]:
 
 
 def following_parts(metrics: dict[str, Any]) -> list[str]:
-    """Which actions rollouts follow."""
+    """Precision, recall and F1 of the actions recognised in rollouts."""
     if "following" not in metrics:
         return []
     methods = metrics["following"]["methods"]
@@ -88,7 +88,7 @@ def _cell(found: dict[str, Any]) -> str:
 
 
 def watched_lines(metrics: dict[str, Any]) -> list[str]:
-    """The same in short, for a terminal."""
+    """The measures of all sections, for a terminal."""
     lines = []
     if "motion" in metrics:
         lines.append("\npsnr by kind of motion")
@@ -101,7 +101,7 @@ def watched_lines(metrics: dict[str, Any]) -> list[str]:
         said = "; ".join(f"{METHODS[m]} {methods[m]['macro F1']['mean'] or 0:.3f}" for m in METHODS)
         lines.append(f"\nactions recognised, macro F1: {said}")
         for name, one in methods[PREDICTION]["actions"].items():
-            scores = [f"{m} {one[m]['mean']:.2f}" for m in ("precision", "recall", "F1") if one[m]["mean"] is not None]
-            lines.append(f"{name:<24}{one['taken']:>7} {', '.join(scores)}")
+            shares = [f"{m} {one[m]['mean']:.2f}" for m in ("precision", "recall", "F1") if one[m]["mean"] is not None]
+            lines.append(f"{name:<24}{one['taken']:>7} {', '.join(shares)}")
     lines += [f"not measured: {name}: {why}" for name, why in metrics.get("left_out", {}).items()]
     return lines

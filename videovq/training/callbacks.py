@@ -63,7 +63,8 @@ class Schedule(Callback):
 
 
 class Announcement(Callback):
-    """One line of facts before the first step, and one after a few, of what the others will take: as measured here.
+    """Prints a line about network and data before the first step, and after a few measured steps how long the
+    others will take.
 
     Args:
         what: the training is called.
@@ -115,14 +116,14 @@ def where(trainer: L.Trainer) -> str:
 
 
 def moment(module: L.LightningModule) -> float:
-    """Now, in seconds, all that a GPU was told before being done."""
+    """Seconds of a clock, once a GPU has finished its queued work."""
     if module.device.type == "cuda":
         torch.cuda.synchronize(module.device)
     return time.perf_counter()
 
 
 def duration(seconds: float) -> str:
-    """A time that is not known to the second."""
+    """An estimated duration in words, rounded."""
     for size, unit in ((3600, "hours"), (60, "minutes")):
         if seconds >= 1.5 * size:
             return f"about {seconds / size:.2g} {unit}"

@@ -1,9 +1,9 @@
-"""What a predictor sees of its context in training: frames as wrong as those that a rollout will feed it.
+"""Corruption of the context frames in training: replaced codes, and frames that the predictor sampled itself.
 
 A rollout feeds the predictor its own frames. Teacher forcing alone never shows it such frames (exposure bias), so some
-codes of the context are replaced, and some frames are ones that the predictor drew itself. A predictor that tells
-levels of corruption apart is told how wrong a frame is (GameNGen, arXiv 2408.14837, section 3.2.2): level 0 is a frame
-as it is, the highest one with the most replaced codes, and 1 is that of its own frames, in training as in a rollout.
+codes of the context are replaced, and some frames are samples of the predictor. A predictor with several levels of
+corruption is conditioned on that of every frame (GameNGen, arXiv 2408.14837, section 3.2.2): level 0 is a recorded
+frame, the highest one with the most replaced codes, and 1 is that of its own frames, in training as in a rollout.
 """
 
 from __future__ import annotations
@@ -79,15 +79,15 @@ def add_own_frames(
     codes, levels = codes.clone(), levels.clone()
     levels[row, number] = torch.where(own, SAMPLED, levels[row, number])
     for done in range(config.own_passes):
-        told = levels[:some] if done else seen[1][:some]
-        drawn = network.redraw(codes[:some], told, actions[:some], number, draw)
+        known = levels[:some] if done else seen[1][:some]
+        drawn = network.redraw(codes[:some], known, actions[:some], number, draw)
         codes[row, number] = torch.where(own[..., None, None], drawn, before[row, number])
     torch.clear_autocast_cache()  # it keeps what was cast here, and gradients would not reach the weights
     return (codes, levels), torch.cat([first, first.new_full((windows - some,), -1)])
 
 
 def choose_targets(frames: int, count: int, first: Int64[Tensor, "b"]) -> Int64[Tensor, "b m"]:
-    """Numbers of the frames of each window that are learnt: random ones, after the first own frame if there is one."""
+    """Indices of the target frames of each window: random ones, after the first own frame if there is one."""
     order = torch.rand(len(first), frames, device=first.device)
     before = torch.arange(frames, device=first.device) <= first[:, None]
     return (order + before).argsort(dim=1)[:, :count]

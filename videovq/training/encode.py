@@ -160,7 +160,7 @@ def encode_frames(
 
 
 def mirrored_actions(spec: ActionSpec) -> Int64[Tensor, "k"]:
-    """For every discrete action the one that does the same in a mirror.
+    """The mirror image of every discrete action: left and right swapped in its name.
 
     Raises:
         UserError: the actions are not discrete, or one has no counterpart.

@@ -1,4 +1,4 @@
-"""Where the metrics of a training go."""
+"""Loggers of training metrics: CSV files, wandb, TensorBoard."""
 
 from __future__ import annotations
 

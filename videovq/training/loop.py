@@ -1,4 +1,4 @@
-"""What all trainings share: the claim of the run directory, the loop, exact resumption, the final weights."""
+"""The loop that all trainings share: claim of the run directory, exact resumption, final weights."""
 
 from __future__ import annotations
 

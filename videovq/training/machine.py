@@ -1,4 +1,4 @@
-"""What of this machine a training uses; what is not there is refused before anything is written."""
+"""The trainer: accelerator, devices and precision, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from videovq.errors import UserError
 from videovq.models.bf16 import computes_bf16
 
 
-def precision(wanted: str, accelerator: str) -> Any:
+def precision(setting: str, accelerator: str) -> Any:
     """Lightning's precision for ``auto``: bf16-mixed where the hardware computes it natively."""
-    if wanted != "auto":
-        return wanted
+    if setting != "auto":
+        return setting
     device = accelerator
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         device = "cuda"
@@ -52,7 +52,7 @@ def make_trainer(training: TrainingConfig, optimizer: OptimizerConfig, accumulat
 
 
 def check(training: TrainingConfig, optimizer: OptimizerConfig) -> None:
-    """Refuse, in our words, what this machine cannot do.
+    """Refuse settings of accelerator, devices and strategy that cannot work on this machine.
 
     Raises:
         UserError: the accelerator is not there, the strategy cannot work with these devices, or SLURM was asked for

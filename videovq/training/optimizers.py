@@ -24,7 +24,7 @@ LAYERS = (
 
 
 def optimizer(network: nn.Module, config: OptimizerConfig, steps: int) -> dict[str, Any]:
-    """AdamW or Muon, warm-up and cosine, as Lightning wants it.
+    """AdamW or Muon with linear warm-up and a cosine schedule, in the form that Lightning takes.
 
     With both methods the weights of linear and convolutional layers decay, and nothing else does: biases, norms,
     embeddings, learned positions, codebooks. Muon learns the same weights by orthogonalised momentum, and all else by

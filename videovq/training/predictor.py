@@ -30,7 +30,7 @@ CONTEXT = 6
 
 
 class PredictorTask(Task):
-    """Minimises the bits per code of frames, given those before them and the actions."""
+    """Minimises the bits per code of frames conditioned on those before them and on the actions."""
 
     command = "train predictor"
     panels: Panels = (
@@ -75,16 +75,16 @@ class PredictorTask(Task):
 
     def loss(self, network: Predictor, batch: CodeBatch) -> tuple[Tensor, Metrics]:
         config, (batch_size, frames) = self.config, batch.codes.shape[:2]
-        given, levels = batch.codes, batch.codes.new_zeros(batch_size, frames)
+        context, levels = batch.codes, batch.codes.new_zeros(batch_size, frames)
         if self.similar:
-            any_code, told = config.context_noise_any, config.model.corruption_levels
-            given, levels = add_noise(given, self.similar, config.context_noise, any_code, told)
+            any_code, number = config.context_noise_any, config.model.corruption_levels
+            context, levels = add_noise(context, self.similar, config.context_noise, any_code, number)
         first = levels.new_full((batch_size,), -1)
         if config.own_frames:
-            (given, levels), first = add_own_frames(network, (given, levels), batch.actions, config)
+            (context, levels), first = add_own_frames(network, (context, levels), batch.actions, config)
         targets = choose_targets(frames, config.targets, first)
         actions = drop_actions(batch.actions, config.action_dropout)
-        output = network(batch.codes, actions, given, targets, batch.outcomes, levels)
+        output = network(batch.codes, actions, context, targets, batch.outcomes, levels)
         return output.loss, {"bits_per_code": output.nll.mean() / math.log(2), **outcome_of(output)}
 
     def measure(self, network: Predictor, batch: CodeBatch) -> tuple[Metrics, None]:

@@ -1,4 +1,4 @@
-"""What a VQ-VAE learns: to reconstruct frames."""
+"""The training task of a VQ-VAE: reconstruction of frames."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class VQVAETask(Task):
 
 
 def metrics_of(output: VQVAEOutput) -> Metrics:
-    """What is shown of a step."""
+    """The metrics of a training step."""
     return {"nmse": output.nmse, "perplexity": lambda: perplexity(output.quantizer.usage)}
 
 

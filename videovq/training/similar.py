@@ -14,8 +14,8 @@ WORTH_A_TABLE = 2**14  # codes: beyond, the distances between all take longer th
 
 
 class SimilarCodes(nn.Module):
-    """For each code the codes whose vectors are nearest to its own: of a small codebook looked up in a table, of a
-    large one worked out for the codes that are asked for, since distances grow with the square of its size.
+    """The nearest neighbours of each code by code vector: of a small codebook looked up in a table, of a large one
+    computed for the codes of a batch, since the table grows with the square of its size.
     """
 
     codebook: Tensor

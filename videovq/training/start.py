@@ -1,4 +1,4 @@
-"""Where a training starts: from the weights of another run, of a model that ships, or of a packed world."""
+"""Initial weights of a training: those of another run, of a model that ships, or of a packed world."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from videovq.training.loop import differences
 from videovq.types import ActionSpec
 from videovq.worlds import world_called
 
-OF_DATA = ("data_variance", "mean", "std", "values")  # buffers that say what the frames, actions and rewards are like
+DATA_STATISTICS = ("data_variance", "mean", "std", "values")  # buffers: of frames, actions and rewards
 
 
 def vqvae_starts(network: VQVAE, config: VQVAEConfig, init: str) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def vqvae_starts(network: VQVAE, config: VQVAEConfig, init: str) -> dict[str, An
         UserError: there is no such VQ-VAE, or it has another architecture.
     """
     trained = load_vqvae(init_run(init, "vqvae"))
-    _take(init, trained.network, trained.config, network, config)
+    _load_weights(init, trained.network, trained.config, network, config)
     keeps = {"codes_of": trained.codes_of} if isinstance(network, DecoderAlone) else {}
     return {"init": {"name": world_called(init), "fingerprint": trained.fingerprint}, **keeps}
 
@@ -60,27 +60,27 @@ def predictor_starts(network: Predictor, config: PredictorConfig, store: CodeSto
     ours, theirs = _meaning(store.header.action_spec), _meaning(trained.action_spec)
     if ours != theirs:
         raise UserError(f"init: {init} knows other actions ({theirs}) than {store} has ({ours}); leave init out")
-    _take(init, trained.network, trained.config.model, network, config)
+    _load_weights(init, trained.network, trained.config.model, network, config)
     return {"init": {"name": world_called(init), "fingerprint": fingerprint(trained.config.model, trained.network)}}
 
 
-def _take(init: str, given: nn.Module, theirs: Any, network: nn.Module, ours: Any) -> None:
+def _load_weights(init: str, trained: nn.Module, theirs: Any, network: nn.Module, ours: Any) -> None:
     changed = differences(theirs, ours, "model")
     new = tuple(name for name, off in BEGINS_AS_NOTHING.items() if getattr(theirs, name, off) == off)
     fields = {one: one.partition(":")[0].rpartition(".")[2] for one in changed}
     fixed = [one for one, field in fields.items() if not (field in LEARNING_ALONE or field.startswith(new))]
-    state, own = given.state_dict(), network.state_dict()
+    state, own = trained.state_dict(), network.state_dict()
     added = any(field.startswith(new) for field in fields.values())
     shapes, own_shapes = ({name: value.shape for name, value in one.items()} for one in (state, own))
     fits = shapes.items() <= own_shapes.items() if added else shapes == own_shapes
     if fixed or not fits:
         first = next(iter(fixed or changed), "of its grids")
         raise UserError(f"init: {init} has another architecture ({first}); set it as it is there, or leave init out")
-    taken = {name: value for name, value in state.items() if name.rpartition(".")[2] not in OF_DATA}
+    taken = {name: value for name, value in state.items() if name.rpartition(".")[2] not in DATA_STATISTICS}
     network.load_state_dict(own | taken)
 
 
 def _meaning(spec: ActionSpec) -> str:
-    """What an action is, without how often and how large."""
+    """The kind, names and sizes of actions, without their statistics."""
     parts = {"discrete": spec.names or spec.sizes, "multi_discrete": spec.sizes, "continuous": (spec.width,)}
     return " ".join([spec.kind, *map(str, parts.get(spec.kind, ()))])

@@ -1,4 +1,4 @@
-"""A training: what it learns, from what, and what it shows of that; :mod:`videovq.training.loop` runs it."""
+"""Training tasks (data, network, loss, metrics) and their LightningModule; :mod:`videovq.training.loop` runs them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TrainConfig(Protocol):
 
 
 class Task(ABC):
-    """What one training is made of. A subclass reads the data and refuses settings that do not fit it.
+    """A training task. A subclass reads the data and refuses settings that do not fit it.
 
     Args:
         config: the settings.
@@ -97,12 +97,12 @@ class Task(ABC):
         return loss
 
     def optimizers(self, network: nn.Module) -> Any:
-        """Optimiser and schedule, as Lightning wants them."""
+        """Optimiser and schedule, in the form that Lightning takes."""
         return optimizer(network, self.config.optimizer, self.config.training.steps)
 
 
 class TaskModule(L.LightningModule):
-    """A task and its network, as Lightning wants them."""
+    """The LightningModule of a task and its network."""
 
     def __init__(self, task: Task, network: nn.Module) -> None:
         super().__init__()
