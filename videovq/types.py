@@ -55,6 +55,11 @@ class ActionSpec:
         return len(self.mean) if self.kind == "continuous" else len(self.sizes)
 
     @property
+    def choices(self) -> list[str]:
+        """Names of the choices of a discrete action; their numbers where they have none."""
+        return list(self.names) or [str(i) for i in range(self.sizes[0])]
+
+    @property
     def dtype(self) -> torch.dtype:
         return torch.float32 if self.kind == "continuous" else torch.int64
 

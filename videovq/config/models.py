@@ -91,8 +91,8 @@ class LFQConfig(QuantizerConfig):
 
 
 @dataclass(frozen=True)
-class RotationConfig(QuantizerConfig):
-    """EMA codes with the rotation trick's gradient (arXiv 2410.06424)."""
+class AveragedCodebookConfig(QuantizerConfig):
+    """What the moving-average codebooks of vector-quantize-pytorch share."""
 
     codebook_size: int = 512
     """K, the number of codes."""
@@ -110,25 +110,23 @@ class RotationConfig(QuantizerConfig):
 
 
 @dataclass(frozen=True)
-class ResidualConfig(QuantizerConfig):
+class RotationConfig(AveragedCodebookConfig):
+    """EMA codes with the rotation trick's gradient (arXiv 2410.06424)."""
+
+
+@dataclass(frozen=True)
+class ResidualConfig(AveragedCodebookConfig):
     """Residual quantization: every layer's code refines the ones before (arXiv 2107.03312). The digits of a code."""
 
     codebook_size: int = 32
     """Codes in a layer; ``codebook_size ** layers`` is K."""
     layers: int = 2
     """Number of layers."""
-    commitment: float = 0.25
-    """Weight of the commitment loss."""
-    decay: float = 0.99
-    """Of the moving averages."""
-    restart_below: float = 1.0
-    """A code chosen less often than this in a batch (moving average) restarts at a random encoder output; 0: never."""
 
     def check(self) -> None:
         within(self, 2, 65536, "codebook_size")
         within(self, 1, 16, "layers")
-        at_least(self, 0, "commitment", "restart_below")
-        part(self, "decay")
+        super().check()
         if self.codebook_size**self.layers > 65536:
             raise UserError(
                 f"layers: {self.layers} of {self.codebook_size} codes make {self.codebook_size**self.layers} codes,"

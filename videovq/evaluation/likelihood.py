@@ -58,19 +58,10 @@ def likelihood(predictor: Predictor, batches: Iterable[Clips], context: int) -> 
     for clips in batches:
         actions, others = (a[:, context - 1 : -1] for a in (clips.actions, clips.others))
         later = clips.codes[:, context:]
-        unconditional = _bits(
-            predictor, later.flatten(0, 1)[:, None], clips.actions[:, context:].flatten(0, 1)[:, None]
-        )
-        rows.append(
-            (
-                clips.episodes,
-                _bits(predictor, clips.codes, clips.actions)[:, context:],
-                _bits(predictor, clips.codes, clips.others)[:, context:],
-                unconditional.view(later.shape[:2]),
-                actions,
-                others,
-            )
-        )
+        alone = later.flatten(0, 1)[:, None], clips.actions[:, context:].flatten(0, 1)[:, None]
+        true, shuffled = (_bits(predictor, clips.codes, a)[:, context:] for a in (clips.actions, clips.others))
+        unconditional = _bits(predictor, *alone).view(later.shape[:2])
+        rows.append((clips.episodes, true, shuffled, unconditional, actions, others))
     return Likelihood(*(torch.cat(column) for column in zip(*rows, strict=True)))
 
 
@@ -83,11 +74,10 @@ def by_action(found: Likelihood, spec: ActionSpec) -> list[ActionBits]:
         return []
     actions, others = found.actions[..., 0], found.others[..., 0]
     rows = []
-    for choice in range(spec.sizes[0]):
+    for choice, name in enumerate(spec.choices):
         chosen = (actions == choice) & (others != choice)
         if not chosen.any():
             continue
-        name = spec.names[choice] if spec.names else str(choice)
         pair = [float(bits[chosen].mean()) for bits in (found.true, found.shuffled)]
         rows.append(ActionBits(name, int(chosen.sum()), *pair))
     return rows

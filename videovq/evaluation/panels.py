@@ -99,10 +99,9 @@ def counterfactual(
     middle = found[len(found) // 2]
     episode = store.read(middle.episode, middle.start, middle.start + context)
     rows = []
-    for choice in range(min(spec.sizes[0], FUTURES)):
+    for choice, name in enumerate(spec.choices[:FUTURES]):
         held = torch.full((frames, 1), choice)
         request = RolloutRequest(episode.frames, episode.actions[:-1], held, sampling=sampling, seed=seed)
-        name = spec.names[choice] if spec.names else str(choice)
         rows.append((name, [episode.frames[-1].numpy(), *_drawn(pair, request).numpy()]))
     return labelled_rows(["context", *(f"+{t + 1}" for t in range(frames))], rows, scale_to(WIDTH, rows[0][1][0]))
 

@@ -57,11 +57,8 @@ class Watched:
         if self.views is not None:
             found["visible_area"] = self.views.found(rolled.episodes, seed)
         if self.following is not None:
-            names = list(spec.names) or [str(i) for i in range(spec.sizes[0])]
-            found["following"] = {
-                "network": self.network,
-                "methods": self.following.found(names, rolled.episodes, seed),
-            }
+            methods = self.following.found(spec.choices, rolled.episodes, seed)
+            found["following"] = {"network": self.network, "methods": methods}
         return found
 
 

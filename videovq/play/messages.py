@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from videovq.errors import UserError
@@ -41,18 +41,12 @@ class Replay:
         return self.samplings[0][1].guidance
 
     def to_json(self) -> dict[str, Any]:
-        changes = [{"from": step, **_settings(sampling)} for step, sampling in self.samplings]
+        changes = [{"from": step, **{name: getattr(one, name) for name in SETTINGS}} for step, one in self.samplings]
         return {
-            "format": REPLAY_FORMAT,
-            "model": self.model,
-            "clip": self.clip,
-            "clip_sha256": self.clip_sha256,
-            "seed": self.seed,
-            "guidance": self.guidance,
-            "sampling": changes,
-            "actions": [list(action) for action in self.actions],
-            "digest": self.digest,
-        }
+            "format": REPLAY_FORMAT, "model": self.model, "clip": self.clip, "clip_sha256": self.clip_sha256,
+            "seed": self.seed, "guidance": self.guidance, "sampling": changes,
+            "actions": [list(action) for action in self.actions], "digest": self.digest,
+        }  # fmt: skip
 
     @staticmethod
     def from_json(value: Any, spec: ActionSpec) -> Replay:
@@ -165,18 +159,15 @@ def parse_message(text: str, spec: ActionSpec) -> Message:
     fields = _fields({name: field for name, field in value.items() if name != "type"}, FIELDS[kind], kind)
     if kind == "start":
         sampling = _fields(fields["sampling"], SETTINGS, "start.sampling")
-        return Start(
-            fields["clip"], _seed(fields["seed"], "start.seed"), _sampling(sampling, fields["guidance"], "start")
-        )
+        seed = _seed(fields["seed"], "start.seed")
+        return Start(fields["clip"], seed, _sampling(sampling, fields["guidance"], "start"))
     if kind == "act":
         return Act(_action(fields["action"], spec, "act.action"))
     if kind == "adjust":
         return Adjust(_sampling(_fields(fields["sampling"], SETTINGS, "adjust.sampling"), 1.0, "adjust"))
-    if kind == "acknowledge":
-        return Acknowledge(fields["frame"])
-    if kind == "rewind":
-        return Rewind(fields["frame"])
-    return Save() if kind == "save" else Load(Replay.from_json(fields["replay"], spec))
+    if kind == "load":
+        return Load(Replay.from_json(fields["replay"], spec))
+    return {"acknowledge": Acknowledge, "rewind": Rewind, "save": Save}[kind](**fields)
 
 
 def _fields(value: Any, kinds: dict[str, type], where: str) -> dict[str, Any]:
@@ -213,11 +204,8 @@ def _seed(value: int, where: str) -> int:
 
 
 def _action(value: Any, spec: ActionSpec, where: str) -> Action:
-    if (
-        not isinstance(value, list)
-        or len(value) != spec.width
-        or not all(_is_number(v) and abs(v) < 1e6 for v in value)
-    ):
+    numbers = isinstance(value, list) and all(_is_number(v) and abs(v) < 1e6 for v in value)
+    if not numbers or len(value) != spec.width:
         raise UserError(f"{where}: must be a list of {spec.width} number(s)")
     return tuple(spec.tensor([value], where)[0].tolist())
 
@@ -231,7 +219,3 @@ def _sampling(settings: dict[str, Any], guidance: float, where: str) -> Sampling
         return Sampling(float(settings["temperature"]), settings["top_k"], float(settings["top_p"]), float(guidance))
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
-
-
-def _settings(sampling: Sampling) -> dict[str, Any]:
-    return {name: value for name, value in asdict(sampling).items() if name in SETTINGS}

@@ -46,7 +46,7 @@ def rollout(config: RolloutConfig) -> Rollout:
     if config.actions == "each":
         requests = held(config, recording, spec)
         result = merged([generate(vqvae.network, predictor.network, one, config.decode) for one in requests])
-        truth, titles, names = None, action_names(spec), [""] * config.frames
+        truth, titles, names = None, spec.choices, [""] * config.frames
     else:
         request, truth = make_request(config, recording, spec)
         result = generate(vqvae.network, predictor.network, request, config.decode)
@@ -72,52 +72,36 @@ def merged(results: list[Rollout]) -> Rollout:
     return replace(results[0], codes=codes, frames=torch.cat(frames) if frames else None)
 
 
-def action_names(spec: ActionSpec) -> list[str]:
-    """Names of the choices of a discrete action."""
-    return list(spec.names) or [str(i) for i in range(spec.sizes[0])]
-
-
 def make_request(
     config: RolloutConfig, recording: Clip, spec: ActionSpec
 ) -> tuple[RolloutRequest, UInt8[Tensor, "n h w c"] | None]:
-    """The request, and the true frames where the recorded actions are used."""
+    """The request, and the true frames where they follow from the recorded actions and were all recorded."""
     first, last = config.start, config.start + config.context_frames
     if first < 0 or last > len(recording.frames):
         raise UserError(
             f"start: {recording.name} has {len(recording.frames)} frames, too few for context {first} to {last - 1}"
         )
-    context_actions = recording.actions[first : last - 1]
+    context_actions, truth = recording.actions[first : last - 1], recording.frames[last : last + config.frames]
     if spec.kind == "none":
-        return _request_without_actions(config, recording, context_actions)
+        if config.actions != "recorded" or config.context_actions:
+            wrong = "context_actions" if config.context_actions else "actions"
+            raise UserError(f"{wrong}: this model was trained on videos without actions; leave it out")
+        actions = context_actions.new_empty((config.frames, 0))
+        return _request(config, recording, context_actions, actions), truth if len(truth) == config.frames else None
     if config.context_actions:
         context_actions = parse_actions(config.context_actions, spec, config.context_frames - 1, "context_actions")
     elif len(context_actions) < config.context_frames - 1:
         raise UserError(f"context_actions: {recording.name} comes without actions; say which led from frame to frame")
-    truth = None
-    if config.actions == "recorded":
-        actions = recording.actions[last - 1 : last - 1 + config.frames]
-        truth = recording.frames[last : last + config.frames]
-        if len(actions) < config.frames or len(truth) < config.frames:
-            raise UserError(
-                f"frames: {recording.name} records only {min(len(actions), len(truth))} frames after the context;"
-                " ask for fewer, or name the actions"
-            )
-    else:
+    if config.actions != "recorded":
         actions = parse_actions(config.actions, spec, config.frames, "actions")
+        return _request(config, recording, context_actions, actions), None
+    actions = recording.actions[last - 1 : last - 1 + config.frames]
+    if len(actions) < config.frames or len(truth) < config.frames:
+        raise UserError(
+            f"frames: {recording.name} records only {min(len(actions), len(truth))} frames after the context;"
+            " ask for fewer, or name the actions"
+        )
     return _request(config, recording, context_actions, actions), truth
-
-
-def _request_without_actions(
-    config: RolloutConfig, recording: Clip, context_actions: Shaped[Tensor, "t a"]
-) -> tuple[RolloutRequest, UInt8[Tensor, "n h w c"] | None]:
-    """The request to a predictor that was trained without actions, and the true frames, if all were recorded."""
-    if config.actions != "recorded" or config.context_actions:
-        wrong = "context_actions" if config.context_actions else "actions"
-        raise UserError(f"{wrong}: this model was trained on videos without actions; leave it out")
-    last = config.start + config.context_frames
-    truth = recording.frames[last : last + config.frames]
-    request = _request(config, recording, context_actions, context_actions.new_empty((config.frames, 0)))
-    return request, truth if len(truth) == config.frames else None
 
 
 def _request(
