@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from videovq.config import RENAMED, choice_bases
 from videovq.errors import UserError
-from videovq.naming import kinds_of, nearest, no_setting, strangers
+from videovq.naming import import_named, kind_names, nearest, no_setting, strangers
 from videovq.parser_messages import class_names, explained
 from videovq.shipped import shipped_configs
 
@@ -92,7 +92,7 @@ def build(kind: type[C], values: dict[str, Any], name: str = "") -> C:
             found[key] = build(hint, value, dotted)
         else:
             chosen = class_of(value["class_path"])
-            if kinds_of(chosen):
+            if chosen.__name__ not in kind_names(hint):
                 raise UserError(f"{dotted}: no {chosen.__name__!r}; choose from {class_names(chosen)}")
             found[key] = build(chosen, value.get("init_args", {}), dotted)
     return kind(**found)
@@ -176,11 +176,13 @@ def with_files_read(config: type, arguments: list[str], commands: Mapping[str, t
     import yaml
 
     read, rest = [], iter(arguments)
+    import_named(" ".join(arguments))
     for argument in rest:
         name, equals, path = argument.partition("=")
         if name == "--config":
             path = file_named(path if equals else next(rest, ""))
             values = settings_in(path)
+            import_named(str(values))
             unknown = strangers(config, values)
             if unknown:
                 whose = next((name for name, other in commands.items() if not strangers(other, values)), "")

@@ -151,7 +151,7 @@ class VQVAEConfig(Settings):
     code_dim: int = 16
     """D, the width of a code's vector (64 in the paper)."""
     quantizer: QuantizerConfig = field(default_factory=EMAConfig)
-    """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
+    """How every vector becomes a code."""
 
     def check(self) -> None:
         convolutional(self)

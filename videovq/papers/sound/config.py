@@ -71,7 +71,7 @@ class SoundConfig(Settings):
     context: int = 64
     """Channels of what the decoder is told of a code and its neighbours."""
     quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(commitment=0.25, restart_below=0.02))
-    """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
+    """How every vector becomes a code."""
     decoder: DilatedConfig = field(default_factory=lambda: DilatedConfig(hidden_part=0.5))
     """The decoder, which draws one sample after the other."""
 
