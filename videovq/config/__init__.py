@@ -39,7 +39,6 @@ from videovq.config.models import (
     LFQConfig,
     LookupContextConfig,
     PatchPredictorConfig,
-    PixelCNNConfig,
     PixelCNNPredictorConfig,
     PredictorConfig,
     QuantizerConfig,
@@ -84,7 +83,7 @@ def choice_bases() -> tuple[type, ...]:
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> type:
-        """What a slice lets choose, and settings in the file of their network: a ``class_path`` names all choices here."""
+        """What slices let choose, and settings in the file of their network: a ``class_path`` names all of it here."""
         if own := own_settings(name):
             return own
         for choice in choice_bases()[len(CHOICES) :]:

@@ -1,15 +1,12 @@
-"""Config -> quantizer, predictor or PixelCNN."""
+"""Config -> quantizer, or predictor."""
 
 from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor
 
-from videovq.config import PixelCNNConfig, PredictorConfig, QuantizerConfig
-from videovq.config.checks import checked
+from videovq.config import PredictorConfig, QuantizerConfig
 from videovq.config.registry import parts_of
-from videovq.models.predictors.attentive_pixelcnn import AttentivePixelCNN
-from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.quantizers.contract import Quantizer
 from videovq.types import ActionSpec
@@ -46,14 +43,3 @@ def build_predictor(
     context_network, frame_decoder = parts_of(settings, "model")
     context, decoder = context_network(settings, grid), frame_decoder(settings, grid, *codebook.shape)
     return Predictor(settings, action_spec, grid, codebook, context, decoder, values)
-
-
-def build_pixelcnn(settings: PixelCNNConfig, grid: tuple[int, int], codebook: Float[Tensor, "k d"]) -> GatedPixelCNN:
-    """The PixelCNN of single frames that a config describes.
-
-    Raises:
-        UserError: its numbers cannot work.
-    """
-    checked(settings, "model")
-    kind = AttentivePixelCNN if settings.attention_every else GatedPixelCNN
-    return kind(settings, grid, *codebook.shape)

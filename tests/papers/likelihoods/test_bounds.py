@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from videovq.config import EMAConfig, PixelCNNConfig
+from videovq.config import EMAConfig
+from videovq.papers.config import PixelCNNConfig
 from videovq.papers.likelihoods.config import DensityConfig, GaussianVAEConfig, QuantizedVAEConfig, VIMCOConfig
 from videovq.papers.likelihoods.models.build import build_density
 from videovq.papers.likelihoods.models.contract import Density

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videovq.config.checks import SEEDS, CommandSettings, Settings, at_least, convolutional, named, within
-from videovq.config.models import MOST_CODES, EMAConfig, PixelCNNConfig, QuantizerConfig
+from videovq.config.models import MOST_CODES, EMAConfig, QuantizerConfig
 from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.papers.config import PixelCNNConfig
 
 
 @dataclass(frozen=True)

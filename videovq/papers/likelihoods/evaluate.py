@@ -16,13 +16,13 @@ from videovq import __version__
 from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
 from videovq.evaluation.bootstrap import format_interval, interval_json
-from videovq.evaluation.spread import spread
 from videovq.frames import psnr
 from videovq.page import aligned, write_report
 from videovq.papers.likelihoods.config import EvaluateDensityConfig
 from videovq.papers.likelihoods.models.contract import Density
 from videovq.papers.likelihoods.models.quantized import QuantizedVAE
 from videovq.papers.likelihoods.runs import TrainedDensity, load_density
+from videovq.papers.spread import spread
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
 from videovq.progress import progress

@@ -7,8 +7,9 @@ from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, named, part, within
 from videovq.config.choices import SamplingChoice, VQVAEChoice
-from videovq.config.models import EMAConfig, PixelCNNConfig, QuantizerConfig
+from videovq.config.models import EMAConfig, QuantizerConfig
 from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.papers.config import PixelCNNConfig
 
 
 @dataclass(frozen=True)

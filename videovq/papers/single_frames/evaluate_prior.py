@@ -14,9 +14,9 @@ from torch import Tensor
 from videovq import __version__
 from videovq.data.store import CodeStore
 from videovq.errors import UserError
-from videovq.evaluation.counted import markov_bits, unigram_bits
 from videovq.models.sampling import gumbel
 from videovq.page import write_report
+from videovq.papers.counted import markov_bits, unigram_bits
 from videovq.papers.single_frames.config import EvaluatePriorConfig
 from videovq.papers.single_frames.data import number_of
 from videovq.papers.single_frames.runs import TrainedPrior, load_prior

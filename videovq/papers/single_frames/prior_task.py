@@ -9,7 +9,7 @@ from torch import Tensor
 
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
-from videovq.models.prior import FramePrior
+from videovq.papers.prior import FramePrior
 from videovq.papers.single_frames.config import TrainPriorConfig
 from videovq.papers.single_frames.data import LevelBatch, LevelData
 from videovq.training import loop

@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, silu
 
 from videovq.errors import UserError
-from videovq.models.build import build_pixelcnn, build_quantizer
+from videovq.models.build import build_quantizer
 from videovq.models.embeddings import CodeEmbedding
-from videovq.models.prior import Prior
 from videovq.models.quantizers.contract import Quantizer
 from videovq.models.sampling import gumbel
+from videovq.papers.pixelcnn import build_pixelcnn
+from videovq.papers.prior import Prior
 from videovq.papers.single_frames.config import SecondStageConfig
 from videovq.types import Sampling
 

@@ -16,9 +16,9 @@ from torch.nn.functional import avg_pool2d
 
 from videovq import __version__
 from videovq.errors import UserError
-from videovq.evaluation.counted import markov_bits, unigram_bits
 from videovq.models.quantizers.contract import perplexity
 from videovq.page import write_report
+from videovq.papers.counted import markov_bits, unigram_bits
 from videovq.papers.sound.config import EvaluateSoundConfig
 from videovq.papers.sound.dilated import DilatedNetwork, draw
 from videovq.papers.sound.folder import SoundFolder, read_sound, write_wav

@@ -12,12 +12,12 @@ from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from videovq.config import PixelCNNConfig
 from videovq.errors import UserError
 from videovq.models.autoencoder import decoder
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
-from videovq.models.prior import Prior
+from videovq.papers.config import PixelCNNConfig
+from videovq.papers.prior import Prior
 
 BLOCKS = 2
 

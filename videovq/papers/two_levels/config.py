@@ -7,9 +7,10 @@ from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, convolutional, named, within
 from videovq.config.choices import SamplingChoice
-from videovq.config.models import EMAConfig, PixelCNNConfig, QuantizerConfig
+from videovq.config.models import EMAConfig, QuantizerConfig
 from videovq.config.training import OptimizerConfig, TrainingConfig
 from videovq.errors import UserError
+from videovq.papers.config import PixelCNNConfig
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from videovq import __version__
 from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
 from videovq.evaluation.reconstruction import ssim
-from videovq.evaluation.spread import spread
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.sampling import gumbel
 from videovq.page import aligned, write_report
 from videovq.papers.single_frames.data import number_of
 from videovq.papers.single_frames.runs import TrainedPrior, load_prior
+from videovq.papers.spread import spread
 from videovq.papers.two_levels.config import EvaluateVQVAE2Config
 from videovq.papers.two_levels.runs import TrainedBottomPrior, TrainedVQVAE2, load_bottom_prior, load_vqvae2
 from videovq.parsing import to_plain

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from videovq.frames import to_float
 from videovq.models.build import build_quantizer
-from videovq.models.prior import FramePrior
 from videovq.models.sampling import gumbel
 from videovq.papers.likelihoods.config import QuantizedVAEConfig
 from videovq.papers.likelihoods.models.contract import Density, DensityOutput
+from videovq.papers.prior import FramePrior
 
 
 class QuantizedVAE(Density):

@@ -11,12 +11,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from videovq.config import PixelCNNConfig
 from videovq.errors import UserError
-from videovq.models.build import build_pixelcnn
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
 from videovq.models.sampling import sample_codes
+from videovq.papers.config import PixelCNNConfig
+from videovq.papers.pixelcnn import build_pixelcnn
 from videovq.types import Sampling
 
 
