@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.project_copy import COPIED, PYTEST, copy_into, python
+from tests.project_copy import COPIED, PYTEST, ROOT, copy_into, python
 from videovq.cli import COMMANDS, CORE, usage
 from videovq.slices import SLICES, slices
-
-pytestmark = pytest.mark.slow
 
 QUICK = [
     "tests/test_cli.py::test_help_of_every_command_imports_no_torch",
@@ -31,6 +29,7 @@ assert [*runs.run_kinds()] == ["vqvae", "predictor"]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", [*([name] for name in SLICES), SLICES], ids=[*SLICES, "all"])
 def test_without_a_slices_folders_and_line_the_core_is_whole(gone: list[str], tmp_path: Path) -> None:
     copy_into(tmp_path)
@@ -45,6 +44,13 @@ def test_without_a_slices_folders_and_line_the_core_is_whole(gone: list[str], tm
     if len(gone) == len(SLICES):
         python(tmp_path, "-c", IMPORT_ALL)
         python(tmp_path, *PYTEST, "--collect-only", "tests")
+
+
+@pytest.mark.parametrize("name", SLICES)
+def test_beside_its_folders_one_line_of_the_readme_tells_of_a_slice(name: str) -> None:
+    pages = [page for pattern in ("*.md", "docs/*.md", "train/*.md", "data_prep/*.md") for page in ROOT.glob(pattern)]
+    lines = [(page.name, line) for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    assert [page for page, line in lines if f"papers/{name}" in line] == ["README.md"]
 
 
 def test_the_cores_commands_come_first_and_those_of_papers_under_a_heading() -> None:

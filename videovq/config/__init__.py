@@ -58,6 +58,7 @@ from videovq.config.training import (
     LossConfig,
     OptimizerConfig,
     PredictorTrainingConfig,
+    TrainConfig,
     TrainingConfig,
     TrainPredictorConfig,
     TrainVQVAEConfig,

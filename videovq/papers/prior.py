@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -80,6 +81,21 @@ class Prior(nn.Module, ABC):
         pick = partial(sample_codes, noise.flatten(1, 2), sampling)
         codes = self.decoder.draw(self.context(condition), self.codes(self.code_vectors), self.code_vectors, pick)
         return codes[: len(noise)]
+
+    def bits_per_code(
+        self, codes: Int64[Tensor, "b y x"], condition: Shaped[Tensor, "b ..."], dropout: float
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The mean nll in nats, which training minimises, and in bits, its metric.
+
+        Args:
+            dropout: part of the frames that training shows without their condition.
+        """
+        if self.training:
+            shape = (len(condition), *[1] * (condition.ndim - 1))
+            hidden = torch.rand(shape, device=condition.device) < dropout
+            condition = torch.where(hidden, self.unconditional(condition), condition)
+        nll = self(codes, condition).mean()
+        return nll, {"bits_per_code": nll / math.log(2)}
 
 
 class FramePrior(Prior):

@@ -7,7 +7,7 @@ from typing import Literal
 
 from videovq.config.checks import SEEDS, CommandSettings, Settings, at_least, convolutional, named, within
 from videovq.config.models import MOST_CODES, EMAConfig, QuantizerConfig
-from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.config.training import TrainConfig
 from videovq.papers.config import PixelCNNConfig
 
 
@@ -64,22 +64,18 @@ class QuantizedVAEConfig(DensityConfig):
 
 
 @dataclass(frozen=True)
-class TrainDensityConfig(CommandSettings):
+class TrainDensityConfig(TrainConfig):
     """Train an autoencoder with a likelihood on the frames of an EpisodeStore: VAE, VIMCO or VQ-VAE."""
 
     store: str = "stores/episodes"
     """Folder of the EpisodeStore."""
     run: str = "runs/density"
-    """Run folder; an interrupted run continues there."""
     model: DensityConfig = field(default_factory=GaussianVAEConfig)
     """GaussianVAEConfig, VIMCOConfig or QuantizedVAEConfig."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimiser."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Literal
 from videovq.config.checks import CommandSettings, Settings, at_least, named, part, within
 from videovq.config.choices import SamplingChoice, VQVAEChoice
 from videovq.config.models import EMAConfig, QuantizerConfig
-from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.config.training import OptimizerConfig, TrainConfig, TrainingConfig
 from videovq.papers.config import PixelCNNConfig
 
 
@@ -33,44 +33,37 @@ class SecondStageConfig(Settings):
 
 
 @dataclass(frozen=True)
-class TrainSecondStageConfig(CommandSettings):
+class TrainSecondStageConfig(TrainConfig):
     """Train a second-stage VQ-VAE on the single frames of a CodeStore."""
 
     store: str = "stores/codes"
     """Folder of the CodeStore."""
     run: str = "runs/second_stage"
-    """Run folder; an interrupted run continues there."""
     model: SecondStageConfig = field(default_factory=SecondStageConfig)
-    """The network."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
 
 
 @dataclass(frozen=True)
-class TrainPriorConfig(CommandSettings):
+class TrainPriorConfig(TrainConfig):
     """Train a prior of single frames on a CodeStore."""
 
     store: str = "stores/codes"
     """Folder of the CodeStore."""
     run: str = "runs/prior"
-    """Run folder; an interrupted run continues there."""
     model: PixelCNNConfig = field(default_factory=PixelCNNConfig)
-    """The network."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
-    """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
-    """Length, batch, precision, logging."""
     level_dropout: float = 0.1
     """Part of the frames that are learnt without their level, so that frames of any level can be drawn, and guidance
     used."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
         within(self, 0, 1, "level_dropout")
 
 

@@ -11,7 +11,7 @@ from videovq.config.models import (
     EMAConfig,
     QuantizerConfig,
 )
-from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.config.training import OptimizerConfig, TrainConfig, TrainingConfig
 from videovq.errors import UserError
 
 
@@ -80,33 +80,29 @@ class SoundConfig(Settings):
 
 
 @dataclass(frozen=True)
-class TrainSoundConfig(CommandSettings):
+class TrainSoundConfig(TrainConfig):
     """Train a VQ-VAE on the sound of a folder of wav files or videos."""
 
     source: str = "sounds"
     """Folder searched, with its subfolders, for sound and video files."""
     run: str = "runs/sound"
-    """Run folder; an interrupted run continues there."""
     rate: int = 8000
     """Samples a second that sound is resampled to."""
     window: int = 2048
     """Samples in a training window; a multiple of 64."""
     model: SoundConfig = field(default_factory=SoundConfig)
-    """The network."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=8))
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "source", "run")
+        super().check()
+        named(self, "source")
         at_least(self, 1, "rate", "window")
         if self.window % 64:
             raise UserError(f"window: must be a multiple of 64, not {self.window}")
 
 
 @dataclass(frozen=True)
-class TrainSoundPriorConfig(CommandSettings):
+class TrainSoundPriorConfig(TrainConfig):
     """Train a prior over the codes of a VQ-VAE of sound, on the sound it was trained on."""
 
     source: str = "sounds"
@@ -114,18 +110,15 @@ class TrainSoundPriorConfig(CommandSettings):
     sound: str = "runs/sound"
     """Run folder of the VQ-VAE."""
     run: str = "runs/sound_prior"
-    """Run folder; an interrupted run continues there."""
     window: int = 256
     """Codes in a training window."""
     model: DilatedConfig = field(default_factory=lambda: DilatedConfig(width=96, layers=8, cycle=8, hidden_part=0.3))
-    """The network."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
-    """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=1000, batch_size=16))
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "source", "sound", "run")
+        super().check()
+        named(self, "source", "sound")
         at_least(self, 2, "window")
 
 
