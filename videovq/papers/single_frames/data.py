@@ -16,7 +16,7 @@ from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_f
 from videovq.data.store import CodeStore
 from videovq.types import Batch
 
-SPARSE = 8  # neighbouring frames are much alike: every eighth tells as much
+SPARSE = 8  # neighbouring frames are much alike: every eighth measures as well
 
 
 @dataclass(frozen=True)

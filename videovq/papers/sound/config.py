@@ -47,11 +47,11 @@ class DilatedConfig(Settings):
     width: int = 64
     """Channels."""
     skip: int = 128
-    """Channels of what every layer adds to the output."""
+    """Channels of the skip connection of every layer to the output."""
     layers: int = 10
     """Number of layers."""
     cycle: int = 10
-    """Dilations are 1, 2, 4 ... over that many layers, then 1 again: ten reach 1,024 symbols back."""
+    """Layers after which the dilations, 1, 2, 4 ..., begin again with 1: ten reach 1,024 symbols back."""
     hidden_part: float = 0.0
     """Largest part of the earlier symbols that training hides; each sequence draws its own."""
 
@@ -69,11 +69,11 @@ class SoundConfig(Settings):
     code_dim: int = 64
     """D, the width of a code's vector."""
     context: int = 64
-    """Channels of what the decoder is told of a code and its neighbours."""
+    """Channels of the decoder's condition, which is of a code and its neighbours."""
     quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(commitment=0.25, restart_below=0.02))
     """How every vector becomes a code."""
     decoder: DilatedConfig = field(default_factory=lambda: DilatedConfig(hidden_part=0.5))
-    """The decoder, which draws one sample after the other."""
+    """The autoregressive decoder of samples."""
 
     def check(self) -> None:
         at_least(self, 1, "hidden", "code_dim", "context")

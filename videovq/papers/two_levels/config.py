@@ -15,7 +15,7 @@ from videovq.papers.config import PixelCNNConfig
 
 @dataclass(frozen=True)
 class VQVAE2Config(Settings):
-    """VQ-VAE with two levels of codes (Razavi et al. 2019): a coarse grid, and one of twice its sides for the rest."""
+    """VQ-VAE with two levels of codes (Razavi et al. 2019): the top grid, and a bottom grid of twice its sides."""
 
     hidden: int = 128
     """Channels of the convolutions."""
@@ -28,9 +28,9 @@ class VQVAE2Config(Settings):
     code_dim: int = 16
     """D, the width of a code's vector."""
     top: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=256))
-    """Quantizer of the coarse level."""
+    """Quantizer of the top level."""
     bottom: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=16))
-    """Quantizer of the fine level."""
+    """Quantizer of the bottom level."""
 
     def check(self) -> None:
         convolutional(self)
