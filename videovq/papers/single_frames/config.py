@@ -68,17 +68,28 @@ class TrainPriorConfig(TrainConfig):
 
 
 @dataclass(frozen=True)
-class EvaluateSecondStageConfig(SamplingChoice, VQVAEChoice, CommandSettings):
-    """Whether a second-stage VQ-VAE uses its codes, and frames that went through them."""
+class FramesConfig(SamplingChoice, VQVAEChoice, CommandSettings):
+    """On which single frames of a CodeStore a model of them is measured."""
 
-    second_stage: str = "runs/second_stage"
-    """Run folder of the second stage."""
     store: str = "stores/codes"
     """Folder of the CodeStore."""
     split: Literal["train", "val", "test"] = "test"
     """Split to measure on."""
     stride: int = 1
     """Measure every n-th frame of an episode: neighbours are much alike."""
+
+    def check(self) -> None:
+        super().check()
+        named(self, "store")
+        at_least(self, 1, "stride")
+
+
+@dataclass(frozen=True)
+class EvaluateSecondStageConfig(FramesConfig):
+    """Whether a second-stage VQ-VAE uses its codes, and frames that went through them."""
+
+    second_stage: str = "runs/second_stage"
+    """Run folder of the second stage."""
     shown: int = 8
     """Frames reconstructed, and drawn in each of four rows."""
     out: str = "reports/second_stage"
@@ -86,22 +97,16 @@ class EvaluateSecondStageConfig(SamplingChoice, VQVAEChoice, CommandSettings):
 
     def check(self) -> None:
         super().check()
-        named(self, "second_stage", "store", "out")
-        at_least(self, 1, "stride", "shown")
+        named(self, "second_stage", "out")
+        at_least(self, 1, "shown")
 
 
 @dataclass(frozen=True)
-class EvaluatePriorConfig(SamplingChoice, VQVAEChoice, CommandSettings):
+class EvaluatePriorConfig(FramesConfig):
     """Bits of a frame prior beside simple models, and frames that it draws."""
 
     prior: str = "runs/prior"
     """Run folder of the prior."""
-    store: str = "stores/codes"
-    """Folder of the CodeStore."""
-    split: Literal["train", "val", "test"] = "test"
-    """Split to measure on."""
-    stride: int = 1
-    """Measure every n-th frame of an episode: neighbours are much alike."""
     samples: int = 8
     """Frames drawn of each level."""
     guidance: float = 1.0
@@ -111,6 +116,6 @@ class EvaluatePriorConfig(SamplingChoice, VQVAEChoice, CommandSettings):
 
     def check(self) -> None:
         super().check()
-        named(self, "prior", "store", "out")
-        at_least(self, 1, "stride", "samples")
+        named(self, "prior", "out")
+        at_least(self, 1, "samples")
         at_least(self, 0, "guidance")
