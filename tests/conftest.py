@@ -18,16 +18,14 @@ import torch
 from filelock import FileLock
 from lightning import Trainer
 
+from tests.small import SMALL_PATCH
 from videovq.config import (
     EMAConfig,
     EncodeConfig,
     ExportConfig,
     OptimizerConfig,
-    PatchPredictorConfig,
-    PixelCNNPredictorConfig,
     PredictorTrainingConfig,
     PrepConfig,
-    RasterPredictorConfig,
     TrainingConfig,
     TrainPredictorConfig,
     TrainVQVAEConfig,
@@ -210,17 +208,6 @@ def vqvae_config(store: EpisodeStore, run: Path, steps: int = 300, **model: obje
             steps=steps, batch_size=8, validate_every=100, checkpoint_every=100, precision="32-true", accelerator="cpu"
         ),
     )
-
-
-SMALL_RASTER = RasterPredictorConfig(
-    width=16, embedding=8, history=2, blocks=2, lookups=1, decoder_layers=1, transformer_width=16, transformer_layers=1,
-    heads=2, window=4,
-)  # fmt: skip
-SMALL_PIXELCNN = PixelCNNPredictorConfig(width=16, embedding=8, history=2, context_blocks=1, decoder_layers=2)
-SMALL_PATCH = PatchPredictorConfig(
-    width=16, embedding=8, history=2, blocks=2, lookups=1, decoder_blocks=1, transformer_width=16, transformer_layers=1,
-    heads=2, window=4,
-)  # fmt: skip
 
 
 def predictor_config(store: CodeStore, run: Path, steps: int = 40) -> TrainPredictorConfig:

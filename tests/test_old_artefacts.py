@@ -30,7 +30,7 @@ LOADERS = {
     **dict.fromkeys(PREDICTORS.values(), "videovq.runs load_predictor"),
     "prior": "videovq.papers.single_frames.runs load_prior",
     "second-stage": "videovq.papers.single_frames.runs load_second_stage",
-    "density": "videovq.papers.likelihoods.runs load_density",
+    "density": "videovq.papers.likelihoods.runs load_autoencoder",
     "vqvae2": "videovq.papers.two_levels.runs load_vqvae2",
     "bottom-prior": "videovq.papers.two_levels.runs load_bottom_prior",
     "sound": "videovq.papers.sound.runs load_sound",

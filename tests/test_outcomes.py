@@ -13,7 +13,8 @@ import pytest
 import torch
 
 import videovq.gym
-from tests.conftest import SMALL_PATCH, predictor_config, prep_config, world, write_episode
+from tests.conftest import predictor_config, prep_config, world, write_episode
+from tests.small import SMALL_PATCH
 from videovq.cli import main
 from videovq.config import EncodeConfig, ModelChoice
 from videovq.data.store import CodeStore, EpisodeStore

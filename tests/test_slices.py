@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.project_copy import COPIED, PYTEST, ROOT, copy_into, python
 from videovq.cli import COMMANDS, CORE, usage
 from videovq.slices import SLICES, slices
 
-pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[1]
-COPIED = ("configs", "tests", "videovq")
 QUICK = [
     "tests/test_cli.py::test_help_of_every_command_imports_no_torch",
     "tests/test_completion.py",
@@ -35,22 +29,10 @@ assert [*runs.run_kinds()] == ["vqvae", "predictor"]
 """
 
 
-def python(folder: Path, *words: str) -> None:
-    """Run Python in a copy of the project, seeing that alone."""
-    done = subprocess.run(
-        [sys.executable, *words], cwd=folder, env={**os.environ, "PYTHONPATH": "."}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("gone", [*([name] for name in SLICES), SLICES], ids=[*SLICES, "all"])
 def test_without_a_slices_folders_and_line_the_core_is_whole(gone: list[str], tmp_path: Path) -> None:
-    unwanted = shutil.ignore_patterns("pretrained", "__pycache__")
-    for name in COPIED:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=unwanted)
-    for path in [ROOT / "videovq" / "pretrained", *(path for path in ROOT.iterdir() if path.name[0] != ".")]:
-        if path.name not in COPIED:
-            (tmp_path / path.relative_to(ROOT)).symlink_to(path)
+    copy_into(tmp_path)
     listed = tmp_path / "videovq" / "slices.py"
     for name in gone:
         for folder in COPIED:
@@ -58,11 +40,17 @@ def test_without_a_slices_folders_and_line_the_core_is_whole(gone: list[str], tm
         text, lines = re.subn(rf'^    "{name}",\n', "", listed.read_text(), flags=re.MULTILINE)
         assert lines == 1, "its line"
         listed.write_text(text)
-    pytest_quietly = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    python(tmp_path, *pytest_quietly, "--noconftest", *QUICK)
+    python(tmp_path, *PYTEST, "--noconftest", *QUICK)
     if len(gone) == len(SLICES):
         python(tmp_path, "-c", IMPORT_ALL)
-        python(tmp_path, *pytest_quietly, "--collect-only", "tests")
+        python(tmp_path, *PYTEST, "--collect-only", "tests")
+
+
+@pytest.mark.parametrize("name", SLICES)
+def test_beside_its_folders_one_line_of_the_readme_tells_of_a_slice(name: str) -> None:
+    pages = [page for pattern in ("*.md", "docs/*.md", "train/*.md", "data_prep/*.md") for page in ROOT.glob(pattern)]
+    lines = [(page.name, line) for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    assert [page for page, line in lines if f"papers/{name}" in line] == ["README.md"]
 
 
 def test_the_cores_commands_come_first_and_those_of_papers_under_a_heading() -> None:

@@ -135,6 +135,17 @@ def test_a_system_that_does_not_tell_is_left_alone(machine: Machine) -> None:
     assert "OMP_NUM_THREADS" not in os.environ
 
 
+def test_where_settings_brought_pytorch_along_it_is_told_too(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    watch = Watch(machine.root)
+    pytorch = ModuleType("torch")
+    pytorch.set_num_threads = told.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", pytorch)
+    machine.passes(10, CPUS)
+    watch.choose()
+    assert told == [int(os.environ["OMP_NUM_THREADS"])]
+
+
 def test_a_program_that_computes_already_is_left_alone(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
     watch = Watch(machine.root)

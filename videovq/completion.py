@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from videovq.config import choice_bases
 from videovq.help import help_of
-from videovq.naming import kinds_of, names, type_of
+from videovq.naming import kind_names, names, type_of
 from videovq.prep.sources.readers import READERS
 from videovq.shipped import shipped, shipped_configs
 
@@ -95,7 +95,7 @@ def names_of(hint: Any) -> list[str]:
     if get_origin(hint) is Literal:
         return [value for value in get_args(hint) if value]
     if hint in choice_bases():
-        return [kind.__name__ for kind in kinds_of(hint)]
+        return kind_names(hint)
     if hint is bool:
         return ["true", "false"]
     return [name for part in get_args(hint) for name in names_of(part)]

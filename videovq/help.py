@@ -14,8 +14,9 @@ from itertools import pairwise
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from videovq import config as all_settings
 from videovq.config import PredictorConfig, choice_bases
-from videovq.naming import kinds_of, kinds_within
+from videovq.naming import kind_names, kinds_within
 from videovq.shipped import shipped
 
 INDENT = 30  # columns of a setting's name, before what is said of it
@@ -64,10 +65,11 @@ def settings(default: Any, docs: dict[str, str], name: str, chosen: dict[str, st
     for dotted, hint, value, doc in groups:
         yield from ("", *wrapped(f"{dotted}: {doc}", 0))
         if hint in choice_bases():
-            kinds = kinds_of(hint)
-            kind = next((kind for kind in kinds if kind.__name__ == chosen.get(dotted)), type(value))
-            value = value if type(value) is kind else kind()
-            yield from entry(f"--{dotted} CLASS", others(doc, [one.__name__ for one in kinds], kind.__name__))
+            kinds = kind_names(hint)
+            if chosen.get(dotted) in kinds:
+                kind = getattr(all_settings, chosen[dotted])
+                value = value if type(value) is kind else kind()
+            yield from entry(f"--{dotted} CLASS", others(doc, kinds, type(value).__name__))
             if len(kinds) > 1:
                 yield from entry("", f"{prog} --{dotted} CLASS --help shows another's settings. Those of this one:")
         yield from settings(value, documented(type(value)), f"{dotted}.", chosen, prog)

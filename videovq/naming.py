@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import is_dataclass
 from difflib import SequenceMatcher
 from typing import Any, get_type_hints
 
+from videovq import config as all_settings
 from videovq.config import RENAMED, choice_bases
+from videovq.config.registry import registered
 
 ALIKE = 0.6  # of two words that may be one, misspelt
 
 
 def kinds_of(base: type[Any]) -> list[type[Any]]:
-    """The classes below a class that have none below themselves: those that can be chosen."""
+    """The classes below a class that can be chosen: the registered ones that are imported or, where none are
+    registered, those that have none below themselves.
+    """
+    known = registered(base)
     found: list[type[Any]] = []
     for below in base.__subclasses__():
-        found += kinds_of(below) or [below]
+        within = kinds_of(below)
+        found += [below] if (below.__name__ in known if known else not within) else []
+        found += within
     return found
+
+
+def kind_names(base: type[Any]) -> list[str]:
+    """The names of all classes that can be chosen where a field holds ``base``, those not yet imported among them."""
+    return [*registered(base)] or [kind.__name__ for kind in kinds_of(base)]
+
+
+def import_named(text: str) -> None:
+    """Import the classes that can be chosen and whose names occur in a text, so that it can be read."""
+    for base in choice_bases():
+        for name in registered(base):
+            if re.search(rf"\b{name}\b", text):
+                getattr(all_settings, name)
 
 
 def kinds_within(base: Any) -> list[type[Any]]:
@@ -63,7 +84,7 @@ def _strangers(config: type[Any], values: Mapping[str, Any]) -> Iterator[str]:
         elif kinds and isinstance(value, Mapping):
             if hints[key] in choice_bases() and value.keys() & {"class_path", "init_args"}:
                 chosen = str(value.get("class_path", "")).rpartition(".")[2]
-                if chosen and chosen not in [kind.__name__ for kind in kinds]:
+                if chosen and chosen not in kind_names(hints[key]):
                     yield f"{key}.class_path"
                     continue
                 kinds = [kind for kind in kinds if chosen in ("", kind.__name__)]

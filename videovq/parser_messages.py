@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from videovq.naming import kinds_of, names, no_setting, type_of
+from videovq.naming import kind_names, names, no_setting, type_of
 
 WANTED = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text",
           "list": "a list: [a, b]", "tuple": "a list: [a, b]", "dict": "a table: {a: b}"}  # fmt: skip
@@ -74,4 +74,4 @@ def refused(config: type, within: str, option: str, message: str) -> str:
 
 def class_names(base: type[Any]) -> str:
     """The names of the classes that can be chosen below one."""
-    return ", ".join(kind.__name__ for kind in kinds_of(base))
+    return ", ".join(kind_names(base))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from videovq.config import RENAMED, choice_bases
 from videovq.errors import UserError
-from videovq.naming import kinds_of, nearest, no_setting, strangers
+from videovq.naming import import_named, kind_names, nearest, no_setting, strangers
 from videovq.parser_messages import class_names, explained
 from videovq.shipped import shipped_configs
 
@@ -78,7 +78,8 @@ def filled(default: C, values: dict[str, Any], name: str = "") -> C:
     """
     if "class_path" in values:
         chosen = class_of(values["class_path"])
-        if kinds_of(chosen):
+        base = next(base for base in choice_bases() if issubclass(chosen, base))
+        if chosen.__name__ not in kind_names(base):
             raise UserError(f"{name}: no {chosen.__name__!r}; choose from {class_names(chosen)}")
         default = default if type(default) is chosen else chosen()
         values = values.get("init_args", {})
@@ -147,11 +148,13 @@ def with_files_read(config: type, arguments: list[str], commands: Mapping[str, t
     import yaml
 
     read, rest = [], iter(arguments)
+    import_named(" ".join(arguments))
     for argument in rest:
         name, equals, path = argument.partition("=")
         if name == "--config":
             path = file_named(path if equals else next(rest, ""))
             values = settings_in(path)
+            import_named(str(values))
             unknown = strangers(config, values)
             if unknown:
                 whose = next((name for name, other in commands.items() if not strangers(other, values)), "")

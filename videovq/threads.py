@@ -42,23 +42,26 @@ class Watch:
     def __init__(self, root: Path = Path("/")) -> None:
         self._shares = shares(root)
         self._began, self._before = time.monotonic(), self._others()
+        self._late = "torch" in sys.modules
 
     def choose(self, processes: int = 1) -> None:
         """Let OpenMP, and with it PyTorch, have as many threads as there are free cores; one line tells where others'
         work leaves fewer than all.
 
-        Changes nothing where all are free, where the environment names a number, or where PyTorch runs already.
+        Changes nothing where all are free, where the environment names a number, or where PyTorch was there before.
 
         Args:
             processes: of this command that compute at the same time.
         """
-        if not self._shares or "torch" in sys.modules or any(os.environ.get(name) for name in CHOSEN):
+        if not self._shares or self._late or any(os.environ.get(name) for name in CHOSEN):
             return
         cores, free = self.cores()
         most, threads = (max(1, int(number + 0.5) // processes) for number in (cores, free))
         if threads < self._shares[0].cores:
             os.environ["OMP_NUM_THREADS"] = str(threads)
             os.environ.setdefault("NUMBA_NUM_THREADS", str(threads))  # UMAP's
+            if torch := sys.modules.get("torch"):  # imported since by settings in the file of their network
+                torch.set_num_threads(threads)
         if threads < most:
             print(
                 f"only {max(0.0, free):.1f} of {cores:.3g} cores are idle: computing with {threads} thread(s);"

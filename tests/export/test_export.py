@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import SMALL_RASTER
+from tests.small import SMALL_RASTER
 from videovq.config import ExportConfig, ModelChoice
 from videovq.data.store import EpisodeStore
 from videovq.export.command import export_model

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import SMALL_PIXELCNN, predictor_config
+from tests.conftest import predictor_config
+from tests.small import SMALL_PIXELCNN
 from videovq.cli import main
 from videovq.data.store import CodeStore
 from videovq.runs import is_finished

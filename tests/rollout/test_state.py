@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
+from tests.small import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
 from videovq.config import DeclareActionsConfig, ModelChoice, PredictorConfig
 from videovq.data.store import EpisodeStore
 from videovq.models.build import build_predictor

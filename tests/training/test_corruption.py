@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.conftest import SMALL_PATCH
+from tests.small import SMALL_PATCH
 from videovq.config import TrainPredictorConfig
 from videovq.models.build import build_predictor
 from videovq.models.predictors.predictor import SAMPLED, Predictor

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
+from tests.small import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
 from videovq.config import OptimizerConfig, PredictorConfig
 from videovq.models.build import build_predictor
 from videovq.training.optimizers import optimizer

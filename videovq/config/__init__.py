@@ -39,7 +39,6 @@ from videovq.config.models import (
     LFQConfig,
     LookupContextConfig,
     PatchPredictorConfig,
-    PixelCNNConfig,
     PixelCNNPredictorConfig,
     PredictorConfig,
     QuantizerConfig,
@@ -51,6 +50,7 @@ from videovq.config.models import (
 from videovq.config.play import PlayConfig
 from videovq.config.prep import DeclareActionsConfig, DeclareConfig, ImportTokensConfig, InspectConfig, PrepConfig
 from videovq.config.record import DeepMindLabSource, GymnasiumSource, RecordConfig, SourceConfig, from_text
+from videovq.config.registry import own_settings
 from videovq.config.rollout import RolloutConfig
 from videovq.config.training import (
     MAY_CHANGE,
@@ -58,6 +58,7 @@ from videovq.config.training import (
     LossConfig,
     OptimizerConfig,
     PredictorTrainingConfig,
+    TrainConfig,
     TrainingConfig,
     TrainPredictorConfig,
     TrainVQVAEConfig,
@@ -83,7 +84,9 @@ def choice_bases() -> tuple[type, ...]:
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> type:
-        """What a slice lets choose: a ``class_path`` names all choices here, whatever their modules."""
+        """What slices let choose, and settings in the file of their network: a ``class_path`` names all of it here."""
+        if own := own_settings(name):
+            return own
         for choice in choice_bases()[len(CHOICES) :]:
             for kind in choice.__subclasses__():
                 if kind.__name__ == name:

@@ -149,7 +149,7 @@ class VQVAEConfig(Settings):
     code_dim: int = 16
     """D, the width of a code's vector (64 in the paper)."""
     quantizer: QuantizerConfig = field(default_factory=EMAConfig)
-    """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
+    """How every vector becomes a code."""
 
     def check(self) -> None:
         convolutional(self)
@@ -259,28 +259,6 @@ class PixelCNNPredictorConfig(PredictorConfig):
         super().check()
         at_least(self, 1, "history", "decoder_layers")
         at_least(self, 0, "context_blocks")
-
-
-@dataclass(frozen=True)
-class PixelCNNConfig(Settings):
-    """Gated PixelCNN of the codes of single frames."""
-
-    width: int = 96
-    """Channels."""
-    embedding: int = 64
-    """Width of a code's vector at the input."""
-    decoder_layers: int = 8
-    """Gated layers."""
-    attention_every: int = 0
-    """A layer of causal attention after every that many gated ones (VQ-VAE-2); 0: none."""
-    heads: int = 4
-    """Heads of that attention."""
-
-    def check(self) -> None:
-        at_least(self, 1, "width", "embedding", "decoder_layers", "heads")
-        within(self, 0, self.decoder_layers, "attention_every")
-        if self.attention_every:
-            divides(self, "width", 4, "heads")
 
 
 BEGINS_AS_NOTHING = {"frame_attention": 0, "corruption_levels": 1}

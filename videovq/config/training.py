@@ -98,6 +98,24 @@ class PredictorTrainingConfig(TrainingConfig):
         shared(self, self.devices * self.nodes * self.accumulate)
 
 
+@dataclass(frozen=True)
+class TrainConfig(CommandSettings):
+    """What the settings of every training have."""
+
+    run: str = ""
+    """Run folder; an interrupted run continues there."""
+    model: Settings = field(default_factory=Settings)
+    """The network."""
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    """The optimiser."""
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    """Length, batch, precision, logging."""
+
+    def check(self) -> None:
+        super().check()
+        named(self, "run")
+
+
 MAY_CHANGE = (
     "run",
     "training.steps",
@@ -147,13 +165,12 @@ class LossConfig(Settings):
 
 
 @dataclass(frozen=True)
-class TrainVQVAEConfig(CommandSettings):
+class TrainVQVAEConfig(TrainConfig):
     """Train a VQ-VAE on the frames of an EpisodeStore."""
 
     store: str = "stores/episodes"
     """Folder of the EpisodeStore."""
     run: str = "runs/vqvae"
-    """Run folder; an interrupted run continues there."""
     init: str = ""
     """Start from the weights of this VQ-VAE: a model that ships with videovq, by name, a run folder, or a packed world;
     ``model`` must be its architecture. Empty: from weights drawn at random."""
@@ -164,18 +181,16 @@ class TrainVQVAEConfig(CommandSettings):
     """With ``decoder_only``: the largest part of a frame's codes that are swapped in training, for similar ones and for
     any, so that wrong codes of a rollout do less harm."""
     model: VQVAEConfig = field(default_factory=VQVAEConfig)
-    """The network."""
     loss: LossConfig = field(default_factory=LossConfig)
     """What it minimises."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=2e-3))
-    """The optimiser."""
     training: TrainingConfig = field(
         default_factory=lambda: TrainingConfig(steps=3000, batch_size=32, validate_every=1000)
     )
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
         if self.loss.adversarial and self.training.devices * self.training.nodes > 1:
             raise UserError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
         within(self, 0, 1, "code_swaps")
@@ -206,25 +221,21 @@ class EncodeConfig(VQVAEChoice, CommandSettings):
 
 
 @dataclass(frozen=True)
-class TrainPredictorConfig(CommandSettings):
+class TrainPredictorConfig(TrainConfig):
     """Train a predictor on windows of a CodeStore."""
 
     store: str = "stores/codes"
     """Folder of the CodeStore."""
     run: str = "runs/predictor"
-    """Run folder; an interrupted run continues there."""
     init: str = ""
     """Start from the weights of this predictor of the same VQ-VAE's codes and of the same actions: a model that ships
     with videovq, by name, a run folder, or a packed world; ``model`` must be its architecture. Empty: from weights
     drawn at random."""
     model: PredictorConfig = field(default_factory=PatchPredictorConfig)
-    """The network."""
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig("muon", learning_rate=4e-3, warmup_steps=200, weight_decay=0.01)
     )
-    """The optimiser."""
     training: PredictorTrainingConfig = field(default_factory=PredictorTrainingConfig)
-    """Length, batch, precision, logging."""
     window: int = 16
     """Frames in a training window."""
     context_noise: float = 0.05
@@ -245,7 +256,8 @@ class TrainPredictorConfig(CommandSettings):
     """Part of the windows that are trained without their actions; guidance in a rollout needs some."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
         at_least(self, 2, "window")
         within(self, 0, 0.5, "context_noise")
         within(self, 0, 1, "context_noise_any", "own_frames")

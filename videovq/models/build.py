@@ -1,51 +1,15 @@
-"""Config -> quantizer, predictor or PixelCNN."""
+"""Config -> quantizer, or predictor."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from importlib import import_module
 
 from jaxtyping import Float
 from torch import Tensor
 
-from videovq import config
-from videovq.config import (
-    PatchPredictorConfig,
-    PixelCNNConfig,
-    PixelCNNPredictorConfig,
-    PredictorConfig,
-    QuantizerConfig,
-    RasterPredictorConfig,
-)
-from videovq.config.checks import checked
-from videovq.errors import UserError
-from videovq.models.predictors.attentive_pixelcnn import AttentivePixelCNN
-from videovq.models.predictors.contract import ContextNetwork, FrameDecoder
-from videovq.models.predictors.convolutional_context import ConvolutionalContext
-from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
-from videovq.models.predictors.lookup_context import LookupContext
-from videovq.models.predictors.patch_decoder import PatchDecoder
+from videovq.config import PredictorConfig, QuantizerConfig
+from videovq.config.registry import parts_of
 from videovq.models.predictors.predictor import Predictor
-from videovq.models.predictors.raster_decoder import RasterDecoder
 from videovq.models.quantizers.contract import Quantizer
 from videovq.types import ActionSpec
-
-# By name: the library that the last four use takes longer to import than most commands take.
-QUANTIZERS: dict[type[QuantizerConfig], tuple[str, str]] = {
-    config.EMAConfig: ("learned", "EMAQuantizer"),
-    config.CodebookLossConfig: ("learned", "CodebookLossQuantizer"),
-    config.CosineConfig: ("learned", "CosineQuantizer"),
-    config.FSQConfig: ("library", "FSQQuantizer"),
-    config.LFQConfig: ("library", "LFQQuantizer"),
-    config.RotationConfig: ("library", "RotationQuantizer"),
-    config.ResidualConfig: ("library", "ResidualQuantizer"),
-}
-
-PREDICTORS: dict[type[PredictorConfig], tuple[Callable[..., ContextNetwork], Callable[..., FrameDecoder]]] = {
-    PatchPredictorConfig: (LookupContext, PatchDecoder),
-    RasterPredictorConfig: (LookupContext, RasterDecoder),
-    PixelCNNPredictorConfig: (ConvolutionalContext, GatedPixelCNN),
-}
 
 
 def build_quantizer(settings: QuantizerConfig, code_dim: int) -> Quantizer:
@@ -54,13 +18,8 @@ def build_quantizer(settings: QuantizerConfig, code_dim: int) -> Quantizer:
     Raises:
         UserError: the config is of no quantizer, or its numbers cannot work.
     """
-    if type(settings) not in QUANTIZERS:
-        names = ", ".join(kind.__name__ for kind in QUANTIZERS)
-        raise UserError(f"model.quantizer: {type(settings).__name__} is not a quantizer; choose from {names}")
-    checked(settings, "model.quantizer")
-    module, name = QUANTIZERS[type(settings)]
-    kind = getattr(import_module(f"videovq.models.quantizers.{module}"), name)
-    return kind(settings, code_dim)
+    (quantizer,) = parts_of(settings, "model.quantizer")
+    return quantizer(settings, code_dim)
 
 
 def build_predictor(
@@ -81,21 +40,6 @@ def build_predictor(
     Raises:
         UserError: the config cannot work with this grid.
     """
-    if type(settings) not in PREDICTORS:
-        names = ", ".join(kind.__name__ for kind in PREDICTORS)
-        raise UserError(f"model: {type(settings).__name__} is not a predictor; choose from {names}")
-    checked(settings, "model")
-    context_network, frame_decoder = PREDICTORS[type(settings)]
+    context_network, frame_decoder = parts_of(settings, "model")
     context, decoder = context_network(settings, grid), frame_decoder(settings, grid, *codebook.shape)
     return Predictor(settings, action_spec, grid, codebook, context, decoder, values)
-
-
-def build_pixelcnn(settings: PixelCNNConfig, grid: tuple[int, int], codebook: Float[Tensor, "k d"]) -> GatedPixelCNN:
-    """The PixelCNN of single frames that a config describes.
-
-    Raises:
-        UserError: its numbers cannot work.
-    """
-    checked(settings, "model")
-    kind = AttentivePixelCNN if settings.attention_every else GatedPixelCNN
-    return kind(settings, grid, *codebook.shape)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
-from videovq.config import OptimizerConfig, TrainingConfig
+from videovq.config import TrainConfig
 from videovq.training.callbacks import Curves
 from videovq.training.optimizers import optimizer
 
@@ -20,18 +20,6 @@ Metrics = Mapping[str, Tensor | float | Callable[[], float]]
 
 Panels = Sequence[tuple[str, str, bool]]
 """(metric without its ``train/`` or ``val/``, axis label, logarithmic) of each panel of the curves."""
-
-
-@runtime_checkable
-class TrainConfig(Protocol):
-    """What the config of every training has."""
-
-    @property
-    def run(self) -> str: ...
-    @property
-    def optimizer(self) -> OptimizerConfig: ...
-    @property
-    def training(self) -> TrainingConfig: ...
 
 
 class Task(ABC):

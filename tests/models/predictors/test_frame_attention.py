@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.conftest import SMALL_PATCH
+from tests.small import SMALL_PATCH
 from videovq.models.build import build_predictor
 from videovq.models.predictors.frame_attention import FrameAttention, FrameHistory, motion_frequencies
 from videovq.types import ActionSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.conftest import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
+from tests.small import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
 from videovq.config import PredictorConfig
 from videovq.models.build import build_predictor
 from videovq.models.predictors.outcome import reward_values, two_hot

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from videovq.config import EMAConfig, PixelCNNConfig
-from videovq.papers.likelihoods.config import DensityConfig, GaussianVAEConfig, QuantizedVAEConfig, VIMCOConfig
-from videovq.papers.likelihoods.models.build import build_density
-from videovq.papers.likelihoods.models.contract import Density
+from videovq.config import EMAConfig
+from videovq.papers.config import PixelCNNConfig
+from videovq.papers.likelihoods.config import GaussianVAEConfig, LikelihoodConfig, QuantizedVAEConfig, VIMCOConfig
+from videovq.papers.likelihoods.models.build import build_autoencoder
+from videovq.papers.likelihoods.models.contract import LikelihoodAutoencoder
 from videovq.papers.likelihoods.models.vimco import VIMCO, vimco
 
 pytestmark = pytest.mark.slow
@@ -29,9 +30,9 @@ SMALL_GAUSSIAN = GaussianVAEConfig(**TINY, latents=2)  # type: ignore[arg-type]
 FRAMES = torch.randint(256, (3, 4, 4, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
-def density(config: DensityConfig) -> Density:
+def density(config: LikelihoodConfig) -> LikelihoodAutoencoder:
     torch.manual_seed(0)
-    return build_density(config, (4, 4)).eval()
+    return build_autoencoder(config, (4, 4)).eval()
 
 
 def every_latent(size: int, places: int) -> Tensor:
@@ -119,7 +120,7 @@ def test_the_vqvaes_bound_is_one_term_of_the_exact_likelihood() -> None:
 
 
 @pytest.mark.parametrize("config", [SMALL_GAUSSIAN, SMALL_VIMCO, SMALL_QUANTIZED])
-def test_every_parameter_learns(config: DensityConfig) -> None:
+def test_every_parameter_learns(config: LikelihoodConfig) -> None:
     network = density(config).train()
     network(FRAMES).loss.backward()
     still = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
@@ -128,6 +129,6 @@ def test_every_parameter_learns(config: DensityConfig) -> None:
 
 def test_mistakes_are_named() -> None:
     with pytest.raises(ValueError, match="model.samples"):
-        build_density(VIMCOConfig(samples=1), (8, 8))
+        build_autoencoder(VIMCOConfig(samples=1), (8, 8))
     with pytest.raises(ValueError, match="model.downsamplings"):
-        build_density(GaussianVAEConfig(), (10, 8))
+        build_autoencoder(GaussianVAEConfig(), (10, 8))

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import stopped_at_a_checkpoint
-from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingConfig
+from videovq.config import EMAConfig, OptimizerConfig, TrainingConfig
 from videovq.data.store import EpisodeStore
+from videovq.papers.config import PixelCNNConfig
 from videovq.papers.likelihoods import evaluate as evaluation
 from videovq.papers.likelihoods import task as density
 from videovq.papers.likelihoods.config import (

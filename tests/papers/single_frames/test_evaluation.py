@@ -13,9 +13,10 @@ import torch
 
 from tests.conftest import vqvae_config
 from videovq.cli import main
-from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingConfig
+from videovq.config import EMAConfig, OptimizerConfig, TrainingConfig
 from videovq.data.store import CodeStore, EpisodeStore
-from videovq.evaluation.counted import markov_bits
+from videovq.papers.config import PixelCNNConfig
+from videovq.papers.counted import markov_bits
 from videovq.papers.single_frames import evaluate_prior as prior_evaluation
 from videovq.papers.single_frames import prior_task as prior
 from videovq.papers.single_frames import second_stage_task as second_stage

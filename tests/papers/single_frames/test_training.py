@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from tests.training.test_resume import EMA, INTERVALS, STEPS, check_resumes
-from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingConfig
+from videovq.config import EMAConfig, OptimizerConfig, TrainingConfig
 from videovq.data.folders import open_folder
 from videovq.data.store import CodeStore, StoreHeader, write_shard
 from videovq.models.sampling import gumbel
+from videovq.papers.config import PixelCNNConfig
 from videovq.papers.single_frames import prior_task as prior
 from videovq.papers.single_frames import second_stage_task as second_stage
 from videovq.papers.single_frames.config import SecondStageConfig, TrainPriorConfig, TrainSecondStageConfig

@@ -32,11 +32,11 @@ def test_a_symbol_depends_on_those_within_reach_before_it_and_no_other() -> None
     made, (symbols, told) = network().double(), data()
     told = told.double()
     assert made.reach == 1 + (1 + 2 + 4) + (1 + 2)
-    before = made.scores(symbols, told)
+    before = made.logits(symbols, told)
     for place in (0, 5, 21, 39):
         changed = symbols.clone()
         changed[:, place] = (changed[:, place] + 1) % SYMBOLS
-        moved = (made.scores(changed, told) != before).any(dim=-1).all(dim=0)
+        moved = (made.logits(changed, told) != before).any(dim=-1).all(dim=0)
         expected = torch.zeros(40, dtype=torch.bool)
         expected[place + 1 : place + 1 + made.reach] = True
         assert torch.equal(moved, expected)
@@ -46,7 +46,7 @@ def test_a_vector_of_the_condition_speaks_to_its_own_symbols_and_those_after() -
     made, (symbols, told) = network(), data()
     changed = told.clone()
     changed[:, 3] += 1
-    moved = (made.scores(symbols, changed) != made.scores(symbols, told)).any(dim=-1).all(dim=0)
+    moved = (made.logits(symbols, changed) != made.logits(symbols, told)).any(dim=-1).all(dim=0)
     assert moved.nonzero()[0] == 3 * STRIDE
     assert moved[3 * STRIDE : 4 * STRIDE].all()
 
@@ -61,7 +61,7 @@ def test_symbol_by_symbol_gives_what_one_pass_gives(condition: int) -> None:
     for t in range(symbols.shape[1]):
         found.append(steps.after(given))
         given = symbols[:, t : t + 1]
-    assert torch.allclose(torch.cat(found, dim=1), made.scores(symbols, told), rtol=0, atol=1e-12)
+    assert torch.allclose(torch.cat(found, dim=1), made.logits(symbols, told), rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
@@ -72,7 +72,7 @@ def test_draws_are_those_of_a_whole_pass_for_every_symbol() -> None:
     generator, slow = torch.Generator().manual_seed(2), torch.zeros(2, 40, dtype=torch.int64)
     for t in range(40):
         noise = gumbel((2, 1, SYMBOLS), generator)
-        slow[:, t] = sample_codes(noise, sampling, made.scores(slow, told)[:, t : t + 1], place)[:, 0]
+        slow[:, t] = sample_codes(noise, sampling, made.logits(slow, told)[:, t : t + 1], place)[:, 0]
     assert torch.equal(drawn, slow)
     assert len(drawn.unique()) > 3
 

@@ -107,7 +107,7 @@ def test_the_encoder_makes_64_samples_one_code_through_the_quantizers_contract()
     assert output.nll.shape == (2, 640)
     assert torch.equal(network.encode(levels), output.quantizer.codes[:, 0])
     assert output.quantizer.codes.shape == (2, 1, 10)
-    assert torch.allclose(network.score(levels, network.encode(levels)), output.nll, atol=1e-5)
+    assert torch.allclose(network.nll(levels, network.encode(levels)), output.nll, atol=1e-5)
     assert len(codes_of(network, levels[0, :200])) == 3
     drawn = network.decode(network.encode(levels), torch.Generator().manual_seed(0))
     assert drawn.shape == levels.shape

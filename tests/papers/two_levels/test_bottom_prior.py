@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from videovq.config import PixelCNNConfig
 from videovq.models.sampling import gumbel
+from videovq.papers.config import PixelCNNConfig
 from videovq.papers.two_levels.bottom_prior import BottomPrior
 from videovq.types import Sampling
 

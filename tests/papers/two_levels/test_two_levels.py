@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from tests.conftest import stopped_at_a_checkpoint
-from videovq.config import EMAConfig, OptimizerConfig, PixelCNNConfig, TrainingConfig
+from videovq.config import EMAConfig, OptimizerConfig, TrainingConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.frames import psnr, to_float, to_uint8
+from videovq.papers.config import PixelCNNConfig
 from videovq.papers.single_frames import prior_task as prior
 from videovq.papers.single_frames.config import TrainPriorConfig
 from videovq.papers.two_levels import bottom_prior_task as bottom_prior

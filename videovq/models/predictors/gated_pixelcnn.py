@@ -7,6 +7,7 @@ sees the rows above, a horizontal one the codes to the left in the row: together
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 import torch
 from einops import rearrange
@@ -14,7 +15,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import embedding, pad, relu
 
-from videovq.config import PixelCNNConfig, PixelCNNPredictorConfig
 from videovq.models.predictors.contract import CodeSampler, FrameDecoder
 
 REACH = 2  # rows above and columns to the left that a convolution sees, besides its own
@@ -54,16 +54,22 @@ class GatedPixelCNNLayer(nn.Module):
         return self.out(gate(self.right(padded) + above + condition))
 
 
+@runtime_checkable
+class Sizes(Protocol):
+    """The settings of a PixelCNN: channels, width of a code's embedding, gated layers."""
+
+    @property
+    def width(self) -> int: ...
+    @property
+    def embedding(self) -> int: ...
+    @property
+    def decoder_layers(self) -> int: ...
+
+
 class GatedPixelCNN(FrameDecoder):
     """See the module's docstring."""
 
-    def __init__(
-        self,
-        config: PixelCNNPredictorConfig | PixelCNNConfig,
-        grid: tuple[int, int],
-        codebook_size: int,
-        code_dim: int,
-    ) -> None:
+    def __init__(self, config: Sizes, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
         super().__init__(config.width, codebook_size, code_dim)
         width = config.width
         self.register_buffer("order", torch.arange(grid[0] * grid[1])[:, None], persistent=False)

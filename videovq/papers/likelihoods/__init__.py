@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from videovq.papers.likelihoods.config import DensityConfig, EvaluateDensityConfig, TrainDensityConfig
+from videovq.papers.likelihoods.config import EvaluateDensityConfig, LikelihoodConfig, TrainDensityConfig
 from videovq.slices import Command, RunKind, Slice
 
 SLICE = Slice(
@@ -17,5 +17,5 @@ SLICE = Slice(
     runs={
         "density": RunKind(TrainDensityConfig, "an autoencoder with a likelihood", "runs"),
     },
-    choices=(DensityConfig,),
+    choices=(LikelihoodConfig,),
 )

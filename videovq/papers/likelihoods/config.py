@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videovq.config.checks import SEEDS, CommandSettings, Settings, at_least, convolutional, named, within
-from videovq.config.models import MOST_CODES, EMAConfig, PixelCNNConfig, QuantizerConfig
-from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.config.models import MOST_CODES, EMAConfig, QuantizerConfig
+from videovq.config.training import TrainConfig
+from videovq.papers.config import PixelCNNConfig
 
 
 @dataclass(frozen=True)
-class DensityConfig(Settings):
-    """An autoencoder with a likelihood of 8-bit pixels; encoder and decoder are the VQ-VAE's (section 4.1)."""
+class LikelihoodConfig(Settings):
+    """A likelihood autoencoder, of 8-bit pixels; encoder and decoder are the VQ-VAE's (section 4.1)."""
 
     hidden: int = 128
     """Channels of the convolutions (256 in the paper)."""
@@ -21,11 +22,11 @@ class DensityConfig(Settings):
     residual_blocks: int = 2
     """Residual blocks in the encoder, and in the decoder."""
     downsamplings: int = 2
-    """Stride-2 convolutions: 2 turns 32x32 pixels into 8x8 places."""
+    """Stride-2 convolutions: 2 turns 32x32 pixels into 8x8 positions."""
     latents: int = 1
-    """Latents of a place (10 in the paper)."""
+    """Latents at a position (10 in the paper)."""
     code_dim: int = 16
-    """Numbers that each gives to the decoder."""
+    """Width of a latent at the input of the decoder."""
 
     def check(self) -> None:
         convolutional(self)
@@ -33,12 +34,12 @@ class DensityConfig(Settings):
 
 
 @dataclass(frozen=True)
-class GaussianVAEConfig(DensityConfig):
+class GaussianVAEConfig(LikelihoodConfig):
     """VAE: every latent is ``code_dim`` independent Gaussians, with a standard normal prior."""
 
 
 @dataclass(frozen=True)
-class VIMCOConfig(DensityConfig):
+class VIMCOConfig(LikelihoodConfig):
     """Categorical latents with a uniform prior, learnt by the multi-sample bound (arXiv 1602.06725)."""
 
     codebook_size: int = 512
@@ -53,32 +54,28 @@ class VIMCOConfig(DensityConfig):
 
 
 @dataclass(frozen=True)
-class QuantizedVAEConfig(DensityConfig):
+class QuantizedVAEConfig(LikelihoodConfig):
     """VQ-VAE: every latent is a code."""
 
     quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(commitment=0.25))
     """How each vector becomes a code; all latents share the codebook."""
     prior: PixelCNNConfig = field(default_factory=lambda: PixelCNNConfig(width=48, embedding=32, decoder_layers=4))
-    """The PixelCNN that learns p(codes) beside."""
+    """The PixelCNN of the codes, p(z), trained beside the autoencoder."""
 
 
 @dataclass(frozen=True)
-class TrainDensityConfig(CommandSettings):
-    """Train an autoencoder with a likelihood on the frames of an EpisodeStore: VAE, VIMCO or VQ-VAE."""
+class TrainDensityConfig(TrainConfig):
+    """Train a likelihood autoencoder on the frames of an EpisodeStore: VAE, VIMCO or VQ-VAE."""
 
     store: str = "stores/episodes"
     """Folder of the EpisodeStore."""
     run: str = "runs/density"
-    """Run folder; an interrupted run continues there."""
-    model: DensityConfig = field(default_factory=GaussianVAEConfig)
+    model: LikelihoodConfig = field(default_factory=GaussianVAEConfig)
     """GaussianVAEConfig, VIMCOConfig or QuantizedVAEConfig."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimiser."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from videovq import __version__
 from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
 from videovq.evaluation.bootstrap import format_interval, interval_json
-from videovq.evaluation.spread import spread
 from videovq.frames import psnr
 from videovq.page import aligned, write_report
 from videovq.papers.likelihoods.config import EvaluateDensityConfig
-from videovq.papers.likelihoods.models.contract import Density
+from videovq.papers.likelihoods.models.contract import LikelihoodAutoencoder
 from videovq.papers.likelihoods.models.quantized import QuantizedVAE
-from videovq.papers.likelihoods.runs import TrainedDensity, load_density
+from videovq.papers.likelihoods.runs import TrainedAutoencoder, load_autoencoder
+from videovq.papers.spread import spread
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
 from videovq.progress import progress
@@ -44,7 +44,7 @@ def evaluate(config: EvaluateDensityConfig) -> dict[str, Any]:
     if not config.runs:
         raise UserError("runs: name one run of `videovq train density` or more")
     store = EpisodeStore(config.store)
-    trained = {Path(run).name: load_density(run) for run in config.runs}
+    trained = {Path(run).name: load_autoencoder(run) for run in config.runs}
     for run, one in trained.items():
         if one.frame_size != store.header.grid:
             raise UserError(f"{run}: was trained on frames of {one.frame_size}, but {store} has {store.header.grid}")
@@ -78,13 +78,13 @@ def evaluate(config: EvaluateDensityConfig) -> dict[str, Any]:
 
 def measure(
     run: str,
-    trained: TrainedDensity,
+    trained: TrainedAutoencoder,
     frames: UInt8[Tensor, "n h w c"],
     episodes: Int64[Tensor, "n"],
     samples: int,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """The rows of one run: every bound on -log2 p(frame) that its model offers, in bits per dimension."""
+    """The table's rows of one run: every bound on -log2 p(frame) that its model offers, in bits per dimension."""
     network, unit = trained.network, trained.network.dims * math.log(2)
     bounds = bounds_of(network, samples)
     values: dict[str, list[Tensor]] = {name: [] for name in (*bounds, "rate", "psnr")}
@@ -116,7 +116,7 @@ def measure(
     return rows
 
 
-def bounds_of(network: Density, samples: int) -> dict[str, Bound]:
+def bounds_of(network: LikelihoodAutoencoder, samples: int) -> dict[str, Bound]:
     """Name -> lower bound on log p(frame), in nats."""
     if isinstance(network, QuantizedVAE):
         return {
@@ -126,7 +126,7 @@ def bounds_of(network: Density, samples: int) -> dict[str, Bound]:
     return {f"{n} sample{'s'[: n > 1]}": _bound(network, n) for n in sorted({1, samples})}
 
 
-def _bound(network: Density, samples: int) -> Bound:
+def _bound(network: LikelihoodAutoencoder, samples: int) -> Bound:
     return lambda frames: network.multi_sample_bound(frames, samples)
 
 
@@ -143,7 +143,9 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 
 @torch.inference_mode()
-def reconstructions(networks: dict[str, Density], frames: UInt8[Tensor, "n h w c"], scale: int) -> np.ndarray:
+def reconstructions(
+    networks: dict[str, LikelihoodAutoencoder], frames: UInt8[Tensor, "n h w c"], scale: int
+) -> np.ndarray:
     """Frames above what each model makes of them, uint8 ``h w c``."""
     rows = [("frames", list(frames.numpy()))]
     rows += [(run, list(one.decode(one.encode(frames)).numpy())) for run, one in networks.items()]
@@ -151,7 +153,7 @@ def reconstructions(networks: dict[str, Density], frames: UInt8[Tensor, "n h w c
 
 
 @torch.inference_mode()
-def samples(networks: dict[str, Density], count: int, seed: int, scale: int) -> np.ndarray:
+def samples(networks: dict[str, LikelihoodAutoencoder], count: int, seed: int, scale: int) -> np.ndarray:
     """Mean frames of latents that each model's prior drew, a row each, uint8 ``h w c``."""
     rows = []
     for run, one in networks.items():

@@ -1,4 +1,4 @@
-"""``videovq train density``: EpisodeStore -> run of an autoencoder with a likelihood."""
+"""``videovq train density``: EpisodeStore -> run of a likelihood autoencoder."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from videovq.data.modules import FrameData
 from videovq.data.store import EpisodeStore
 from videovq.follow_up import typed
 from videovq.papers.likelihoods.config import TrainDensityConfig
-from videovq.papers.likelihoods.models.build import build_density
-from videovq.papers.likelihoods.models.contract import Density
+from videovq.papers.likelihoods.models.build import build_autoencoder
+from videovq.papers.likelihoods.models.contract import LikelihoodAutoencoder
 from videovq.training import loop
 from videovq.training.task import Metrics, Task
 from videovq.types import FrameBatch
 
 
-class DensityTask(Task):
-    """Minimises the bound of an autoencoder's likelihood."""
+class LikelihoodTask(Task):
+    """Minimises the upper bound on a frame's bits, beside the quantizer's loss and the prior's where there are such."""
 
     command = "train density"
     panels = (
@@ -34,18 +34,18 @@ class DensityTask(Task):
         then = typed("evaluate density", runs=f"[{config.run}]", store=config.store)
         super().__init__(config, data, facts, about=self.store.amount("train"), then=then)
 
-    def build(self) -> Density:
-        return build_density(self.config.model, self.store.header.grid)
+    def build(self) -> LikelihoodAutoencoder:
+        return build_autoencoder(self.config.model, self.store.header.grid)
 
-    def loss(self, network: Density, batch: FrameBatch) -> tuple[Tensor, Metrics]:
+    def loss(self, network: LikelihoodAutoencoder, batch: FrameBatch) -> tuple[Tensor, Metrics]:
         output, unit = network(batch.frames), network.dims * math.log(2)
         return output.loss, {"bits_per_dim": -output.bound.mean() / unit, "rate": output.rate.mean() / unit}
 
 
 def train(config: TrainDensityConfig) -> None:
-    """Train an autoencoder with a likelihood, or go on with an interrupted training.
+    """Train a likelihood autoencoder, or go on with an interrupted training.
 
     Raises:
         UserError: the store cannot be used, settings do not fit together, or ``config.run`` holds another training.
     """
-    loop.fit(DensityTask(config))
+    loop.fit(LikelihoodTask(config))

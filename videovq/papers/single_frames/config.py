@@ -7,8 +7,9 @@ from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, named, part, within
 from videovq.config.choices import SamplingChoice, VQVAEChoice
-from videovq.config.models import EMAConfig, PixelCNNConfig, QuantizerConfig
-from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.config.models import EMAConfig, QuantizerConfig
+from videovq.config.training import OptimizerConfig, TrainConfig, TrainingConfig
+from videovq.papers.config import PixelCNNConfig
 
 
 @dataclass(frozen=True)
@@ -32,59 +33,63 @@ class SecondStageConfig(Settings):
 
 
 @dataclass(frozen=True)
-class TrainSecondStageConfig(CommandSettings):
+class TrainSecondStageConfig(TrainConfig):
     """Train a second-stage VQ-VAE on the single frames of a CodeStore."""
 
     store: str = "stores/codes"
     """Folder of the CodeStore."""
     run: str = "runs/second_stage"
-    """Run folder; an interrupted run continues there."""
     model: SecondStageConfig = field(default_factory=SecondStageConfig)
-    """The network."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
 
 
 @dataclass(frozen=True)
-class TrainPriorConfig(CommandSettings):
+class TrainPriorConfig(TrainConfig):
     """Train a prior of single frames on a CodeStore."""
 
     store: str = "stores/codes"
     """Folder of the CodeStore."""
     run: str = "runs/prior"
-    """Run folder; an interrupted run continues there."""
     model: PixelCNNConfig = field(default_factory=PixelCNNConfig)
-    """The network."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
-    """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=32))
-    """Length, batch, precision, logging."""
     level_dropout: float = 0.1
     """Part of the frames that are learnt without their level, so that frames of any level can be drawn, and guidance
     used."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
         within(self, 0, 1, "level_dropout")
 
 
 @dataclass(frozen=True)
-class EvaluateSecondStageConfig(SamplingChoice, VQVAEChoice, CommandSettings):
-    """Whether a second-stage VQ-VAE uses its codes, and frames that went through them."""
+class FramesConfig(SamplingChoice, VQVAEChoice, CommandSettings):
+    """On which single frames of a CodeStore a model of them is measured."""
 
-    second_stage: str = "runs/second_stage"
-    """Run folder of the second stage."""
     store: str = "stores/codes"
     """Folder of the CodeStore."""
     split: Literal["train", "val", "test"] = "test"
     """Split to measure on."""
     stride: int = 1
     """Measure every n-th frame of an episode: neighbours are much alike."""
+
+    def check(self) -> None:
+        super().check()
+        named(self, "store")
+        at_least(self, 1, "stride")
+
+
+@dataclass(frozen=True)
+class EvaluateSecondStageConfig(FramesConfig):
+    """Whether a second-stage VQ-VAE uses its codes, and frames that went through them."""
+
+    second_stage: str = "runs/second_stage"
+    """Run folder of the second stage."""
     shown: int = 8
     """Frames reconstructed, and drawn in each of four rows."""
     out: str = "reports/second_stage"
@@ -92,22 +97,16 @@ class EvaluateSecondStageConfig(SamplingChoice, VQVAEChoice, CommandSettings):
 
     def check(self) -> None:
         super().check()
-        named(self, "second_stage", "store", "out")
-        at_least(self, 1, "stride", "shown")
+        named(self, "second_stage", "out")
+        at_least(self, 1, "shown")
 
 
 @dataclass(frozen=True)
-class EvaluatePriorConfig(SamplingChoice, VQVAEChoice, CommandSettings):
+class EvaluatePriorConfig(FramesConfig):
     """Bits of a frame prior beside simple models, and frames that it draws."""
 
     prior: str = "runs/prior"
     """Run folder of the prior."""
-    store: str = "stores/codes"
-    """Folder of the CodeStore."""
-    split: Literal["train", "val", "test"] = "test"
-    """Split to measure on."""
-    stride: int = 1
-    """Measure every n-th frame of an episode: neighbours are much alike."""
     samples: int = 8
     """Frames drawn of each level."""
     guidance: float = 1.0
@@ -117,6 +116,6 @@ class EvaluatePriorConfig(SamplingChoice, VQVAEChoice, CommandSettings):
 
     def check(self) -> None:
         super().check()
-        named(self, "prior", "store", "out")
-        at_least(self, 1, "stride", "samples")
+        named(self, "prior", "out")
+        at_least(self, 1, "samples")
         at_least(self, 0, "guidance")

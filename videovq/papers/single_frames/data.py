@@ -1,9 +1,11 @@
-"""Single frames of codes with their levels: which go into which step."""
+"""Single frames of codes, with the level of each: the batches of training and validation."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import lightning as L
 import torch
@@ -14,7 +16,7 @@ from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_f
 from videovq.data.store import CodeStore
 from videovq.types import Batch
 
-SPARSE = 8  # neighbouring frames are much alike: every eighth tells as much
+SPARSE = 8  # neighbouring frames are much alike: every eighth measures as well
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,37 @@ class LevelBatch(Batch):
     levels: Int64[Tensor, "b"]
 
 
-class LevelData(L.LightningDataModule):
+class SingleFrameData(L.LightningDataModule, ABC):
+    """Single frames of codes: random ones of ``train``, every n-th of ``val``.
+
+    Args:
+        every: the n.
+
+    Attributes:
+        positions: of the frames of each split, as ``CodeStore.codes`` takes them.
+    """
+
+    def __init__(self, store: CodeStore, batch_size: int, steps: int, seed: int, every: int = 1) -> None:
+        super().__init__()
+        self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
+        self.positions = {"train": frame_positions(store, "train"), "val": frame_positions(store, "val")[::every]}
+
+    def train_dataloader(self) -> RandomBatches[Any]:
+        assert self.trainer is not None
+        ranks, positions = (self.trainer.global_rank, self.trainer.world_size), self.positions["train"]
+        pool = pool_for(self.store, positions[:, 0], self.batch_size, self.seed, *ranks)
+        collate = self.collate_of("train")
+        return RandomBatches(len(positions), collate, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
+
+    def val_dataloader(self) -> Batches[Any]:
+        return Batches(len(self.positions["val"]), self.collate_of("val"), self.batch_size)
+
+    @abstractmethod
+    def collate_of(self, split: str) -> Callable[[Int64[Tensor, "b"]], Batch]:
+        """The batch of some frames of a split, by their indices among ``positions``."""
+
+
+class LevelData(SingleFrameData):
     """Single frames of codes with the number of their level: random ones of ``train``, every eighth of ``val``.
 
     Attributes:
@@ -33,31 +65,19 @@ class LevelData(L.LightningDataModule):
     """
 
     def __init__(self, store: CodeStore, batch_size: int, steps: int, seed: int) -> None:
-        super().__init__()
-        self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
+        super().__init__(store, batch_size, steps, seed, SPARSE)
         self.levels = sorted({info.level for info in store.split("train")})
-        self.places = {"train": frame_positions(store, "train"), "val": frame_positions(store, "val")[::SPARSE]}
 
-    def train_dataloader(self) -> RandomBatches[LevelBatch]:
-        assert self.trainer is not None
-        ranks, places = (self.trainer.global_rank, self.trainer.world_size), self.places["train"]
-        pool = pool_for(self.store, places[:, 0], self.batch_size, self.seed, *ranks)
-        make = self._batch("train")
-        return RandomBatches(len(places), make, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
-
-    def val_dataloader(self) -> Batches[LevelBatch]:
-        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size)
-
-    def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], LevelBatch]:
+    def collate_of(self, split: str) -> Callable[[Int64[Tensor, "b"]], LevelBatch]:
         infos = self.store.split(split)
         numbers = torch.tensor([number_of(self.levels, info.level) for info in infos])
         every = numbers.repeat_interleave(torch.tensor([info.length for info in infos]))
         levels = every if split == "train" else every[::SPARSE]
 
-        def make(chosen: Int64[Tensor, "b"]) -> LevelBatch:
-            return LevelBatch(self.store.codes(self.places[split][chosen]), levels[chosen])
+        def collate(chosen: Int64[Tensor, "b"]) -> LevelBatch:
+            return LevelBatch(self.store.codes(self.positions[split][chosen]), levels[chosen])
 
-        return make
+        return collate
 
 
 def number_of(levels: list[str], level: str) -> int:

@@ -1,4 +1,4 @@
-"""``videovq evaluate prior``: how well a prior of single frames knows them, and what it draws."""
+"""``videovq evaluate prior``: bits per code of a prior of single frames, and frames that it draws."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch import Tensor
 from videovq import __version__
 from videovq.data.store import CodeStore
 from videovq.errors import UserError
-from videovq.evaluation.counted import markov_bits, unigram_bits
 from videovq.models.sampling import gumbel
 from videovq.page import write_report
+from videovq.papers.counted import markov_bits, unigram_bits
 from videovq.papers.single_frames.config import EvaluatePriorConfig
 from videovq.papers.single_frames.data import number_of
 from videovq.papers.single_frames.runs import TrainedPrior, load_prior
@@ -45,7 +45,7 @@ def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
     bits = prior_bits(trained, store, config.split, config.stride)
     train = torch.cat([store.read(info).codes for info in store.split("train")])
     held = torch.cat([store.read(info).codes[:: config.stride] for info in store.split(config.split)])
-    places, (height, width) = math.prod(store.header.grid), vqvae.frame_size
+    positions, (height, width) = math.prod(store.header.grid), vqvae.frame_size
     metrics: dict[str, Any] = {
         "videovq": __version__,
         "settings": to_plain(config),
@@ -59,7 +59,7 @@ def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
         },
     }
     metrics["bits_per_dim"] = {
-        name: value * places / (3 * height * width) for name, value in metrics["bits_per_code"].items()
+        name: value * positions / (3 * height * width) for name, value in metrics["bits_per_code"].items()
     }
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def evaluate(config: EvaluatePriorConfig) -> dict[str, Any]:
 
 @torch.inference_mode()
 def prior_bits(trained: TrainedPrior, store: CodeStore, split: str, stride: int = 1) -> dict[str, float]:
-    """Mean bits per code of every n-th frame of a split, told its level and not."""
+    """Mean bits per code of every n-th frame of a split, conditioned on its level and on none."""
     totals, count = {"with its level": 0.0, "of any level": 0.0}, 0
     infos = store.split(split)
     with progress(len(infos), "bits", "episode") as bar:
@@ -112,7 +112,7 @@ def samples(trained: TrainedPrior, vqvae: Any, each: int, sampling: Sampling, se
 
 
 def noise_of(trained: TrainedPrior, count: int, seed: int) -> Float[Tensor, "b y x k"]:
-    """Noise of some frames, the same whatever their number."""
+    """Gumbel noise of some frames; that of a frame does not depend on how many there are."""
     generator = torch.Generator().manual_seed(seed)
     shape = (*trained.network.grid, len(trained.network.codebook))
     return torch.stack([gumbel(shape, generator) for _ in range(count)])

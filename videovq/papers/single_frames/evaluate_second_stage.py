@@ -1,4 +1,6 @@
-"""``videovq evaluate second-stage``: are the latents used, and what do frames look like that went through them?"""
+"""``videovq evaluate second-stage``: bits per code with the latents and with those of other frames, reconstructions,
+samples.
+"""
 
 from __future__ import annotations
 
@@ -95,11 +97,11 @@ def evaluate(config: EvaluateSecondStageConfig) -> dict[str, Any]:
 
 
 def bits(network: SecondStage, codes: torch.Tensor, latents: torch.Tensor, what: str) -> float:
-    """Mean bits per code of grids, given latents."""
+    """Mean bits per code, given latents."""
     total = 0.0
     with progress(len(codes), what, "frame") as bar:
-        for part, told in zip(codes.split(BATCH), latents.split(BATCH), strict=True):
-            total += float(network.score(part, told).sum())
+        for part, given in zip(codes.split(BATCH), latents.split(BATCH), strict=True):
+            total += float(network.nll_given(part, given).sum())
             bar.update(len(part))
     return total / codes.numel() / math.log(2)
 

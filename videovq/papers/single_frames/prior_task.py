@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
 
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
-from videovq.models.prior import FramePrior
+from videovq.papers.prior import FramePrior
 from videovq.papers.single_frames.config import TrainPriorConfig
 from videovq.papers.single_frames.data import LevelBatch, LevelData
 from videovq.training import loop
@@ -36,12 +33,7 @@ class PriorTask(Task):
         return FramePrior(self.config.model, self.store.header.grid, self.store.codebook, len(self.facts["levels"]))
 
     def loss(self, network: FramePrior, batch: LevelBatch) -> tuple[Tensor, Metrics]:
-        levels = batch.levels
-        if network.training:
-            hidden = torch.rand(len(levels), device=levels.device) < self.config.level_dropout
-            levels = levels.masked_fill(hidden, network.any_level)
-        nll = network(batch.codes, levels).mean()
-        return nll, {"bits_per_code": nll / math.log(2)}
+        return network.bits_per_code(batch.codes, batch.levels, self.config.level_dropout)
 
 
 def train(config: TrainPriorConfig) -> None:

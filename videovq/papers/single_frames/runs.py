@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from videovq.models.prior import FramePrior
+from videovq.papers.prior import FramePrior
 from videovq.papers.single_frames.config import TrainPriorConfig, TrainSecondStageConfig
 from videovq.papers.single_frames.second_stage import SecondStage
 from videovq.runs import Facts, Tensors, open_run

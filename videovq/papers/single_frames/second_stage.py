@@ -1,4 +1,6 @@
-"""A frame in three codes: a VQ-VAE on top of the first one's code grid (van den Oord et al. 2017, section 4.2).
+"""The second stage, a frame in three codes: a VQ-VAE on top of the first one's code grid.
+
+Van den Oord et al. 2017 (arXiv 1711.00937, section 4.2).
 
 An encoder turns a 21x21 grid into three vectors, each quantized with a codebook of its own (27 bits a frame); a gated
 PixelCNN, conditioned on them, is the decoder. A small prior models the three codes one after the other, so that whole
@@ -17,11 +19,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, interpolate, silu
 
 from videovq.errors import UserError
-from videovq.models.build import build_pixelcnn, build_quantizer
+from videovq.models.build import build_quantizer
 from videovq.models.embeddings import CodeEmbedding
-from videovq.models.prior import Prior
 from videovq.models.quantizers.contract import Quantizer
 from videovq.models.sampling import gumbel
+from videovq.papers.pixelcnn import build_pixelcnn
+from videovq.papers.prior import Prior
 from videovq.papers.single_frames.config import SecondStageConfig
 from videovq.types import Sampling
 
@@ -46,28 +49,29 @@ class SecondStageOutput:
 
 
 class LatentPrior(nn.Module):
-    """p(latents), one after the other: each adds what it knows to the scores of those that follow."""
+    """p(latents), autoregressive: every latent adds an MLP's output to the logits of each one after it."""
 
     def __init__(self, latents: int, size: int, width: int = 64) -> None:
         super().__init__()
         self.first = nn.Parameter(torch.zeros(latents, size))
         pairs = latents * (latents - 1) // 2
+        # The two layers of the MLP of each pair; trained weights have these names.
         self.told = nn.ModuleList(nn.Embedding(size, width) for _ in range(pairs))
         self.tells = nn.ModuleList(nn.Linear(width, size) for _ in range(pairs))
 
-    def scores(self, latents: Int64[Tensor, "b before"]) -> Float[Tensor, "b size"]:
-        """Scores of the latent that follows the given ones."""
+    def logits(self, latents: Int64[Tensor, "b before"]) -> Float[Tensor, "b size"]:
+        """Logits of the latent that follows these."""
         at = latents.shape[1]
-        scores = self.first[at].expand(len(latents), -1)
+        logits = self.first[at].expand(len(latents), -1)
         for i in range(at):
             pair = at * (at - 1) // 2 + i
-            scores = scores + self.tells[pair](silu(self.told[pair](latents[:, i])))
-        return scores
+            logits = logits + self.tells[pair](silu(self.told[pair](latents[:, i])))
+        return logits
 
     def nll(self, latents: Int64[Tensor, "b latents"]) -> Float[Tensor, "b latents"]:
         """Minus the log-probability of every latent, in nats."""
         parts = [
-            cross_entropy(self.scores(latents[:, :i]).float(), latents[:, i], reduction="none")
+            cross_entropy(self.logits(latents[:, :i]).float(), latents[:, i], reduction="none")
             for i in range(latents.shape[1])
         ]
         return torch.stack(parts, dim=1)
@@ -93,7 +97,7 @@ class SecondStage(Prior):
         self.grid, self.latents, self.code_dropout = grid, config.latents, config.code_dropout
         width, dim = config.decoder.width, config.code_dim
         self.small = (grid[0] // STRIDE, grid[1] // STRIDE)
-        places = self.small[0] * self.small[1]
+        positions = self.small[0] * self.small[1]
         self.register_buffer("codebook", codebook.detach().float().clone())
         self.codes = CodeEmbedding(len(codebook), codebook.shape[1], config.decoder.embedding)
         self.encoder = nn.Sequential(
@@ -102,21 +106,21 @@ class SecondStage(Prior):
             nn.Conv2d(width, width, 3, padding=1),
             nn.ReLU(True),
             nn.Flatten(),
-            nn.Linear(width * places, 4 * width),
+            nn.Linear(width * positions, 4 * width),
             nn.ReLU(True),
             nn.Linear(4 * width, config.latents * dim),
         )
         self.quantizers = nn.ModuleList(build_quantizer(config.quantizer, dim) for _ in range(config.latents))
         self.spread = nn.Sequential(
-            nn.Linear(config.latents * dim, 4 * width), nn.ReLU(True), nn.Linear(4 * width, width * places)
+            nn.Linear(config.latents * dim, 4 * width), nn.ReLU(True), nn.Linear(4 * width, width * positions)
         )
         self.place = nn.Parameter(torch.randn(width, *grid) * 0.02)
         self.decoder = build_pixelcnn(config.decoder, grid, codebook)
         self.prior = LatentPrior(config.latents, next(self.each_quantizer()).codebook_size)
 
     def forward(self, codes: Int64[Tensor, "b y x"]) -> SecondStageOutput:
-        """Encode, quantize, and score the codes given the latents. In training the decoder's input lacks a part of the
-        codes, so that it needs the latents.
+        """Latents of codes, and the likelihood of the codes given them. In training the decoder's input lacks a part of
+        the codes, so that it needs the latents.
         """
         table = self.codes(self.codebook)
         vectors = self._vectors(codes, table)
@@ -139,7 +143,7 @@ class SecondStage(Prior):
         return torch.cat([part.flatten(1) for part in parts], dim=1)
 
     @torch.inference_mode()
-    def score(self, codes: Int64[Tensor, "b y x"], latents: Int64[Tensor, "b latents"]) -> Float[Tensor, "b y x"]:
+    def nll_given(self, codes: Int64[Tensor, "b y x"], latents: Int64[Tensor, "b latents"]) -> Float[Tensor, "b y x"]:
         """Minus the log-probability of every code given any latents, in nats."""
         return self.nll(codes, self._look_up(latents))
 
@@ -150,16 +154,16 @@ class SecondStage(Prior):
         noise: Float[Tensor, "b y x k"],
         sampling: Sampling = Sampling(),
     ) -> Int64[Tensor, "b y x"]:
-        """Draw a grid of codes for each set of latents."""
+        """Sample a grid of codes for each set of latents."""
         return self.draw(self._look_up(latents), noise, sampling)
 
     @torch.inference_mode()
     def draw_latents(self, count: int, generator: torch.Generator) -> Int64[Tensor, "b latents"]:
-        """Latents from the prior."""
+        """Sample latents from their prior."""
         latents = torch.empty(count, 0, dtype=torch.int64)
         for _ in range(self.latents):
-            scores = self.prior.scores(latents)
-            drawn = (scores + gumbel(tuple(scores.shape), generator)).argmax(dim=-1, keepdim=True)
+            logits = self.prior.logits(latents)
+            drawn = (logits + gumbel(tuple(logits.shape), generator)).argmax(dim=-1, keepdim=True)
             latents = torch.cat([latents, drawn], dim=1)
         return latents
 

@@ -11,7 +11,7 @@ from videovq.config.models import (
     EMAConfig,
     QuantizerConfig,
 )
-from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.config.training import OptimizerConfig, TrainConfig, TrainingConfig
 from videovq.errors import UserError
 
 
@@ -47,11 +47,11 @@ class DilatedConfig(Settings):
     width: int = 64
     """Channels."""
     skip: int = 128
-    """Channels of what every layer adds to the output."""
+    """Channels of the skip connection of every layer to the output."""
     layers: int = 10
     """Number of layers."""
     cycle: int = 10
-    """Dilations are 1, 2, 4 ... over that many layers, then 1 again: ten reach 1,024 symbols back."""
+    """Layers after which the dilations, 1, 2, 4 ..., begin again with 1: ten reach 1,024 symbols back."""
     hidden_part: float = 0.0
     """Largest part of the earlier symbols that training hides; each sequence draws its own."""
 
@@ -69,44 +69,40 @@ class SoundConfig(Settings):
     code_dim: int = 64
     """D, the width of a code's vector."""
     context: int = 64
-    """Channels of what the decoder is told of a code and its neighbours."""
+    """Channels of the decoder's condition, which is of a code and its neighbours."""
     quantizer: QuantizerConfig = field(default_factory=lambda: EMAConfig(commitment=0.25, restart_below=0.02))
-    """EMAConfig, CodebookLossConfig, CosineConfig, FSQConfig, LFQConfig, RotationConfig or ResidualConfig."""
+    """How every vector becomes a code."""
     decoder: DilatedConfig = field(default_factory=lambda: DilatedConfig(hidden_part=0.5))
-    """The decoder, which draws one sample after the other."""
+    """The autoregressive decoder of samples."""
 
     def check(self) -> None:
         at_least(self, 1, "hidden", "code_dim", "context")
 
 
 @dataclass(frozen=True)
-class TrainSoundConfig(CommandSettings):
+class TrainSoundConfig(TrainConfig):
     """Train a VQ-VAE on the sound of a folder of wav files or videos."""
 
     source: str = "sounds"
     """Folder searched, with its subfolders, for sound and video files."""
     run: str = "runs/sound"
-    """Run folder; an interrupted run continues there."""
     rate: int = 8000
     """Samples a second that sound is resampled to."""
     window: int = 2048
     """Samples in a training window; a multiple of 64."""
     model: SoundConfig = field(default_factory=SoundConfig)
-    """The network."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, batch_size=8))
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "source", "run")
+        super().check()
+        named(self, "source")
         at_least(self, 1, "rate", "window")
         if self.window % 64:
             raise UserError(f"window: must be a multiple of 64, not {self.window}")
 
 
 @dataclass(frozen=True)
-class TrainSoundPriorConfig(CommandSettings):
+class TrainSoundPriorConfig(TrainConfig):
     """Train a prior over the codes of a VQ-VAE of sound, on the sound it was trained on."""
 
     source: str = "sounds"
@@ -114,18 +110,15 @@ class TrainSoundPriorConfig(CommandSettings):
     sound: str = "runs/sound"
     """Run folder of the VQ-VAE."""
     run: str = "runs/sound_prior"
-    """Run folder; an interrupted run continues there."""
     window: int = 256
     """Codes in a training window."""
     model: DilatedConfig = field(default_factory=lambda: DilatedConfig(width=96, layers=8, cycle=8, hidden_part=0.3))
-    """The network."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
-    """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=1000, batch_size=16))
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "source", "sound", "run")
+        super().check()
+        named(self, "source", "sound")
         at_least(self, 2, "window")
 
 

@@ -1,4 +1,4 @@
-"""Windows of sequences of symbols, as levels or codes of sound: which go into which step."""
+"""Windows of sequences of symbols (levels or codes of sound): the batches of training and validation."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class SymbolData(L.LightningDataModule):
     def train_dataloader(self) -> RandomBatches[SymbolBatch]:
         assert self.trainer is not None
         ranks = self.trainer.global_rank, self.trainer.world_size
-        number, make = self._windows("train", 1)
-        return RandomBatches(number, make, self.batch_size, self.steps, self.seed, *ranks)
+        number, collate = self._windows("train", 1)
+        return RandomBatches(number, collate, self.batch_size, self.steps, self.seed, *ranks)
 
     def val_dataloader(self) -> Batches[SymbolBatch]:
         return Batches(*self._windows("val", self.window), self.batch_size)
@@ -60,15 +60,15 @@ class SymbolData(L.LightningDataModule):
         return f"{len(found):,} recordings, {sum(len(one) for one in found):,} {symbols}"
 
     def _windows(self, split: str, stride: int) -> tuple[int, Callable[[Int64[Tensor, "b"]], SymbolBatch]]:
-        """How many windows there are, and window numbers -> batch."""
+        """The number of windows of a split, and what collates those of some indices."""
         sequences, window = self.sequences[split], self.window
         counts = torch.tensor([(len(sequence) - window) // stride + 1 for sequence in sequences])
         ends = counts.cumsum(0)
 
-        def make(chosen: Int64[Tensor, "b"]) -> SymbolBatch:
+        def collate(chosen: Int64[Tensor, "b"]) -> SymbolBatch:
             which = torch.searchsorted(ends, chosen, right=True)
             starts = (chosen - (ends - counts)[which]) * stride
-            places = zip(which.tolist(), starts.tolist(), strict=True)
-            return SymbolBatch(torch.stack([sequences[i][start : start + window] for i, start in places]).long())
+            windows = zip(which.tolist(), starts.tolist(), strict=True)
+            return SymbolBatch(torch.stack([sequences[i][start : start + window] for i, start in windows]).long())
 
-        return int(ends[-1]), make
+        return int(ends[-1]), collate

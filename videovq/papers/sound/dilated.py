@@ -17,32 +17,33 @@ from videovq.types import Sampling
 
 
 class GatedLayer(nn.Module):
-    """tanh(f) * sigmoid(g), where f and g see a place, the one ``dilation`` before it, and what they are told."""
+    """Gated layer tanh(f) * sigmoid(g) of a position, the one ``dilation`` before it, and the condition."""
 
-    def __init__(self, width: int, skip: int, dilation: int, condition: int) -> None:
+    def __init__(self, width: int, skip: int, dilation: int, condition_width: int) -> None:
         super().__init__()
         self.dilation = dilation
         self.taps = nn.Linear(2 * width, 2 * width)
-        self.tell = nn.Linear(condition, 2 * width, bias=False) if condition else None
+        # Of the condition; trained weights have this name.
+        self.tell = nn.Linear(condition_width, 2 * width, bias=False) if condition_width else None
         self.out = nn.Linear(width, width + skip)
 
     def forward(
-        self, x: Float[Tensor, "b t w"], earlier: Float[Tensor, "b t w"], told: Float[Tensor, "b n w2"] | None
+        self, x: Float[Tensor, "b t w"], earlier: Float[Tensor, "b t w"], condition: Float[Tensor, "b n w2"] | None
     ) -> tuple[Float[Tensor, "b t w"], Float[Tensor, "b t skip"]]:
-        """The next layer's input and what goes to the output; each vector of ``told`` is for t / n places."""
+        """The next layer's input and the skip connection; each vector of the condition is for t / n positions."""
         both = self.taps(torch.cat([earlier, x], dim=-1))
-        if told is not None:
-            both = (both.unflatten(1, (told.shape[1], -1)) + told[:, :, None]).flatten(1, 2)
+        if condition is not None:
+            both = (both.unflatten(1, (condition.shape[1], -1)) + condition[:, :, None]).flatten(1, 2)
         filtered, gate = both.chunk(2, dim=-1)
         out = self.out(torch.tanh(filtered) * torch.sigmoid(gate))
         return x + out[..., : x.shape[-1]], out[..., x.shape[-1] :]
 
 
 class DilatedNetwork(nn.Module):
-    """p(symbols): each given all within reach before it and, where there is one, a condition.
+    """p(symbols | condition), autoregressive, by dilated causal convolutions over the symbols within their reach.
 
     Args:
-        symbols: how many there are.
+        symbols: number of different symbols.
         stride: symbols that one vector of the condition is for.
         condition: width of its vectors; 0: there is none.
     """
@@ -70,14 +71,14 @@ class DilatedNetwork(nn.Module):
         self, symbols: Int64[Tensor, "b t"], condition: Float[Tensor, "b n c"] | None = None
     ) -> Float[Tensor, "b t"]:
         """Minus the log-probability of every symbol, in nats."""
-        scores = self.scores(symbols, condition).float()
-        return cross_entropy(scores.flatten(0, 1), symbols.flatten(), reduction="none").view_as(symbols)
+        logits = self.logits(symbols, condition).float()
+        return cross_entropy(logits.flatten(0, 1), symbols.flatten(), reduction="none").view_as(symbols)
 
-    def scores(
+    def logits(
         self, symbols: Int64[Tensor, "b t"], condition: Float[Tensor, "b n c"] | None = None
     ) -> Float[Tensor, "b t k"]:
-        """Scores of every symbol given those before it. In training a part of those is hidden, another part in every
-        sequence, so that the network learns to use the condition, and to go on after a mistake.
+        """Logits of every symbol given those before it. Training hides a part of those, another in every sequence, so
+        that the network learns to use the condition, and to go on after a wrong symbol.
         """
         seen = pad(symbols[:, :-1], (1, 0), value=self.missing)
         if self.training and self.hidden_part:
@@ -86,15 +87,15 @@ class DilatedNetwork(nn.Module):
         x = self.enter(self.embedding(seen) + self.place.repeat(seen.shape[1] // self.stride, 1))
         skips: Tensor | float = 0.0
         for layer in self.gated():
-            told = layer.tell(condition) if layer.tell is not None else None
+            own = layer.tell(condition) if layer.tell is not None else None
             earlier = pad(x[:, : -layer.dilation], (0, 0, min(layer.dilation, x.shape[1]), 0))
-            x, skip = layer(x, earlier, told)
+            x, skip = layer(x, earlier, own)
             skips = skips + skip
         return self.head(skips)
 
 
 class Steps:
-    """A network one symbol at a time, computing nothing twice (Le Paine et al. 2016, arXiv 1611.09482).
+    """Cached sampling: a network one symbol at a time, nothing twice (Le Paine et al. 2016, arXiv 1611.09482).
 
     Args:
         batch: sequences at once.
@@ -102,19 +103,19 @@ class Steps:
 
     def __init__(self, network: DilatedNetwork, batch: int, condition: Float[Tensor, "b n c"] | None = None) -> None:
         self.network, self.layers, self.t = network, network.gated(), 0
-        self.told = [layer.tell(condition) if layer.tell is not None else None for layer in self.layers]
-        # What each layer saw in its last `dilation` steps, step t at t % dilation.
-        self.seen = [network.place.new_zeros(batch, layer.dilation, network.width) for layer in self.layers]
+        self.conditions = [layer.tell(condition) if layer.tell is not None else None for layer in self.layers]
+        # The inputs of each layer in its last `dilation` steps, step t at t % dilation.
+        self.caches = [network.place.new_zeros(batch, layer.dilation, network.width) for layer in self.layers]
 
     def after(self, symbols: Int64[Tensor, "b 1"]) -> Float[Tensor, "b 1 k"]:
-        """Scores of the symbols that follow these; before the first of a sequence: ``network.missing``."""
+        """Logits of the symbols that follow these; before the first of a sequence: ``network.missing``."""
         network, at = self.network, self.t // self.network.stride
         x = network.enter(network.embedding(symbols) + network.place[self.t % network.stride])
         skips: Tensor | float = 0.0
-        for layer, seen, told in zip(self.layers, self.seen, self.told, strict=True):
+        for layer, cache, condition in zip(self.layers, self.caches, self.conditions, strict=True):
             slot = self.t % layer.dilation
-            earlier = seen[:, slot : slot + 1]
-            out, skip = layer(x, earlier, None if told is None else told[:, at : at + 1])
+            earlier = cache[:, slot : slot + 1]
+            out, skip = layer(x, earlier, None if condition is None else condition[:, at : at + 1])
             earlier.copy_(x)
             x, skips = out, skips + skip
         self.t += 1
@@ -130,10 +131,10 @@ def draw(
     sampling: Sampling,
     generator: torch.Generator,
 ) -> Int64[Tensor, "b t"]:
-    """Draw sequences of symbols, one symbol after the other."""
-    steps, place = Steps(network, batch, condition), torch.zeros(1, dtype=torch.int64)
+    """Sample sequences of symbols, one symbol after the other."""
+    steps, position = Steps(network, batch, condition), torch.zeros(1, dtype=torch.int64)
     drawn = torch.full((batch, length + 1), network.missing)
     for t in range(length):
-        scores = steps.after(drawn[:, t : t + 1])
-        drawn[:, t + 1] = sample_codes(gumbel((batch, 1, network.symbols), generator), sampling, scores, place)[:, 0]
+        logits = steps.after(drawn[:, t : t + 1])
+        drawn[:, t + 1] = sample_codes(gumbel((batch, 1, network.symbols), generator), sampling, logits, position)[:, 0]
     return drawn[:, 1:]

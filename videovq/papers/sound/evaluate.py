@@ -16,16 +16,16 @@ from torch.nn.functional import avg_pool2d
 
 from videovq import __version__
 from videovq.errors import UserError
-from videovq.evaluation.counted import markov_bits, unigram_bits
 from videovq.models.quantizers.contract import perplexity
 from videovq.page import write_report
+from videovq.papers.counted import markov_bits, unigram_bits
 from videovq.papers.sound.config import EvaluateSoundConfig
 from videovq.papers.sound.dilated import DilatedNetwork, draw
 from videovq.papers.sound.folder import SoundFolder, read_sound, write_wav
 from videovq.papers.sound.model import STRIDE, SoundVQVAE, codes_of
 from videovq.papers.sound.runs import TrainedSound, load_sound, load_sound_prior
 from videovq.papers.sound.waves import (
-    LEVELS,
+    MU_LAW_LEVELS,
     WINDOW,
     log_spectral_distance,
     power,
@@ -140,11 +140,11 @@ def sample_bits(network: SoundVQVAE, held: list[Recording], train: list[Recordin
             moved = one.codes.roll(len(one.codes) // 2)
             for name, codes in zip(totals, (one.codes, moved), strict=True):
                 pieces = zip(one.levels.split(PIECE), codes.split(PIECE // STRIDE), strict=True)
-                totals[name] += sum(float(network.score(part[None], told[None]).sum()) for part, told in pieces)
+                totals[name] += sum(float(network.nll(part[None], given[None]).sum()) for part, given in pieces)
             count += len(one.levels)
             bar.update(1)
     bits = {name: total / count / math.log(2) for name, total in totals.items()}
-    return bits | simple_bits([one.levels for one in held], [one.levels for one in train], LEVELS)
+    return bits | simple_bits([one.levels for one in held], [one.levels for one in train], MU_LAW_LEVELS)
 
 
 @torch.inference_mode()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from videovq.models.build import build_quantizer
 from videovq.papers.sound.config import SoundConfig
 from videovq.papers.sound.dilated import DilatedNetwork, draw
-from videovq.papers.sound.waves import LEVELS, companded
+from videovq.papers.sound.waves import MU_LAW_LEVELS, companded
 from videovq.types import QuantizerOutput, Sampling
 
 DOWNSAMPLINGS = 6
@@ -36,7 +36,7 @@ class SoundOutput:
 class SoundVQVAE(nn.Module):
     """Six strided convolutions, a quantizer, and a dilated autoregressive decoder.
 
-    Waves are mu-law levels, a multiple of 64 of them.
+    Sound is mu-law levels, a multiple of 64 of them.
     """
 
     def __init__(self, config: SoundConfig) -> None:
@@ -51,35 +51,35 @@ class SoundVQVAE(nn.Module):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # or six layers leave nothing of the sound
         self.quantizer = build_quantizer(config.quantizer, config.code_dim)
         self.context = nn.Sequential(nn.Conv1d(config.code_dim, config.context, 3, padding=1), nn.ReLU())
-        self.decoder = DilatedNetwork(config.decoder, LEVELS, STRIDE, config.context)
+        self.decoder = DilatedNetwork(config.decoder, MU_LAW_LEVELS, STRIDE, config.context)
         with torch.no_grad():  # levels that sound alike start alike
-            line = torch.linspace(-1, 1, LEVELS)[:, None] * torch.randn(1, config.decoder.width)
-            self.decoder.embedding.weight[:LEVELS].mul_(0.1).add_(line)
+            line = torch.linspace(-1, 1, MU_LAW_LEVELS)[:, None] * torch.randn(1, config.decoder.width)
+            self.decoder.embedding.weight[:MU_LAW_LEVELS].mul_(0.1).add_(line)
 
     def forward(self, levels: Int64[Tensor, "b t"]) -> SoundOutput:
         found = self.quantizer(self._encoded(levels))
-        return SoundOutput(self.decoder(levels, self._told(found.quantized)), found)
+        return SoundOutput(self.decoder(levels, self._condition(found.quantized)), found)
 
     def encode(self, levels: Int64[Tensor, "b t"]) -> Int64[Tensor, "b n"]:
-        """The codes of waves."""
+        """The codes of sound, from its mu-law levels."""
         return self.quantizer.encode(self._encoded(levels))[:, 0]
 
-    def score(self, levels: Int64[Tensor, "b t"], codes: Int64[Tensor, "b n"]) -> Float[Tensor, "b t"]:
+    def nll(self, levels: Int64[Tensor, "b t"], codes: Int64[Tensor, "b n"]) -> Float[Tensor, "b t"]:
         """Minus the log-probability of every level given any codes and the levels before it, in nats."""
-        return self.decoder(levels, self._told(self.quantizer.decode(codes[:, None])))
+        return self.decoder(levels, self._condition(self.quantizer.decode(codes[:, None])))
 
     @torch.inference_mode()
     def decode(
         self, codes: Int64[Tensor, "b n"], generator: torch.Generator, sampling: Sampling = Sampling()
     ) -> Int64[Tensor, "b t"]:
-        """Draw waves of codes."""
-        told = self._told(self.quantizer.decode(codes[:, None]))
-        return draw(self.decoder, len(codes), codes.shape[1] * STRIDE, told, sampling, generator)
+        """Sample the mu-law levels of sound, given its codes."""
+        condition = self._condition(self.quantizer.decode(codes[:, None]))
+        return draw(self.decoder, len(codes), codes.shape[1] * STRIDE, condition, sampling, generator)
 
     def _encoded(self, levels: Int64[Tensor, "b t"]) -> Float[Tensor, "b d 1 n"]:
         return self.encoder(companded(levels)[:, None])[:, :, None]
 
-    def _told(self, vectors: Float[Tensor, "b d 1 n"]) -> Float[Tensor, "b n c"]:
+    def _condition(self, vectors: Float[Tensor, "b d 1 n"]) -> Float[Tensor, "b n c"]:
         return self.context(vectors[:, :, 0]).transpose(1, 2)
 
 

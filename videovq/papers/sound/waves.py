@@ -1,5 +1,5 @@
-"""Sound as numbers: the only conversion between waves (float -1..1) and the 256 levels that networks model, and how far
-two waves are apart.
+"""Mu-law levels and spectra of sound: the only conversion between waves (float -1..1) and the 256 levels that networks
+model, and distances between two waves.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-LEVELS = 256
+MU_LAW_LEVELS = 256
 WINDOW, HOP = 256, 64  # samples of a spectrum, and from one to the next
 FLOOR = 1e-6  # of the loudest value of a spectrogram: what is more than 60 dB below is not heard
 
@@ -18,19 +18,19 @@ FLOOR = 1e-6  # of the loudest value of a spectrogram: what is more than 60 dB b
 def to_levels(wave: Float[Tensor, "*b t"]) -> Int64[Tensor, "*b t"]:
     """-1..1 (clipped) to 0..255 by the mu-law (ITU-T G.711, as van den Oord et al. 2016, section 2.2)."""
     wave = wave.clamp(-1, 1)
-    companded = wave.sign() * torch.log1p((LEVELS - 1) * wave.abs()) / math.log(LEVELS)
-    return companded.add(1).mul((LEVELS - 1) / 2).round().long()
+    companded = wave.sign() * torch.log1p((MU_LAW_LEVELS - 1) * wave.abs()) / math.log(MU_LAW_LEVELS)
+    return companded.add(1).mul((MU_LAW_LEVELS - 1) / 2).round().long()
 
 
 def companded(levels: Int64[Tensor, "*b t"]) -> Float[Tensor, "*b t"]:
-    """0..255 to -1..1, evenly: a wave whose quiet parts are as fine as its loud ones."""
-    return levels.float().div((LEVELS - 1) / 2).sub(1)
+    """The companded wave of levels: 0..255 to -1..1, linearly, without the inverse of the mu-law."""
+    return levels.float().div((MU_LAW_LEVELS - 1) / 2).sub(1)
 
 
 def to_wave(levels: Int64[Tensor, "*b t"]) -> Float[Tensor, "*b t"]:
     """0..255 to -1..1 by the inverse of the mu-law."""
     even = companded(levels)
-    return even.sign() * torch.expm1(even.abs() * math.log(LEVELS)) / (LEVELS - 1)
+    return even.sign() * torch.expm1(even.abs() * math.log(MU_LAW_LEVELS)) / (MU_LAW_LEVELS - 1)
 
 
 def power(wave: Float[Tensor, "t"]) -> Float[Tensor, "bins frames"]:

@@ -1,8 +1,8 @@
-"""p(bottom codes | top codes): the fine level of a VQ-VAE-2, given the coarse one.
+"""p(bottom codes | top codes): the prior of a VQ-VAE-2's bottom level.
 
-Razavi et al. 2019 (arXiv 1906.00446, section 3.2): residual blocks read the top codes around every place, those below
-and to the right too, and condition a gated PixelCNN without attention. Trained in part without the top codes, so that
-guidance can strengthen what they say.
+Razavi et al. 2019 (arXiv 1906.00446, section 3.2): residual blocks read the top codes around every position, those
+below and to the right too, and condition a gated PixelCNN without attention. Trained in part without the top codes, for
+classifier-free guidance.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from videovq.config import PixelCNNConfig
 from videovq.errors import UserError
 from videovq.models.autoencoder import decoder
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
-from videovq.models.prior import Prior
+from videovq.papers.config import PixelCNNConfig
+from videovq.papers.prior import Prior
 
 BLOCKS = 2
 
@@ -54,7 +54,7 @@ class BottomPrior(Prior):
 
     @property
     def missing(self) -> int:
-        """Stands for a top code that is not told."""
+        """The index of a missing top code."""
         return self.top_codes.missing
 
     def forward(self, bottom: Int64[Tensor, "b y2 x2"], top: Int64[Tensor, "b y x"]) -> Float[Tensor, "b y2 x2"]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-import torch
 from torch import Tensor
 
 from videovq.data.store import CodeStore
@@ -35,12 +32,7 @@ class BottomPriorTask(Task):
         return BottomPrior(self.config.model, self.bottom.header.grid, self.top.codebook, self.bottom.codebook)
 
     def loss(self, network: BottomPrior, batch: TwoLevelBatch) -> tuple[Tensor, Metrics]:
-        top = batch.top
-        if network.training:
-            hidden = torch.rand(len(top), 1, 1, device=top.device) < self.config.top_dropout
-            top = top.masked_fill(hidden, network.missing)
-        nll = network(batch.bottom, top).mean()
-        return nll, {"bits_per_code": nll / math.log(2)}
+        return network.bits_per_code(batch.bottom, batch.top, self.config.top_dropout)
 
 
 def train(config: TrainBottomPriorConfig) -> None:

@@ -7,14 +7,15 @@ from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, convolutional, named, within
 from videovq.config.choices import SamplingChoice
-from videovq.config.models import EMAConfig, PixelCNNConfig, QuantizerConfig
-from videovq.config.training import OptimizerConfig, TrainingConfig
+from videovq.config.models import EMAConfig, QuantizerConfig
+from videovq.config.training import OptimizerConfig, TrainConfig, TrainingConfig
 from videovq.errors import UserError
+from videovq.papers.config import PixelCNNConfig
 
 
 @dataclass(frozen=True)
 class VQVAE2Config(Settings):
-    """VQ-VAE with two levels of codes (Razavi et al. 2019): a coarse grid, and one of twice its sides for the rest."""
+    """VQ-VAE with two levels of codes (Razavi et al. 2019): the top grid, and a bottom grid of twice its sides."""
 
     hidden: int = 128
     """Channels of the convolutions."""
@@ -27,31 +28,26 @@ class VQVAE2Config(Settings):
     code_dim: int = 16
     """D, the width of a code's vector."""
     top: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=256))
-    """Quantizer of the coarse level."""
+    """Quantizer of the top level."""
     bottom: QuantizerConfig = field(default_factory=lambda: EMAConfig(codebook_size=16))
-    """Quantizer of the fine level."""
+    """Quantizer of the bottom level."""
 
     def check(self) -> None:
         convolutional(self)
 
 
 @dataclass(frozen=True)
-class TrainVQVAE2Config(CommandSettings):
+class TrainVQVAE2Config(TrainConfig):
     """Train a VQ-VAE with two levels on the frames of an EpisodeStore."""
 
     store: str = "stores/episodes"
     """Folder of the EpisodeStore."""
     run: str = "runs/vqvae2"
-    """Run folder; an interrupted run continues there."""
     model: VQVAE2Config = field(default_factory=VQVAE2Config)
-    """The network."""
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    """The optimiser."""
-    training: TrainingConfig = field(default_factory=TrainingConfig)
-    """Length, batch, precision, logging."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
 
 
 @dataclass(frozen=True)
@@ -73,24 +69,22 @@ class EncodeVQVAE2Config(CommandSettings):
 
 
 @dataclass(frozen=True)
-class TrainBottomPriorConfig(CommandSettings):
+class TrainBottomPriorConfig(TrainConfig):
     """Train p(bottom codes | top codes) on the CodeStores of a VQ-VAE with two levels."""
 
     store: str = "stores/codes2"
     """Folder of the CodeStores ``top`` and ``bottom``."""
     run: str = "runs/bottom_prior"
-    """Run folder; an interrupted run continues there."""
     model: PixelCNNConfig = field(default_factory=lambda: PixelCNNConfig(width=64, embedding=32, decoder_layers=8))
     """The network; it has no attention."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(weight_decay=0.01))
-    """The optimiser."""
     training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=1000, batch_size=8))
-    """Length, batch, precision, logging."""
     top_dropout: float = 0.1
     """Part of the frames that are learnt without their top codes; guidance needs some."""
 
     def check(self) -> None:
-        named(self, "store", "run")
+        super().check()
+        named(self, "store")
         within(self, 0, 1, "top_dropout")
         if self.model.attention_every:
             raise UserError("model.attention_every: the bottom prior has no attention; set it to 0")

@@ -7,7 +7,7 @@ from videovq.errors import UserError
 from videovq.follow_up import free, typed
 from videovq.papers.two_levels.config import EncodeVQVAE2Config, TrainBottomPriorConfig
 from videovq.papers.two_levels.runs import load_vqvae2
-from videovq.papers.two_levels.vqvae2 import LEVELS, Level
+from videovq.papers.two_levels.vqvae2 import LEVEL_NAMES, Level
 from videovq.training.encode import encode_store
 
 
@@ -22,7 +22,7 @@ def encode(config: EncodeVQVAE2Config) -> tuple[CodeStore, CodeStore]:
         raise UserError(
             f"{config.vqvae2}: was trained on frames of {trained.frame_size}, but {store} has {store.header.grid}"
         )
-    for name in LEVELS:
+    for name in LEVEL_NAMES:
         level = Level(trained.network, name)
         out, by = f"{config.out}/{name}", {"vqvae2": config.vqvae2}
         encode_store(store, level, trained.fingerprint_of(name), out, config.batch_size, None, by)

@@ -16,13 +16,13 @@ from videovq import __version__
 from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
 from videovq.evaluation.reconstruction import ssim
-from videovq.evaluation.spread import spread
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.sampling import gumbel
 from videovq.page import aligned, write_report
 from videovq.papers.single_frames.data import number_of
 from videovq.papers.single_frames.runs import TrainedPrior, load_prior
+from videovq.papers.spread import spread
 from videovq.papers.two_levels.config import EvaluateVQVAE2Config
 from videovq.papers.two_levels.runs import TrainedBottomPrior, TrainedVQVAE2, load_bottom_prior, load_vqvae2
 from videovq.parsing import to_plain
@@ -86,9 +86,11 @@ class TwoLevels:
 
     def draw(self, levels: Int64[Tensor, "b"], sampling: Sampling, seed: int) -> list[Int64[Tensor, "b ..."]]:
         generator = torch.Generator().manual_seed(seed)
-        coarse, fine = self.prior.network, self.detail.network
-        top = coarse.draw(levels, gumbel((len(levels), *coarse.grid, len(coarse.codebook)), generator), sampling)
-        return [top, fine.draw(top, gumbel((len(levels), *fine.grid, len(fine.bottom)), generator), sampling)]
+        top_prior, bottom_prior = self.prior.network, self.detail.network
+        noise = gumbel((len(levels), *top_prior.grid, len(top_prior.codebook)), generator)
+        top = top_prior.draw(levels, noise, sampling)
+        noise = gumbel((len(levels), *bottom_prior.grid, len(bottom_prior.bottom)), generator)
+        return [top, bottom_prior.draw(top, noise, sampling)]
 
 
 def evaluate(config: EvaluateVQVAE2Config) -> dict[str, Any]:
@@ -141,12 +143,12 @@ def load(config: EvaluateVQVAE2Config, store: EpisodeStore) -> dict[str, OneLeve
             raise UserError(f"{run}: was trained on frames of {size}, but {store} has {store.header.grid}")
     top, bottom = load_prior(config.top_prior), load_bottom_prior(config.bottom_prior)
     prior = load_prior(config.one_level_prior)
-    for run, found, wanted in (
+    for run, found, expected in (
         (config.top_prior, top.vqvae, two.fingerprint_of("top")),
         (config.bottom_prior, bottom.vqvae, two.fingerprint_of("bottom")),
         (config.one_level_prior, prior.vqvae, one.codes_of),
     ):
-        if found != wanted:
+        if found != expected:
             raise UserError(f"{run}: was trained on the codes of another VQ-VAE")
     if top.levels != prior.levels:
         raise UserError(f"{config.one_level_prior}: was trained on other episodes than {config.top_prior}")
@@ -173,11 +175,11 @@ def measure(
             bar.update(len(part))
     by_prior = (torch.cat(nats, dim=1).mean(dim=1) / math.log(2)).tolist()
     return {
-        "codes": [places for places, _ in sizes],
+        "codes": [positions for positions, _ in sizes],
         "codebook_sizes": [size for _, size in sizes],
-        "bits": sum(places * math.log2(size) for places, size in sizes),
+        "bits": sum(positions * math.log2(size) for positions, size in sizes),
         "bits_by_prior": by_prior,
-        "bits_per_code_by_prior": [bits / places for bits, (places, _) in zip(by_prior, sizes, strict=True)],
+        "bits_per_code_by_prior": [bits / positions for bits, (positions, _) in zip(by_prior, sizes, strict=True)],
         "perplexity": [perplexity(count) for count in usage],
         "psnr": float(torch.cat(ratios).mean()),
         "ssim": float(torch.cat(similarities).mean()),
@@ -194,7 +196,7 @@ def cells(name: str, one: dict[str, Any]) -> list[str]:
     """A model's cells of the table."""
     return [
         name,
-        " + ".join(f"{places}x{size}" for places, size in zip(one["codes"], one["codebook_sizes"], strict=True)),
+        " + ".join(f"{positions}x{size}" for positions, size in zip(one["codes"], one["codebook_sizes"], strict=True)),
         f"{one['bits']:.0f}",
         f"{sum(one['bits_by_prior']):.0f}",
         f"{one['psnr']:.2f} dB",

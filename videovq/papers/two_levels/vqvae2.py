@@ -20,7 +20,7 @@ from videovq.papers.two_levels.config import VQVAE2Config
 from videovq.types import QuantizerOutput
 
 LevelName = Literal["top", "bottom"]
-LEVELS: tuple[LevelName, ...] = ("top", "bottom")
+LEVEL_NAMES: tuple[LevelName, ...] = ("top", "bottom")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class VQVAE2(nn.Module):
 
 
 class Level(nn.Module):
-    """One of the two levels, seen as the VQ-VAE that wrote its codes."""
+    """One of the two levels with the interface of a VQ-VAE, as ``encode_store`` wants it."""
 
     def __init__(self, network: VQVAE2, name: LevelName) -> None:
         super().__init__()

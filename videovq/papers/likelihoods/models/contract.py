@@ -1,6 +1,6 @@
-"""What every autoencoder with a likelihood offers: a lower bound on log p(frame), and frames of its prior.
+"""The likelihood autoencoder: a lower bound on log p(frame), and frames of its prior.
 
-Shapes: ``s`` samples of the posterior, ``l`` latents of a place.
+Shapes: ``s`` samples of the posterior, ``l`` latents at a position.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from videovq.frames import to_uint8
 from videovq.models.autoencoder import decoder, encoder
-from videovq.papers.likelihoods.config import DensityConfig
+from videovq.papers.likelihoods.config import LikelihoodConfig
 from videovq.papers.likelihoods.models.pixels import CHANNELS, log_probability, mean_and_scale
 
 
 @dataclass(frozen=True)
-class DensityOutput:
+class LikelihoodOutput:
     """A forward pass.
 
     Attributes:
         bound: a lower bound on log p(frame), in nats.
-        rate: Kullback-Leibler divergence of the frame's posterior from the prior, in nats: what its latents cost.
+        rate: KL divergence of the frame's posterior from the prior, in nats: what its latents cost.
         loss: what training minimises.
     """
 
@@ -34,12 +34,12 @@ class DensityOutput:
     loss: Float[Tensor, ""]
 
 
-class Density(nn.Module, ABC):
-    """The encoder and decoder of the pipeline's VQ-VAE around latents of some kind.
+class LikelihoodAutoencoder(nn.Module, ABC):
+    """A likelihood autoencoder: the encoder and decoder of the pipeline's VQ-VAE around latents of some kind.
 
     Args:
         frame_size: height and width of a frame, in pixels.
-        encoded: numbers that the encoder gives for a place.
+        encoded: channels of the encoder's output.
 
     Attributes:
         dims: numbers in a frame.
@@ -48,7 +48,7 @@ class Density(nn.Module, ABC):
 
     samples = 1
 
-    def __init__(self, config: DensityConfig, frame_size: tuple[int, int], encoded: int) -> None:
+    def __init__(self, config: LikelihoodConfig, frame_size: tuple[int, int], encoded: int) -> None:
         super().__init__()
         sizes = (config.hidden, config.residual_hidden, config.residual_blocks, config.downsamplings)
         stride = 2**config.downsamplings
@@ -58,12 +58,12 @@ class Density(nn.Module, ABC):
         self.decoder = decoder(*sizes, config.latents * config.code_dim, CHANNELS)
 
     @abstractmethod
-    def forward(self, frames: UInt8[Tensor, "b h w c"]) -> DensityOutput:
+    def forward(self, frames: UInt8[Tensor, "b h w c"]) -> LikelihoodOutput:
         """The bound that training maximises."""
 
     @abstractmethod
     def rate(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
-        """Kullback-Leibler divergence of each frame's posterior from the prior, in nats."""
+        """KL divergence of each frame's posterior from the prior, in nats."""
 
     @abstractmethod
     def log_weights(self, frames: UInt8[Tensor, "b h w c"], samples: int) -> Float[Tensor, "s b"]:

@@ -10,26 +10,26 @@ from torch import Tensor
 
 from videovq.frames import to_float
 from videovq.papers.likelihoods.config import GaussianVAEConfig
-from videovq.papers.likelihoods.models.contract import Density, DensityOutput
+from videovq.papers.likelihoods.models.contract import LikelihoodAutoencoder, LikelihoodOutput
 
 
-class GaussianVAE(Density):
-    """Independent Gaussians given the frame; a standard normal prior."""
+class GaussianVAE(LikelihoodAutoencoder):
+    """VAE: independent Gaussian latents given the frame; a standard normal prior."""
 
     def __init__(self, config: GaussianVAEConfig, frame_size: tuple[int, int]) -> None:
         super().__init__(config, frame_size, 2 * config.latents * config.code_dim)
         self.width = config.latents * config.code_dim
 
-    def forward(self, frames: UInt8[Tensor, "b h w c"]) -> DensityOutput:
+    def forward(self, frames: UInt8[Tensor, "b h w c"]) -> LikelihoodOutput:
         """The evidence lower bound, with one sample (paper, equation 10)."""
         mean, log_std = self._posterior(frames)
-        rate = _divergence(mean, log_std)
+        rate = _kl_divergence(mean, log_std)
         latents = mean + log_std.exp() * torch.randn_like(mean)
         bound = self.log_likelihood(frames, latents[None])[0] - rate
-        return DensityOutput(bound, rate, -bound.mean() / self.dims)
+        return LikelihoodOutput(bound, rate, -bound.mean() / self.dims)
 
     def rate(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
-        return _divergence(*self._posterior(frames))
+        return _kl_divergence(*self._posterior(frames))
 
     def log_weights(self, frames: UInt8[Tensor, "b h w c"], samples: int) -> Float[Tensor, "s b"]:
         mean, log_std = self._posterior(frames)
@@ -46,11 +46,11 @@ class GaussianVAE(Density):
         return torch.randn(count, self.width, *self.grid, generator=generator)
 
     def _posterior(self, frames: UInt8[Tensor, "b h w c"]) -> tuple[Float[Tensor, "b d y x"], Float[Tensor, "b d y x"]]:
-        """Mean and logarithm of the standard deviation."""
+        """Mean and logarithm of the standard deviation of the posterior."""
         mean, log_std = self.encoder(to_float(frames)).float().chunk(2, dim=1)
         return mean, log_std.clamp(-math.log(1e4), math.log(1e2))
 
 
-def _divergence(mean: Float[Tensor, "b d y x"], log_std: Float[Tensor, "b d y x"]) -> Float[Tensor, "b"]:
-    """From a standard normal distribution."""
+def _kl_divergence(mean: Float[Tensor, "b d y x"], log_std: Float[Tensor, "b d y x"]) -> Float[Tensor, "b"]:
+    """KL divergence of a Gaussian posterior from the standard normal prior, in nats."""
     return 0.5 * (mean.pow(2) + (2 * log_std).exp() - 1 - 2 * log_std).sum(dim=(1, 2, 3))

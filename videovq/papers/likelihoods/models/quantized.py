@@ -14,15 +14,16 @@ from torch import Tensor
 
 from videovq.frames import to_float
 from videovq.models.build import build_quantizer
-from videovq.models.prior import FramePrior
 from videovq.models.sampling import gumbel
 from videovq.papers.likelihoods.config import QuantizedVAEConfig
-from videovq.papers.likelihoods.models.contract import Density, DensityOutput
+from videovq.papers.likelihoods.models.contract import LikelihoodAutoencoder, LikelihoodOutput
+from videovq.papers.prior import FramePrior
 
 
-class QuantizedVAE(Density):
-    """Codes with a uniform prior, as in the paper's figures; beside it a PixelCNN learns p(codes), for a tighter bound
-    and for samples. It does not reach the codes: they would become what is easy to predict.
+class QuantizedVAE(LikelihoodAutoencoder):
+    """VQ-VAE with a likelihood: codes with a uniform prior, as in the paper's figures; beside it a PixelCNN learns
+    p(codes), for a tighter bound and for samples. Its gradient does not reach the codes, which would become easy to
+    predict.
     """
 
     def __init__(self, config: QuantizedVAEConfig, frame_size: tuple[int, int]) -> None:
@@ -35,13 +36,13 @@ class QuantizedVAE(Density):
             config.prior, (self.latents * self.grid[0], self.grid[1]), torch.zeros(self.size, config.code_dim), 0
         )
 
-    def forward(self, frames: UInt8[Tensor, "b h w c"]) -> DensityOutput:
+    def forward(self, frames: UInt8[Tensor, "b h w c"]) -> LikelihoodOutput:
         """log p(x | z) + log p(z), p(z) uniform."""
         found = self.quantizer(self._vectors(frames))
         rate = self.rate(frames)
         bound = self.log_likelihood(frames, self._together(found.quantized)[None])[0] - rate
         loss = -bound.mean() / self.dims + found.loss + self._prior_nll(found.codes).mean() / self.dims
-        return DensityOutput(bound, rate, loss)
+        return LikelihoodOutput(bound, rate, loss)
 
     def rate(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
         """log K for every code (paper, section 3.1)."""
@@ -62,13 +63,13 @@ class QuantizedVAE(Density):
         return self._together(self.quantizer.decode(self.quantizer.encode(self._vectors(frames))))
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "b d y x"]:
-        """Of the PixelCNN."""
+        """Latents drawn by the PixelCNN, as the decoder takes them."""
         noise = gumbel((count, *self.prior.grid, self.size), generator)
         codes = self.prior.draw(torch.zeros(count, dtype=torch.int64), noise)
         return self._together(self.quantizer.decode(codes))
 
     def _vectors(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b d ly x"]:
-        """The latents of a place stand below each other."""
+        """The encoder's vectors; those of the latents at a position stand below each other."""
         return rearrange(self.encoder(to_float(frames)), "b (l d) y x -> b d (y l) x", l=self.latents)
 
     def _together(self, vectors: Float[Tensor, "b d ly x"]) -> Float[Tensor, "b ld y x"]:

@@ -12,7 +12,7 @@ from torch.nn.functional import embedding
 
 from videovq.frames import to_float
 from videovq.papers.likelihoods.config import VIMCOConfig
-from videovq.papers.likelihoods.models.contract import Density, DensityOutput
+from videovq.papers.likelihoods.models.contract import LikelihoodAutoencoder, LikelihoodOutput
 
 
 def vimco(
@@ -39,32 +39,32 @@ def vimco(
     return bound, bound + (signal * log_posterior).sum(dim=0)
 
 
-class VIMCO(Density):
-    """Independent categorical latents given the frame, with one vector for each of their values; a uniform prior."""
+class VIMCO(LikelihoodAutoencoder):
+    """VIMCO: independent categorical latents given the frame, a vector for each of their values; a uniform prior."""
 
     def __init__(self, config: VIMCOConfig, frame_size: tuple[int, int]) -> None:
         super().__init__(config, frame_size, config.latents * config.codebook_size)
         self.samples, self.latents, self.size = config.samples, config.latents, config.codebook_size
         self.vectors = nn.Parameter(torch.randn(config.codebook_size, config.code_dim))
 
-    def forward(self, frames: UInt8[Tensor, "b h w c"]) -> DensityOutput:
+    def forward(self, frames: UInt8[Tensor, "b h w c"]) -> LikelihoodOutput:
         """The bound with :attr:`samples` samples.
 
         The decoder's gradient is the samples' mean, weighted by their shares of the bound. It is taken from one sample
         drawn by these shares: the same on average, and the backward pass of one decoding in place of all.
         """
-        log_chances = self._posterior(frames)
-        codes, log_posterior = self._draw(log_chances, self.samples)
+        log_probabilities = self._posterior(frames)
+        codes, log_posterior = self._draw(log_probabilities, self.samples)
         with torch.no_grad():
             log_joint = self._log_joint(frames, codes)
         bound, surrogate = vimco(log_joint - log_posterior, log_posterior)
         shares = (log_joint - log_posterior.detach()).softmax(dim=0)
         one = codes[torch.multinomial(shares.T, 1)[:, 0], torch.arange(len(frames), device=codes.device)]
         surrogate = surrogate + self._log_joint(frames, one[None])[0]
-        return DensityOutput(bound, self._divergence(log_chances), -surrogate.mean() / self.dims)
+        return LikelihoodOutput(bound, self._kl_divergence(log_probabilities), -surrogate.mean() / self.dims)
 
     def rate(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b"]:
-        return self._divergence(self._posterior(frames))
+        return self._kl_divergence(self._posterior(frames))
 
     def log_weights(self, frames: UInt8[Tensor, "b h w c"], samples: int) -> Float[Tensor, "s b"]:
         codes, log_posterior = self._draw(self._posterior(frames), samples)
@@ -77,25 +77,25 @@ class VIMCO(Density):
         return self._look_up(torch.randint(self.size, (1, count, self.latents, *self.grid), generator=generator))[0]
 
     def _posterior(self, frames: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b l y x k"]:
-        scores = rearrange(self.encoder(to_float(frames)).float(), "b (l k) y x -> b l y x k", l=self.latents)
-        return scores.log_softmax(dim=-1)
+        logits = rearrange(self.encoder(to_float(frames)).float(), "b (l k) y x -> b l y x k", l=self.latents)
+        return logits.log_softmax(dim=-1)
 
     def _draw(
-        self, log_chances: Float[Tensor, "b l y x k"], samples: int
+        self, log_probabilities: Float[Tensor, "b l y x k"], samples: int
     ) -> tuple[Int64[Tensor, "s b l y x"], Float[Tensor, "s b"]]:
         """Samples of the posterior, and their log-probabilities."""
-        drawn = torch.multinomial(log_chances.detach().flatten(0, 3).exp(), samples, replacement=True)
-        codes = drawn.view(*log_chances.shape[:-1], samples)
-        log_posterior = log_chances.gather(-1, codes).sum(dim=(1, 2, 3)).T
+        drawn = torch.multinomial(log_probabilities.detach().flatten(0, 3).exp(), samples, replacement=True)
+        codes = drawn.view(*log_probabilities.shape[:-1], samples)
+        log_posterior = log_probabilities.gather(-1, codes).sum(dim=(1, 2, 3)).T
         return rearrange(codes, "b l y x s -> s b l y x"), log_posterior
 
     def _log_joint(self, frames: UInt8[Tensor, "b h w c"], codes: Int64[Tensor, "s b l y x"]) -> Float[Tensor, "s b"]:
         """log p(frame, codes)."""
         return self.log_likelihood(frames, self._look_up(codes)) - math.log(self.size) * math.prod(codes.shape[2:])
 
-    def _divergence(self, log_chances: Float[Tensor, "b l y x k"]) -> Float[Tensor, "b"]:
-        """From the uniform distribution."""
-        return (log_chances.exp() * (log_chances + math.log(self.size))).sum(dim=(1, 2, 3, 4))
+    def _kl_divergence(self, log_probabilities: Float[Tensor, "b l y x k"]) -> Float[Tensor, "b"]:
+        """KL divergence of the posterior from the uniform prior, in nats."""
+        return (log_probabilities.exp() * (log_probabilities + math.log(self.size))).sum(dim=(1, 2, 3, 4))
 
     def _look_up(self, codes: Int64[Tensor, "s b l y x"]) -> Float[Tensor, "s b d y x"]:
         return rearrange(embedding(codes, self.vectors), "s b l y x d -> s b (l d) y x")

@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from videovq.config import PixelCNNConfig
-from videovq.models.prior import FramePrior
 from videovq.models.sampling import gumbel
+from videovq.papers.config import PixelCNNConfig
+from videovq.papers.prior import FramePrior
 from videovq.types import Sampling
 
 PLAIN = PixelCNNConfig(width=16, embedding=8, decoder_layers=3)

@@ -1,27 +1,28 @@
-"""p(codes of a frame | a condition), by a gated PixelCNN: what frames look like, whatever came before."""
+"""The prior of single frames: p(codes of a frame | a condition), by a gated PixelCNN."""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from videovq.config import PixelCNNConfig
 from videovq.errors import UserError
-from videovq.models.build import build_pixelcnn
 from videovq.models.embeddings import CodeEmbedding
 from videovq.models.predictors.gated_pixelcnn import GatedPixelCNN
 from videovq.models.sampling import sample_codes
+from videovq.papers.config import PixelCNNConfig
+from videovq.papers.pixelcnn import build_pixelcnn
 from videovq.types import Sampling
 
 
 class Prior(nn.Module, ABC):
-    """The likelihood of a frame's codes, and drawing them, given any condition.
+    """A prior of codes: the likelihood of a frame's codes given a condition, and sampling with guidance.
 
     Attributes:
         codes: embedding of a code at the decoder's input.
@@ -34,14 +35,14 @@ class Prior(nn.Module, ABC):
     @property
     @abstractmethod
     def code_vectors(self) -> Float[Tensor, "k d"]:
-        """Those of the codes that are modelled."""
+        """The vectors of the codes that are modelled."""
 
     @abstractmethod
     def context(self, condition: Any) -> Float[Tensor, "b w y x"]:
-        """What the PixelCNN is conditioned on at every position."""
+        """The condition of the PixelCNN at every position."""
 
     def unconditional(self, condition: Any) -> Any:
-        """As many conditions that say nothing, which training has shown in place of some.
+        """As many empty conditions, which training has shown in place of some, for classifier-free guidance.
 
         Raises:
             UserError: it has shown none.
@@ -52,16 +53,16 @@ class Prior(nn.Module, ABC):
         self,
         codes: Int64[Tensor, "b y x"],
         condition: Any,
-        seen: Int64[Tensor, "b y x"] | None = None,
+        inputs: Int64[Tensor, "b y x"] | None = None,
         table: Float[Tensor, "k_plus_1 e"] | None = None,
     ) -> Float[Tensor, "b y x"]:
         """Minus the log-probability of every code, given those before it in the raster and the condition, in nats.
 
         Args:
-            seen: what stands before each code, where some are hidden; None: the codes themselves.
-            table: the embedded codes, where they are at hand.
+            inputs: the codes that the PixelCNN sees, where some are hidden; None: ``codes``.
+            table: the embedding of every code, where it is worked out already.
         """
-        context, before = self.context(condition), codes if seen is None else seen
+        context, before = self.context(condition), codes if inputs is None else inputs
         table = self.codes(self.code_vectors) if table is None else table
         logits = self.decoder.logits(context, before, table, self.code_vectors)
         return cross_entropy(logits.flatten(0, 2), codes.flatten(), reduction="none").view_as(codes)
@@ -70,7 +71,7 @@ class Prior(nn.Module, ABC):
     def draw(
         self, condition: Any, noise: Float[Tensor, "b y x k"], sampling: Sampling = Sampling()
     ) -> Int64[Tensor, "b y x"]:
-        """A frame's codes for each condition; with guidance, away from what they are without it.
+        """Sample a frame's codes for each condition, with classifier-free guidance where ``sampling`` asks for it.
 
         Args:
             noise: Gumbel noise, see videovq.models.sampling.
@@ -81,10 +82,25 @@ class Prior(nn.Module, ABC):
         codes = self.decoder.draw(self.context(condition), self.codes(self.code_vectors), self.code_vectors, pick)
         return codes[: len(noise)]
 
+    def bits_per_code(
+        self, codes: Int64[Tensor, "b y x"], condition: Shaped[Tensor, "b ..."], dropout: float
+    ) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The mean nll in nats, which training minimises, and in bits, its metric.
+
+        Args:
+            dropout: part of the frames that training shows without their condition.
+        """
+        if self.training:
+            shape = (len(condition), *[1] * (condition.ndim - 1))
+            hidden = torch.rand(shape, device=condition.device) < dropout
+            condition = torch.where(hidden, self.unconditional(condition), condition)
+        nll = self(codes, condition).mean()
+        return nll, {"bits_per_code": nll / math.log(2)}
+
 
 class FramePrior(Prior):
-    """The prior of the VQ-VAE paper's images (van den Oord et al. 2017, section 4.1), conditioned on the level that the
-    frame is of, or on none.
+    """The VQ-VAE paper's prior of single frames (van den Oord et al. 2017, section 4.1), conditioned on the level of a
+    frame, or on none.
 
     Args:
         grid: rows and columns of a frame's codes.

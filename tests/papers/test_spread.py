@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.spread import spread
+from videovq.papers.spread import spread
 
 
 def test_frames_come_from_all_episodes_in_order(episode_store: EpisodeStore) -> None:

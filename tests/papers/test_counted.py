@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from videovq.evaluation.counted import markov_bits, unigram_bits
+from videovq.papers.counted import markov_bits, unigram_bits
 
 
 def test_baselines_by_hand() -> None:
