@@ -13,10 +13,11 @@ from jaxtyping import UInt8
 
 from videovq.config import GymnasiumSource
 from videovq.errors import UserError
+from videovq.packages import install
 from videovq.prep.environments import Action, Environment, Observation, require
 from videovq.prep.environments.spaces import Actions, Numbered, actions_of
 
-INSTALL = 'run: pip install "videovq[record]"'
+INSTALL = install("record")
 PICTURES = ("screen", "rgb", "pixels", "image")
 BROUGHT = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "MiniWorld-": "miniworld", "ALE/": "ale-py"}
 USUAL_FPS = 30  # what Gymnasium's own recorder assumes where an environment has no render_fps

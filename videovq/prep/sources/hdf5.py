@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from videovq.data.packages import optional
 from videovq.errors import UserError
+from videovq.packages import optional
 from videovq.prep.sources.arrays import ArraysReader
 from videovq.prep.sources.contract import Place, files_that_end, identity, level_of, split_in_path
 from videovq.prep.sources.pixels import stored_frames

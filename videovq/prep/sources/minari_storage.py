@@ -12,9 +12,9 @@ from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from videovq.data.listing import files_below
-from videovq.data.packages import optional
 from videovq.data.video import PIECE
 from videovq.errors import UserError
+from videovq.packages import optional
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.hdf5 import opened, refuse_missing_sources
 from videovq.prep.sources.pixels import as_frames, pictured
