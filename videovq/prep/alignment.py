@@ -93,20 +93,20 @@ def alignment(
         limit: largest motion in columns that is believed; the others are left out.
     """
     reach = max(abs(shift) for shift in SHIFTS)
-    places = []
+    indices = []
     for motion, breaks in zip(motions, cuts, strict=True):
         some = torch.arange(reach, max(reach, len(motion) - reach))
         some = some[~torch.isin(some, torch.tensor(list(breaks), dtype=torch.int64))]
-        places.append(some[motion[some].abs() <= limit])
-    target = torch.cat([motion[some] for motion, some in zip(motions, places, strict=True)]).double()
-    stretches = [torch.arange(len(some)) // STRETCH for some in places]
+        indices.append(some[motion[some].abs() <= limit])
+    target = torch.cat([motion[some] for motion, some in zip(motions, indices, strict=True)]).double()
+    stretches = [torch.arange(len(some)) // STRETCH for some in indices]
     before = torch.tensor([0, *(int(one[-1]) + 1 if len(one) else 0 for one in stretches)]).cumsum(0)
     stretch = torch.cat([one + first for one, first in zip(stretches, before.tolist(), strict=False)])
     number = int(before[-1])
     weights = torch.cat([torch.ones(1, number), _resampled(number)]).double()
     rows = []
     for shift in SHIFTS:
-        given = torch.cat([action[some + shift] for action, some in zip(actions, places, strict=True)])
+        given = torch.cat([action[some + shift] for action, some in zip(actions, indices, strict=True)])
         parts = [
             _explained(Sample(target, given[:, i], stretch, weights), spec.kind == "continuous")
             for i in range(given.shape[1])

@@ -121,8 +121,8 @@ def recorded_sizes(config: PrepConfig) -> dict[str, int]:
     found: Counter[str] = Counter()
     with open_source(config.source, index_of(config.format)) as source:
         plan = make_plan(config, source)
-        places = {id_: place for shard in plan.shards for id_, place in shard.places.items()}
-        for _, raw in readable(plan.reader, source, places):
+        entries = {id_: entry for shard in plan.shards for id_, entry in shard.entries.items()}
+        for _, raw in readable(plan.reader, source, entries):
             try:
                 height, width = next(raw.frames()).shape[1:3]
             except (UserError, StopIteration):
@@ -217,7 +217,7 @@ def examine(store: EpisodeStore) -> tuple[Findings, Alignment | None]:
         leaked={split: twice[split] for split in SPLITS if split != "train"},
         discontinuities=sum(len(breaks) for breaks in cuts),
         colours={name: (value / total).tolist() for name, value in colours.items()},
-        skipped=[row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]],
+        skipped=[row for i in range(store.header.shards) for row in read_shard_index(store.folder, i)[1]],
     )
     if spec.kind == "none":
         return found, None
@@ -229,8 +229,8 @@ def contact_sheet(store: EpisodeStore) -> np.ndarray:
     chosen: Sequence[Any] = store.episodes[:: max(1, len(store.episodes) // SHEET)][:SHEET]
     rows = []
     for info in chosen:
-        places = np.linspace(0, info.length - 1, SHEET).astype(int)
-        rows.append((info.id, list(store.read(info).frames[places].numpy())))
+        indices = np.linspace(0, info.length - 1, SHEET).astype(int)
+        rows.append((info.id, list(store.read(info).frames[indices].numpy())))
     titles = [f"{part:.0%}" for part in np.linspace(0, 1, SHEET)]
     return labelled_rows(titles, rows, scale_to(72, rows[0][1][0]), "episode, part")
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videovq.config import PrepConfig
 from videovq.parsing import to_plain
-from videovq.prep.sources.contract import AFTER, BEFORE, OUTCOME_KEYS, PIXEL_KEYS, WITHOUT, Place, Reader
+from videovq.prep.sources.contract import AFTER, BEFORE, OUTCOME_KEYS, PIXEL_KEYS, WITHOUT, Entry, Reader
 from videovq.prep.staging import Source
 from videovq.prep.transform import discretise, merge, rename
 from videovq.types import ActionSpec
@@ -23,13 +23,13 @@ class Shard:
     """One unit of work: the episodes that go into a shard.
 
     Attributes:
-        places: id of an episode -> where it is.
+        entries: id of an episode -> where it is.
         parts: id of an episode that is shared between splits -> the frames of it that belong here, as they are stored.
     """
 
     index: int
     split: str
-    places: dict[str, Place]
+    entries: dict[str, Entry]
     parts: dict[str, slice] = field(default_factory=dict)
 
 
@@ -53,7 +53,7 @@ class Plan:
     def fingerprint(self) -> dict[str, Any]:
         """Everything that decides the store's content, to compare with an interrupted run."""
         sizes = [
-            {id_: sum(p.stat().st_size for p in place.files if p.is_file()) for id_, place in shard.places.items()}
+            {id_: sum(p.stat().st_size for p in entry.files if p.is_file()) for id_, entry in shard.entries.items()}
             for shard in self.shards
         ]
         parts = [[part.start, part.stop] for shard in self.shards for part in shard.parts.values()]

@@ -99,7 +99,7 @@ def engine(config: PrepConfig) -> Callable[[Callable[[Shard], None], Sequence[Sh
 
 def write_episodes(plan: Plan, out: Folder, shard: Shard) -> None:
     """Decode the episodes of a shard and write it; its frames may not fit into memory, and lie in a file meanwhile."""
-    size, files = plan.config.frame_size, {file for place in shard.places.values() for file in place.files}
+    size, files = plan.config.frame_size, {file for entry in shard.entries.values() for file in entry.files}
     spooled = out.path / f"{shard_name(shard.index)}.frames.{os.getpid()}.partial"
     with plan.source.staged(files), Spool(spooled, torch.uint8, (size, size, 3)) as frames:
         tensors, infos, skipped, sizes = decode_shard(plan, shard, frames)
@@ -119,11 +119,11 @@ def decode_shard(
     skipped: list[dict[str, str]] = []
     sizes: Counter[str] = Counter()
     start = 0
-    for id_, place in shard.places.items():
+    for id_, entry in shard.entries.items():
         first = frames.written
         try:
             with naming(id_):
-                whole, beside, (height, width) = read_episode(plan, id_, place, frames.append)
+                whole, beside, (height, width) = read_episode(plan, id_, entry, frames.append)
             part = shard.parts.get(id_)
             if part and shard.split != "train":
                 whole = replace(whole, id=f"{id_}/{shard.split}")

@@ -38,7 +38,7 @@ def report(store: EpisodeStore) -> str:
         )
     placed = sum(bool(store.poses(info).isfinite().all()) for info in store.episodes)
     lines += [f"  poses of {placed} episodes"] if placed else []
-    skipped = [row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]]
+    skipped = [row for i in range(store.header.shards) for row in read_shard_index(store.folder, i)[1]]
     lines.append(f"  skipped {len(skipped)} episode(s)")
     lines += [f"    {row['source']}: {row['reason']}" for row in skipped]
     return "\n".join(lines)
@@ -48,7 +48,7 @@ def fitted(store: EpisodeStore) -> list[str]:
     """What became of pictures that were not square, a line for each size."""
     found: Counter[str] = Counter()
     for index in range(store.header.shards):
-        found.update(read_sizes(store.place, index))
+        found.update(read_sizes(store.folder, index))
     lines = []
     for name, number in found.items():
         side, longer = sorted(map(int, name.split("x")))
@@ -63,8 +63,8 @@ def fitted(store: EpisodeStore) -> list[str]:
 
 def drawn_from_train(plan: Plan) -> list[str]:
     """That episodes which lie in a folder called ``train`` are validated with."""
-    places = [place for shard in plan.shards if shard.split == "val" for place in shard.places.values()]
-    drawn = sum(place.split == "train" and not place.told for place in places)
+    entries = [entry for shard in plan.shards if shard.split == "val" for entry in shard.entries.values()]
+    drawn = sum(entry.split == "train" and not entry.told for entry in entries)
     return [f"  val: {drawn} episode(s) of the folder train, since nothing is called val"] if drawn else []
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Mapping
 
 from videovq.config import PrepConfig, TrainPredictorConfig
 from videovq.data.store import SPLITS, Store
-from videovq.prep.sources.contract import Place
+from videovq.prep.sources.contract import Entry
 
 WINDOW = TrainPredictorConfig.window  # frames: an end is at least so long, and so far from what is trained on
 SHORTEST_TRAIN = 2 * WINDOW  # frames that must be left to train on
 
 
-def assign_splits(places: dict[str, Place], config: PrepConfig, frames: Callable[[str], int]) -> dict[str, str]:
+def assign_splits(entries: dict[str, Entry], config: PrepConfig, frames: Callable[[str], int]) -> dict[str, str]:
     """Split of every episode: what its recording says, else a folder on its way, else by a hash of its id (or level).
 
     The hash puts an episode into the same split whatever else is prepared with it. Only where that leaves a wanted
@@ -24,24 +24,24 @@ def assign_splits(places: dict[str, Place], config: PrepConfig, frames: Callable
     """
     if config.split_by == "level":
         by_level: dict[str, list[str]] = {}
-        for id_, place in places.items():
-            by_level.setdefault(place.level, []).append(id_)
+        for id_, entry in entries.items():
+            by_level.setdefault(entry.level, []).append(id_)
         levels = choose_splits(
             dict.fromkeys(by_level, ""),
             config.validation_fraction,
             config.test_fraction,
             usable=lambda level: any(map(frames, by_level[level])),
         )
-        return {id_: levels[place.level] for id_, place in places.items()}
-    said, told = stated(places)
+        return {id_: levels[entry.level] for id_, entry in entries.items()}
+    said, told = stated(entries)
     return choose_splits(said, config.validation_fraction, config.test_fraction, told, lambda id_: frames(id_) > 0)
 
 
-def stated(places: dict[str, Place]) -> tuple[dict[str, str], set[str]]:
+def stated(entries: dict[str, Entry]) -> tuple[dict[str, str], set[str]]:
     """The splits that recordings or folders say, ``""`` where neither does, and those of which only the recording says
     that they are to be trained on."""
-    said = {id_: place.split for id_, place in places.items()}
-    return said, {id_ for id_, place in places.items() if place.told and place.split == "train"}
+    said = {id_: entry.split for id_, entry in entries.items()}
+    return said, {id_ for id_, entry in entries.items() if entry.told and entry.split == "train"}
 
 
 def choose_splits(
@@ -86,7 +86,7 @@ def choose_splits(
 
 
 def share_episodes(
-    places: dict[str, Place], splits: dict[str, str], config: PrepConfig, frames: Callable[[str], int]
+    entries: dict[str, Entry], splits: dict[str, str], config: PrepConfig, frames: Callable[[str], int]
 ) -> dict[str, dict[str, slice]]:
     """Where there are too few episodes for a split each: which frames of an episode go to which split, by id.
 
@@ -100,7 +100,7 @@ def share_episodes(
     """
     if config.split_by == "level":
         return {}  # a level that was seen is none to test with
-    said, told = stated(places)
+    said, told = stated(entries)
     wanted = split_fractions(config.validation_fraction, config.test_fraction)
 
     def missing(split: str, among: dict[str, str]) -> bool:
@@ -110,7 +110,7 @@ def share_episodes(
         return {}
     fixed = {id_: split for id_, split in said.items() if split and id_ not in told}
     parts = {split: part for split, part in wanted.items() if split != "train" and missing(split, fixed)}
-    free = [id_ for id_ in places if id_ not in fixed]
+    free = [id_ for id_ in entries if id_ not in fixed]
     return {id_: spans for id_ in free if (spans := cut_ends(frames(id_), parts))}
 
 

@@ -38,7 +38,7 @@ WITHOUT = "no actions were recorded"
 
 
 @dataclass(frozen=True)
-class Place:
+class Entry:
     """Where an episode is, and what is known of it before it is read.
 
     Attributes:
@@ -127,8 +127,8 @@ class Reader(ABC):
         """Whether a folder looks like this format by the files in it; opens one or two of them at most."""
 
     @abstractmethod
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
-        """Every episode below a folder: id -> place, in order. An id is a path below the folder, without an ending.
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
+        """Every episode below a folder: id -> entry, in order. An id is a path below the folder, without an ending.
 
         An episode that is broken is found all the same: reading it says why.
 
@@ -139,17 +139,17 @@ class Reader(ABC):
             UserError: the folder holds none.
         """
 
-    def read(self, place: Place) -> RawEpisode:
+    def read(self, entry: Entry) -> RawEpisode:
         """Read one episode, all but its frames.
 
         Raises:
             UserError: what is wrong with it.
         """
-        refuse_pointers(place.files)
-        return self._read(place)
+        refuse_pointers(entry.files)
+        return self._read(entry)
 
     @abstractmethod
-    def _read(self, place: Place) -> RawEpisode:
+    def _read(self, entry: Entry) -> RawEpisode:
         """The same, of files that are there themselves."""
 
 

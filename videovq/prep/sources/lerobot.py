@@ -24,7 +24,7 @@ from videovq.data.video import video_pieces
 from videovq.errors import UserError
 from videovq.prep.sources.contract import (
     OUTCOME_KEYS,
-    Place,
+    Entry,
     RawEpisode,
     Reader,
     split_in_path,
@@ -49,7 +49,7 @@ class LeRobotReader(Reader):
         except (ValueError, TypeError):
             return False
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         _dataset.cache_clear()  # the files may have changed since they were read
         found = {}
         for path in _infos(files_below(folder, without)):
@@ -58,20 +58,20 @@ class LeRobotReader(Reader):
             for index, row in sorted(dataset.rows.items()):
                 files = (path, *([row.video] if row.video else []), row.data)
                 said = dataset.split(index)
-                found[(below / f"episode_{index:06d}").as_posix()] = Place(
+                found[(below / f"episode_{index:06d}").as_posix()] = Entry(
                     row.video or row.data, files, str(index), row.task, said or around, bool(said and not around)
                 )
             for name in sorted(dataset.broken):
-                found[(below / name).as_posix()] = Place(path, (path,), name)
+                found[(below / name).as_posix()] = Entry(path, (path,), name)
         if not found:
             raise UserError(f"{folder}: holds no episode of a LeRobot dataset, with a {INFO}")
         return found
 
-    def _read(self, place: Place) -> RawEpisode:
-        dataset = _dataset(place.files[0], self.declared.frames_key)
-        if place.key in dataset.broken:
-            raise UserError(dataset.broken[place.key])
-        index = int(place.key)
+    def _read(self, entry: Entry) -> RawEpisode:
+        dataset = _dataset(entry.files[0], self.declared.frames_key)
+        if entry.key in dataset.broken:
+            raise UserError(dataset.broken[entry.key])
+        index = int(entry.key)
         row = dataset.rows[index]
         actions, spec = self._actions(dataset, row, index)
         if self.before:

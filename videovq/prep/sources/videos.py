@@ -28,7 +28,7 @@ from videovq.data.video import frame_rate, video_pieces
 from videovq.errors import UserError
 from videovq.prep.sources.contract import (
     OUTCOME_KEYS,
-    Place,
+    Entry,
     RawEpisode,
     Reader,
     identity,
@@ -63,7 +63,7 @@ class VideosReader(Reader):
         pictures = sum(path.suffix.lower() in PICTURES for path in files)  # else they may be the videos' thumbnails
         return cls.may_lack_actions and len(videos) > 0 and len(videos) >= pictures
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         paths = files_below(folder, without)
         videos: dict[Path, Path] = {}
         for ending in VIDEOS:
@@ -91,7 +91,7 @@ class VideosReader(Reader):
                 stated_split(value.get("split"), str(said[0])) if value and stem in videos else ""
             )  # else no sidecar
             level, around = value.get("level") if value else None, split_in_path(video, folder)
-            found[identity(video, folder)] = Place(
+            found[identity(video, folder)] = Entry(
                 video,
                 (video, *said),
                 level=level_of(video) if level is None else str(level),
@@ -99,13 +99,13 @@ class VideosReader(Reader):
                 told=bool(split and not around),
                 actions=bool(said) and (value is None or self._tells_actions(value)),
             )
-        acted = any(place.actions for place in found.values() if place.path in there)
+        acted = any(entry.actions for entry in found.values() if entry.path in there)
         if videos and self.may_lack_actions and not acted:
             self._refuse_declared(folder)
-            return {id_: replace(place, actions=False) for id_, place in found.items() if place.path in there}
+            return {id_: replace(entry, actions=False) for id_, entry in found.items() if entry.path in there}
         return {
-            id_: replace(place, actions=True, files=(*place.files, beside(place.path, self.sidecars)[0])[:2])
-            for id_, place in found.items()
+            id_: replace(entry, actions=True, files=(*entry.files, beside(entry.path, self.sidecars)[0])[:2])
+            for id_, entry in found.items()
         }
 
     def _tells_actions(self, value: dict[str, Any]) -> bool:
@@ -116,10 +116,10 @@ class VideosReader(Reader):
         why = f"no video in {folder} has actions beside it (NAME{', NAME'.join(self.sidecars)})"
         refuse_declared(self.declared, ABOUT_ACTIONS, why)
 
-    def _read(self, place: Place) -> RawEpisode:
-        if not place.actions:
-            return self._read_silent(*place.files)
-        video, sidecar = place.files
+    def _read(self, entry: Entry) -> RawEpisode:
+        if not entry.actions:
+            return self._read_silent(*entry.files)
+        video, sidecar = entry.files
         if sidecar.suffix == ".json":
             return self._read_json(video, sidecar)
         columns = KINDS[sidecar.suffix](sidecar, self.declared.actions_key)

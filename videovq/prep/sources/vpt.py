@@ -29,7 +29,7 @@ from torch import Tensor
 from videovq.data.text import json_lines
 from videovq.data.video import video_pieces
 from videovq.errors import UserError
-from videovq.prep.sources.contract import Place, RawEpisode
+from videovq.prep.sources.contract import Entry, RawEpisode
 from videovq.prep.sources.videos import VideosReader
 from videovq.types import ActionSpec
 
@@ -64,8 +64,8 @@ class VPTReader(VideosReader):
                 return isinstance(line, dict) and {"mouse", "keyboard", "isGuiOpen"} <= set(line)
         return False
 
-    def _read(self, place: Place) -> RawEpisode:
-        video, sidecar = place.files
+    def _read(self, entry: Entry) -> RawEpisode:
+        video, sidecar = entry.files
         lines = [line for _, line in json_lines(sidecar)]
         actions = _actions(lines, str(sidecar))
         return RawEpisode(lambda: _frames(video, len(lines)), actions, SPEC, FPS)
