@@ -83,8 +83,8 @@ def test_val_is_drawn_from_a_folder_called_train_where_there_is_nothing_else(
 
 def test_recordings_that_all_say_train_are_drawn_from_unless_others_say_nothing() -> None:
     train = {f"e{i}": "train" for i in range(6)}
-    assert Counter(choose_splits(train, 0.1, 0.1, told_train=train).values()) == {"train": 4, "val": 1, "test": 1}
-    mixed = choose_splits({**train, "f": "", "g": ""}, 0.1, 0.1, told_train=train)
+    assert Counter(choose_splits(train, 0.1, 0.1, stated_train=train).values()) == {"train": 4, "val": 1, "test": 1}
+    mixed = choose_splits({**train, "f": "", "g": ""}, 0.1, 0.1, stated_train=train)
     assert {mixed["f"], mixed["g"]} == {"val", "test"} and {mixed[name] for name in train} == {"train"}
     assert Counter(choose_splits(train, 0.1, 0.1).values()) == {"train": 5, "val": 1}, "in a folder called train"
 

@@ -1,4 +1,4 @@
-"""One value a frame, in whatever kind of file lies beside a video: JSON lines, arrays, CSV, Parquet."""
+"""Columns of one value a frame, in files beside a video: JSON lines, arrays, CSV, Parquet."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from videovq.data.arrays import array_names, read_array
+from videovq.data.parquet import column_names, read_columns
 from videovq.data.text import json_lines, read_text
 from videovq.errors import UserError
 
@@ -105,22 +106,18 @@ class Arrays(Columns):
 
 
 class Parquet(Columns):
-    """Needs pyarrow."""
+    """The columns of a Parquet file; needs pyarrow."""
 
     def __init__(self, path: Path, key: str) -> None:
-        from videovq.data.parquet import column_names
-
         super().__init__(path, key)
         self.names = column_names(path)
 
     def column(self, name: str, unknown: bool = False) -> list[Any]:
-        from videovq.data.parquet import read_columns
-
         return read_columns(self.path, [name])[0]
 
 
 class Table(Columns):
-    """CSV with a header: separated by commas, semicolons or tabs, whichever part its first line.
+    """CSV with a header: separated by commas, semicolons or tabs, whichever split its first line.
 
     Blanks around a field, empty lines, and empty fields after the last column mean nothing.
     """
@@ -136,7 +133,7 @@ class Table(Columns):
             raise UserError(f"{path}: not readable as CSV with a header (it is empty)")
 
     def _separator(self, text: str) -> str:
-        """What separates the columns: what parts the first line, or, where several do, what finds the actions in it."""
+        """The separator: the one that splits the first line or, where several do, that finds the actions in it."""
         headers = {}
         for separator in SEPARATORS:
             with suppress(csv.Error, StopIteration):

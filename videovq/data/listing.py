@@ -1,4 +1,4 @@
-"""Which files of a folder are data."""
+"""Listing the data files of a folder."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def in_any_locale(name: str) -> str:
 
 
 def refuse_pointers(paths: Iterable[Path]) -> None:
-    """Check that files are there themselves.
+    """Check that files are not pointers of Git LFS.
 
     Raises:
         UserError: one is what Git leaves in place of a large file that it has not fetched.
@@ -74,9 +74,9 @@ def is_pointer(path: Path) -> bool:
 
 
 def _first(folder: Path, seen: set[tuple[int, int]]) -> bool:
-    """Whether a folder was not seen yet; from now on it was."""
-    facts = folder.stat()
-    identity = facts.st_dev, facts.st_ino
+    """Mark a folder as seen; returns whether it is new."""
+    found = folder.stat()
+    identity = found.st_dev, found.st_ino
     new = identity not in seen
     seen.add(identity)
     return new

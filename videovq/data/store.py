@@ -104,7 +104,7 @@ def write_shard(
         tensors: the episodes' tensors joined along time.
         episodes: where each lies in it.
         skipped: ``{"source", "reason"}`` of every episode that was left out.
-        sizes: how many recordings had frames of which size (``640x360``: width, height); None: nobody knows.
+        sizes: how many recordings had frames of which size (``640x360``: width, height); None: not known.
     """
     name = shard_name(index)
     write_spooled(folder.path / f"{name}.safetensors", tensors)
@@ -136,7 +136,7 @@ def remove_shard(folder: Folder, index: int) -> None:
 
 @dataclass(frozen=True)
 class StoreHeader:
-    """What ``store.json`` says of all episodes.
+    """The metadata of all episodes together, as in ``store.json``.
 
     Attributes:
         kind: ``episodes`` or ``codes``.
@@ -187,7 +187,12 @@ class StoreHeader:
 
 
 class Store:
-    """The episodes of a directory; tensors are memory-mapped and read when they are asked for."""
+    """The episodes of a directory; tensors are memory-mapped and read when they are asked for.
+
+    Attributes:
+        episodes: all of them, in the order of the shards.
+        skipped: source and reason of every recording that was left out.
+    """
 
     kind: str
     field: str
@@ -197,8 +202,11 @@ class Store:
         self.folder.refresh()
         self.header = StoreHeader.read(self.folder, self.kind)
         self.episodes: list[EpisodeInfo] = []
+        self.skipped: list[dict[str, str]] = []
         for index in range(self.header.shards):
-            self.episodes += read_shard_index(self.folder, index)[0]
+            episodes, skipped = read_shard_index(self.folder, index)
+            self.episodes += episodes
+            self.skipped += skipped
         self._shards: dict[int, dict[str, Tensor]] = {}
 
     def __str__(self) -> str:
@@ -224,7 +232,7 @@ class Store:
         return found
 
     def amount(self, split: str) -> str:
-        """How much a split holds, for people."""
+        """The number of episodes and frames of a split, as text."""
         found = self.split(split)
         return f"{len(found):,} episodes, {sum(info.length for info in found):,} frames"
 
@@ -239,7 +247,7 @@ class Store:
         return any(info.rewards for info in self.episodes)
 
     def outcomes(self, info: EpisodeInfo, start: int = 0, stop: int | None = None) -> Outcomes:
-        """What came of the actions ``start`` to ``stop - 1`` of an episode."""
+        """The outcomes of the actions ``start`` to ``stop - 1`` of an episode."""
         span = self._span(info, start, stop)
         count = span.stop - span.start
         stored = self.shard(info.shard)["rewards"][span] if info.rewards else torch.full((count,), torch.nan)
@@ -248,8 +256,8 @@ class Store:
         return Outcomes(stored.nan_to_num(), ends, known.float())
 
     def poses(self, info: EpisodeInfo, start: int = 0, stop: int | None = None) -> Float[Tensor, "t 6"]:
-        """Where frames ``start`` to ``stop - 1`` of an episode were seen from: x, y, z in units of the world; pitch,
-        yaw (growing to the left) and roll in degrees; NaN where that was not recorded.
+        """The poses at frames ``start`` to ``stop - 1`` of an episode: x, y, z in units of the world; pitch, yaw
+        (growing to the left) and roll in degrees; NaN where they were not recorded.
         """
         span = self._span(info, start, stop)
         known = self.shard(info.shard).get("poses")
@@ -270,7 +278,7 @@ class Store:
         return tensors[self.field][span], tensors["actions"][span]
 
     def _span(self, info: EpisodeInfo, start: int, stop: int | None) -> slice:
-        """Where these frames of an episode lie in its shard."""
+        """The rows of some frames of an episode within its shard."""
         stop = info.length if stop is None else stop
         if not 0 <= start < stop <= info.length:
             raise UserError(f"{info.id}: frames {start} to {stop} are not within its {info.length}")

@@ -1,4 +1,4 @@
-"""Text files as other programs write them."""
+"""Reading text and JSON lines in any encoding of Unicode."""
 
 from __future__ import annotations
 

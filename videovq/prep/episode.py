@@ -1,4 +1,4 @@
-"""One episode: as it was recorded -> as it is stored."""
+"""Reading a recorded episode and converting it into what is stored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SAME_RATE = 0.02  # cameras hold their rate no better: 29.97 and 30.02 frames a 
 
 @dataclass(frozen=True)
 class Beside:
-    """What is stored beside the frames of an episode; rewards and poses are NaN where they are not known."""
+    """Per-frame data stored beside the frames of an episode; rewards and poses are NaN where they are not known."""
 
     actions: Shaped[Tensor, "t a"]
     rewards: Float[Tensor, "t"]
@@ -38,7 +38,7 @@ class Beside:
 
 @contextmanager
 def naming(id_: str) -> Iterator[None]:
-    """Name the episode in which something failed that is no fault of the recording's."""
+    """Add the episode's id to an exception that is no UserError."""
     try:
         yield
     except UserError:

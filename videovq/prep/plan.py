@@ -1,4 +1,4 @@
-"""What prep is going to do: which episodes go into which shard, and as what their actions are stored."""
+"""The plan of a preparation: which episodes go into which shard, and how their actions are stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Shard:
     """One unit of work: the episodes that go into a shard.
 
     Attributes:
-        entries: id of an episode -> where it is.
+        entries: id of an episode -> its index entry.
         parts: id of an episode that is shared between splits -> the frames of it that belong here, as they are stored.
     """
 
@@ -35,7 +35,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Plan:
-    """What prep is going to do; a continued run must find the same plan.
+    """The plan of a preparation; a continued run must find the same.
 
     Attributes:
         recorded: the actions that every episode must have.
@@ -51,7 +51,7 @@ class Plan:
     config: PrepConfig
 
     def fingerprint(self) -> dict[str, Any]:
-        """Everything that decides the store's content, to compare with an interrupted run."""
+        """All that decides the content of the store, as JSON values, to compare with an interrupted run."""
         sizes = [
             {id_: sum(p.stat().st_size for p in entry.files if p.is_file()) for id_, entry in shard.entries.items()}
             for shard in self.shards

@@ -1,4 +1,4 @@
-"""Before anything is prepared: finding the episodes, and planning their splits and shards."""
+"""Finding the episodes of a source, and planning their splits and shards."""
 
 from __future__ import annotations
 

@@ -50,10 +50,9 @@ class GymnasiumEnvironment(Environment):
         if self._picture is None:
             self._render_pictures(frame_size)
         self.engine_fps = self._frame_rate() if source.engine_fps == "auto" else source.engine_fps
-        self._actions = self._find_actions()
+        self.actions = self._find_actions()
         if source.action_names:
-            self._actions = renamed(self._actions, source.action_names)
-        self.action_spec = self._actions.spec
+            self.actions = renamed(self.actions, source.action_names)
 
     def reset(self, seed: int) -> Observation:
         try:
@@ -66,16 +65,10 @@ class GymnasiumEnvironment(Environment):
             raise too_old(self.level, "reset gives something else than observation and info")
         return self._observe(*begun)
 
-    def recorded(self, given: Any) -> Action:
-        return self._actions.recorded(given)
-
-    def draw(self, random: np.random.Generator) -> Action:
-        return self._actions.draw(random)
-
     def step(self, action: Action) -> tuple[float, Observation | None, bool]:
         total = 0.0
         for _ in range(self._calls()):
-            stepped = self._env.step(self._actions.given(action))
+            stepped = self._env.step(self.actions.native(action))
             if not (isinstance(stepped, tuple) and len(stepped) == 5):
                 given = f"{len(stepped)} values" if isinstance(stepped, tuple) else f"a {type(stepped).__name__}"
                 raise too_old(self.level, f"step gives {given} and not five")

@@ -1,4 +1,4 @@
-"""What every reader of recorded episodes offers."""
+"""The contract of readers of recorded episodes, and what several of them share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from videovq.types import ActionSpec, breaks
 
 OUTCOME_KEYS = ("rewards_key", "ends_key", "breaks_key")
 PIXEL_KEYS = ("frames_range", "channels")
-USUAL = {  # names under which recordings keep what came of each action
+USUAL = {  # names under which recordings keep the outcomes of actions
     "rewards_key": ("reward", "rewards"),
     "ends_key": ("terminated", "terminals", "terminations"),
     "breaks_key": ("truncated", "truncations", "timeout", "timeouts", "done", "dones"),
@@ -39,7 +39,7 @@ WITHOUT = "no actions were recorded"
 
 @dataclass(frozen=True)
 class Entry:
-    """Where an episode is, and what is known of it before it is read.
+    """The index entry of a recorded episode: where it is, and what is known of it before it is read.
 
     Attributes:
         path: of its file, or of the first of them.
@@ -47,7 +47,7 @@ class Entry:
         level: name of the level, or whatever tells kinds of episodes apart.
         split: ``train``, ``val`` or ``test`` where the recording says so, or else a folder; empty: neither does.
         files: everything that it is read from.
-        told: whether only the recording says ``split``, while no folder on its way names one.
+        stated: whether only the recording says ``split``, while no folder on its way names one.
         actions: whether any were recorded.
     """
 
@@ -56,7 +56,7 @@ class Entry:
     key: str = ""
     level: str = ""
     split: str = ""
-    told: bool = False
+    stated: bool = False
     actions: bool = True
 
 
@@ -72,7 +72,7 @@ class RawEpisode:
             follows.
         rewards: earned with each action, NaN where that is not known; None: nothing is known of rewards.
         ends: every t where the world ended with action t; what follows belongs to no world, up to a discontinuity.
-        poses: x, y, z, pitch, yaw and roll of every frame; None: nobody knows.
+        poses: x, y, z, pitch, yaw and roll of every frame; None: not known.
     """
 
     frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]]
@@ -113,12 +113,12 @@ class Reader(ABC):
 
     @property
     def before(self) -> bool:
-        """Whether actions lie beside the frames they led to, as the user or else the format says."""
+        """Whether actions are stored beside the frames they led to, as the user or else the format says."""
         return (self.declared.actions_at or self.actions_at) == "before"
 
     @property
     def alignment(self) -> str:
-        """How actions and frames lie in the source, and what is done about it."""
+        """The alignment of actions and frames in the source, and how it is normalised."""
         return BEFORE if self.before else AFTER
 
     @classmethod
@@ -207,12 +207,13 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
         values: one number an action, or several; or the names of declared actions.
 
     Raises:
-        UserError: names or whole numbers whose meaning nobody declared, or values that do not fit what was declared.
+        UserError: names or whole numbers whose meaning was not declared, or values that do not fit what was declared.
     """
     listed = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind == "U" else values
     names = listed if isinstance(listed, list) and any(isinstance(one, str) for one in listed) else []
+    sizes = [len(declared.action_names)] if declared.action_names else declared.action_sizes
     if names and declared.action_names:
-        spec = ActionSpec("discrete", (len(declared.action_names),), tuple(declared.action_names))
+        spec = ActionSpec("discrete", tuple(sizes), tuple(declared.action_names))
         return spec.tensor(spec.numbered(names, where), where), spec
     if names:
         found = ",".join(sorted({str(one) for one in names}))
@@ -224,12 +225,9 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
     if array.ndim not in (1, 2) or array.shape[-1] == 0:
         raise UserError(f"{where}: actions of shape {array.shape}; one row a frame is needed")
     rows = array[:, None] if array.ndim == 1 else array
-    if declared.action_names:
-        spec = ActionSpec("discrete", (len(declared.action_names),), tuple(declared.action_names))
-    elif declared.action_sizes:
-        spec = ActionSpec(
-            "discrete" if len(declared.action_sizes) == 1 else "multi_discrete", tuple(declared.action_sizes)
-        )
+    if sizes:
+        kind: Literal["discrete", "multi_discrete"] = "discrete" if len(sizes) == 1 else "multi_discrete"
+        spec = ActionSpec(kind, tuple(sizes), tuple(declared.action_names))
     elif np.isfinite(rows).all() and (rows == rows.round()).all():
         raise UserError(
             f"{where}: does not say what its actions mean; give declare.action_names '[noop,left,...]' or"
@@ -241,7 +239,7 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
 
 
 def usual_names(there: Collection[str], declared: DeclareConfig, where: str) -> dict[str, list[str]]:
-    """Which columns keep what came of each action: setting -> those that were declared, or those of a usual name.
+    """Names of the columns of outcomes: setting -> those that were declared, or those of a usual name.
 
     Breaks may have several usual names at once, rewards and ends have the first.
 
@@ -307,11 +305,11 @@ def _stated_truths(values: Any, count: int, where: str) -> list[int]:
     """Every t where a column of truth values, or of zeros and ones, holds one."""
     try:
         found = np.asarray(values, dtype=np.float64).reshape(count)
+        if np.isin(found, (0, 1)).all():
+            return np.flatnonzero(found).tolist()
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{where} are not one 0 or 1 a frame") from None
-    if not np.isin(found, (0, 1)).all():
-        raise UserError(f"{where} are not one 0 or 1 a frame")
-    return np.flatnonzero(found).tolist()
+        pass
+    raise UserError(f"{where} are not one 0 or 1 a frame")
 
 
 def declared_fps(declared: DeclareConfig, where: str) -> float:

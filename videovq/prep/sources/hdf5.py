@@ -109,7 +109,7 @@ def dataset(group: Any, name: str) -> Any:
 
 
 def refuse_missing_sources(found: Any, path: Path) -> None:
-    """Check that what a virtual dataset is made of is there: HDF5 reads zeros in its place, which are black frames.
+    """Check that the sources of a virtual dataset are there: HDF5 reads zeros for missing ones, which are black frames.
 
     Args:
         found: a dataset.

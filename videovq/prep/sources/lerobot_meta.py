@@ -1,4 +1,4 @@
-"""What LeRobot datasets say of themselves in ``meta/``: v2 has a file an episode, v3 has many episodes in a file.
+"""The metadata of LeRobot datasets, in ``meta/``: v2 has a file an episode, v3 has many episodes in a file.
 
 Sources: src/lerobot/datasets/lerobot_dataset.py and utils.py in huggingface/lerobot, releases 0.3.3 and 0.4.4.
 """
@@ -26,7 +26,7 @@ INFO = "meta/info.json"
 
 @dataclass(frozen=True)
 class Row:
-    """An episode.
+    """The metadata of an episode.
 
     Attributes:
         length: number of its frames.
@@ -44,7 +44,7 @@ class Row:
 
 
 class Dataset:
-    """A dataset, seen through one camera.
+    """The metadata of a dataset, for one of its cameras.
 
     Args:
         path: of its ``meta/info.json``.
@@ -53,7 +53,7 @@ class Dataset:
     Attributes:
         fps: frames a second.
         kinds: name of each feature -> its dtype.
-        rows: index of each episode -> what is known of it.
+        rows: index of each episode -> its metadata.
         broken: name of each episode of which too little is known -> what is wrong.
 
     Raises:

@@ -70,7 +70,7 @@ class MinariReader(Reader):
         spec, start = _action_spec(path, metadata, tuple(self.declared.action_names))
         name, shape = self._pictures(path, metadata)
         storage = _storage(path, metadata)(entry.path, int(entry.key), name, shape, self.declared.colours)
-        taken, count = storage.actions(), storage.count()
+        taken, count = storage.steps("actions"), storage.count()
         if len(taken) == 0 or count != len(taken) + 1:
             raise UserError(f"{where}: {count} observations and {len(taken)} actions; one fewer, and some, are needed")
         values = taken[[*range(len(taken)), -1]].astype(np.float64).reshape(count, -1) - start
@@ -131,7 +131,7 @@ def _action_spec(
             return ActionSpec("multi_discrete", tuple(np.ravel(space["nvec"]).tolist())), start
         if kind == "MultiBinary":
             return ActionSpec("multi_discrete", (2,) * int(np.prod(space["n"]))), start
-        if kind == "Box":  # nobody measured them: prep does
+        if kind == "Box":  # not measured yet: prep does
             width = math.prod(space["shape"])
             return ActionSpec("continuous", mean=(0.0,) * width, std=(1.0,) * width), start
     except BROKEN as error:

@@ -96,7 +96,7 @@ class VideosReader(Reader):
                 (video, *said),
                 level=level_of(video) if level is None else str(level),
                 split=split or around,
-                told=bool(split and not around),
+                stated=bool(split and not around),
                 actions=bool(said) and (value is None or self._tells_actions(value)),
             )
         acted = any(entry.actions for entry in found.values() if entry.path in there)

@@ -1,4 +1,4 @@
-"""What OpenAI's contractors played in Minecraft, for VPT (Baker et al. 2022, arXiv 2206.11795).
+"""The Minecraft recordings of OpenAI's contractors, for VPT (Baker et al. 2022, arXiv 2206.11795).
 
 An episode is ``NAME.mp4`` with ``NAME.jsonl``, 20 frames a second, one JSON object a frame. An action is 25 numbers:
 the buttons of ``BUTTONS``, 0 or 1 each, then the mouse sideways (dx) and downwards (dy), in one of 11 steps each, 5
