@@ -77,7 +77,7 @@ class Columns(ABC):
 
 
 class JsonLines(Columns):
-    """A value a line, or an object with a field for each column."""
+    """JSON lines: a value a line, or an object with a field for each column."""
 
     def __init__(self, path: Path, key: str) -> None:
         super().__init__(path, key)

@@ -42,11 +42,11 @@ class Folder:
         """Bring the small files up to date."""
 
     def fetch(self, name: str) -> Path:
-        """Where a file can be read."""
+        """The local path at which a file can be read."""
         return self.path / name
 
     def send(self, *names: str) -> None:
-        """Put files that were written into ``path`` where others see them, in this order."""
+        """Publish files that were written into ``path``, in this order."""
 
     def remove(self, *names: str) -> None:
         """Remove files, in this order."""

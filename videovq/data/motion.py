@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def brightness(frames: UInt8[Tensor, "*b h w c"]) -> Float[Tensor, "*b h w"]:
-    """Mean over the colours."""
+    """The brightness of frames: the mean over the colours."""
     return frames.float().mean(dim=-1)
 
 

@@ -41,7 +41,7 @@ class Pool:
         self.stay = max(1, round(sum(map(len, self.members)) / len(self.members) / per_step))
 
     def draw(self, step: int) -> Int64[Tensor, "b"]:
-        """Sample numbers of a step."""
+        """Sample indices of a step."""
         first = step // self.stay
         open_now = torch.cat([self.members[self._shard(at)] for at in range(first, first + self.size)])
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)

@@ -21,7 +21,7 @@ DECLARABLE = tuple(DeclareActionsConfig.__dataclass_fields__)
 
 
 def beside(video: Path, endings: tuple[str, ...] = SIDECARS) -> list[Path]:
-    """Where the sidecars of a video may lie, the one that counts first."""
+    """Paths at which a video may have its sidecar, in order of precedence."""
     stem = video.with_suffix("")
     return [stem.with_name(stem.name + ending) for ending in endings]
 

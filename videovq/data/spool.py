@@ -48,7 +48,7 @@ class Spool:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the tensor: the rows that are kept."""
+        """The shape of the tensor: of the rows that are kept."""
         return (sum(stop - start for start, stop in self._kept), *self.row)
 
     def append(self, rows: Tensor) -> None:

@@ -125,12 +125,12 @@ def read_shard_index(folder: Folder, index: int) -> tuple[list[EpisodeInfo], lis
 
 
 def read_sizes(folder: Folder, index: int) -> dict[str, int]:
-    """How many recordings of a complete shard had frames of which size, as far as is known."""
+    """The number of recordings of each frame size in a complete shard, as far as is known."""
     return read_json(folder.path / f"{shard_name(index)}.json").get("sizes", {})
 
 
 def remove_shard(folder: Folder, index: int) -> None:
-    """Take a shard back, first what says that it is complete."""
+    """Remove a shard, first the file that marks it complete."""
     folder.remove(f"{shard_name(index)}.json", f"{shard_name(index)}.safetensors")
 
 

@@ -162,12 +162,12 @@ def address(path: str | Path) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What FFmpeg says, without the address."""
+    """The reason that FFmpeg gives, without the address."""
     return getattr(error, "strerror", None) or str(error)
 
 
 def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
-    """The first video stream that is a film: cover art is a video stream, too, and may come first."""
+    """The first video stream that is no cover art, which is a video stream, too, and may come first."""
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
         raise UserError(f"{path}: holds no video stream")

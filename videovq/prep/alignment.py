@@ -49,12 +49,12 @@ class Alignment:
 
     @property
     def margin(self) -> float:
-        """By how much it explains more than the next best."""
+        """How much more of the variance it explains than the next best."""
         first, second = sorted(self.explained.values(), reverse=True)[:2]
         return first - second
 
     def verdict(self) -> str:
-        """One line for people."""
+        """The alignment in one line of text."""
         if not self.pairs or self.explained[self.best] < CLEAR:
             return "the actions hardly move the picture sideways: their alignment cannot be told"
         ours, others = (f"{self.explained[shift]:.0%} of the sideways motion" for shift in (0, self.best))

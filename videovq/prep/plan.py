@@ -70,18 +70,18 @@ class Plan:
 
     @property
     def alignment(self) -> str:
-        """How actions and frames lie in the source."""
+        """The alignment of actions and frames in the source."""
         silent = self.recorded.kind == "none" and self.reader.alignment in (AFTER, BEFORE)
         return WITHOUT if silent else self.reader.alignment
 
     @cached_property
     def stored(self) -> ActionSpec:
-        """The actions as they are stored."""
+        """The specification of the actions as they are stored."""
         return transformed(self, torch.empty((0, self.measured.width), dtype=self.measured.dtype))[0]
 
 
 def transformed(plan: Plan, actions: Shaped[Tensor, "t a"]) -> tuple[ActionSpec, Shaped[Tensor, "n b"]]:
-    """Actions as they are stored, and what they mean."""
+    """The specification of stored actions, and recorded actions turned into them."""
     spec, found = rename(plan.measured, actions, plan.config.rename_actions)
     spec, found = discretise(spec, found, plan.config.discretise)
     return merge(spec, found, plan.config.frame_step, plan.config.merge_actions)

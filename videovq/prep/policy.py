@@ -70,7 +70,7 @@ class StickyRandomPolicy:
         return self._action
 
     def _hold(self, choices: list[int], steps: tuple[int, int]) -> None:
-        """Choose an action, and for how many steps (from - to) it is held."""
+        """Sample an action, and the number of steps (from - to) for which it is held."""
         chances = self._weights[choices] / self._weights[choices].sum()
         self._action = int(self._random.choice(choices, p=chances))
         self._left = int(self._random.integers(*steps, endpoint=True))

@@ -93,7 +93,7 @@ def write_store(plan: Plan, out: Folder) -> None:
 
 
 def engine(config: PrepConfig) -> Callable[[Callable[[Shard], None], Sequence[Shard], int], Iterator[None]]:
-    """What runs the work: see :func:`videovq.prep.parallel.run_all`."""
+    """The function that runs the work: see :func:`videovq.prep.parallel.run_all`."""
     return run_all if config.engine == "local" else partial(run_on_ray, address=config.address)
 
 

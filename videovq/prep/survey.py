@@ -92,7 +92,7 @@ def readable(reader: Reader, source: Source, entries: dict[str, Entry]) -> Itera
 
 
 def stored_frames(plan: Plan, entries: dict[str, Entry], id_: str) -> int:
-    """How many frames of an episode can be stored, 0 if it cannot be used; decodes it."""
+    """The number of frames of an episode that will be stored; 0: it cannot be used. Decodes it."""
     with plan.source.staged(entries[id_].files), single_thread():
         try:
             with naming(id_):

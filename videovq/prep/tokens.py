@@ -178,7 +178,7 @@ def _metadata(source: Path) -> dict[str, Any]:
 
 
 def _mapped(path: Path, kind: str, rows: int, columns: int | None = None) -> np.ndarray:
-    """A file as an array of that many rows; ``columns``: None where the file's size says."""
+    """A memory-mapped file as an array of ``rows`` rows; ``columns``: None: as many as its size gives."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     refuse_pointers([path])

@@ -94,12 +94,12 @@ class GymnasiumEnvironment(Environment):
         return actions_of(self._env, self._gym.spaces, self.level)
 
     def _frame_rate(self) -> float:
-        """Engine steps a second, by the environment's own word."""
+        """Engine steps a second, as the environment's metadata say."""
         rate = self._env.metadata.get("render_fps")
         return rate if isinstance(rate, (int, float)) and isfinite(rate) and rate > 0 else USUAL_FPS
 
     def _pose(self) -> tuple[float, ...] | None:
-        """Where the agent is, if that is known."""
+        """The pose of the agent, if it is known."""
         return None
 
     def _make(self, **options: Any) -> Any:

@@ -15,8 +15,7 @@ from torchvision.datasets import CIFAR10
 
 from videovq.data.listing import refuse_pointers
 from videovq.errors import UserError
-from videovq.prep.sources.contract import Entry, RawEpisode, Reader
-from videovq.types import ActionSpec
+from videovq.prep.sources.contract import Entry, RawEpisode, Reader, unordered_pictures
 
 TOGETHER = 500  # pictures in an episode
 
@@ -45,9 +44,7 @@ class CIFAR10Reader(Reader):
         folder, (split, name, number) = entry.path.parents[1], entry.key.split("/")
         first = int(number) * TOGETHER
         pictures = _load(folder, split, _stamps(folder))[name][first : first + TOGETHER]
-        frames, spec, count = torch.from_numpy(pictures), ActionSpec("none"), len(pictures)
-        actions = spec.tensor([[]] * count, "")
-        return RawEpisode(lambda: iter([frames]), actions, spec, 1.0, tuple(range(count - 1)))
+        return unordered_pictures(lambda: iter([torch.from_numpy(pictures)]), len(pictures))
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
@@ -61,7 +58,7 @@ def _stamps(folder: Path) -> tuple[int, ...]:
 
 @lru_cache(maxsize=2)
 def _load(folder: Path, split: str, stamps: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The pictures of every class, uint8 ``n h w c``; ``stamps``: files that changed are read again."""
+    """The pictures of every class, uint8 ``n h w c``; ``stamps``: of the files, so that changed ones are read again."""
     try:
         data = CIFAR10(str(folder), train=split == "train", download=False)
     except (RuntimeError, OSError):

@@ -106,7 +106,7 @@ class Reader(ABC):
     declarable: tuple[str, ...] = tuple(
         name for name in DeclareConfig.__dataclass_fields__ if name not in (*OUTCOME_KEYS, *PIXEL_KEYS)
     )
-    """What the user may say of such recordings; anything else would have no effect."""
+    """The fields of ``declare`` that such recordings use; any other would have no effect."""
 
     def __init__(self, declared: DeclareConfig) -> None:
         self.declared = declared
@@ -150,7 +150,7 @@ class Reader(ABC):
 
     @abstractmethod
     def _read(self, entry: Entry) -> RawEpisode:
-        """The same, of files that are there themselves."""
+        """Read one episode whose files are no pointers."""
 
 
 def files_that_end(folder: Path, endings: tuple[str, ...], without: Path) -> list[Path]:
@@ -310,6 +310,12 @@ def _stated_truths(values: Any, count: int, where: str) -> list[int]:
     except (TypeError, ValueError, OverflowError):
         pass
     raise UserError(f"{where} are not one 0 or 1 a frame")
+
+
+def unordered_pictures(frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]], count: int) -> RawEpisode:
+    """An episode of pictures without actions, each followed by a discontinuity."""
+    spec = ActionSpec("none")
+    return RawEpisode(frames, spec.tensor([[]] * count, ""), spec, 1.0, tuple(range(count - 1)))
 
 
 def declared_fps(declared: DeclareConfig, where: str) -> float:

@@ -84,7 +84,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """The same for a block whose own UserErrors name the file already."""
+    """As :func:`open_hdf5`, for a block whose own UserErrors name the file already."""
     h5py = optional("h5py", "hdf5")
     try:
         with h5py.File(path, "r") as file:

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from videovq.data.listing import folder_name
 from videovq.errors import UserError
-from videovq.prep.sources.contract import Entry, RawEpisode, Reader, files_that_end, split_in_path
+from videovq.prep.sources.contract import Entry, RawEpisode, Reader, files_that_end, split_in_path, unordered_pictures
 from videovq.prep.sources.encoded import as_rgb
-from videovq.types import ActionSpec
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -47,10 +46,7 @@ class ImagesReader(Reader):
         return found
 
     def _read(self, entry: Entry) -> RawEpisode:
-        spec, count = ActionSpec("none"), len(entry.files)
-        return RawEpisode(
-            lambda: _pictures(entry.files), spec.tensor([[]] * count, ""), spec, 1.0, tuple(range(count - 1))
-        )
+        return unordered_pictures(lambda: _pictures(entry.files), len(entry.files))
 
 
 def _pictures(paths: Sequence[Path]) -> Iterator[UInt8[Tensor, "n h w c"]]:

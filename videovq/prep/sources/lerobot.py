@@ -115,7 +115,7 @@ def _infos(files: Sequence[Path]) -> Iterator[Path]:
 
 @lru_cache(maxsize=4)
 def _dataset(path: Path, camera: str) -> Dataset:
-    """The datasets that are being read; each has thousands of episodes, and says all of them at once."""
+    """The metadata of the datasets in use, kept: those of thousands of episodes are read at once."""
     return Dataset(path, camera)
 
 

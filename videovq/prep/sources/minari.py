@@ -121,7 +121,7 @@ def _space(metadata: dict[str, Any], name: str) -> dict[str, Any]:
 def _action_spec(
     path: Path, metadata: dict[str, Any], names: tuple[str, ...]
 ) -> tuple[ActionSpec, Shaped[np.ndarray, "..."]]:
-    """What the actions mean, and the number that stands for the first choice of each discrete one."""
+    """The ActionSpec, and the number of the first choice of each discrete component."""
     try:
         space = _space(metadata, "action_space")
         kind, start = space["type"], np.ravel(space.get("start", 0))

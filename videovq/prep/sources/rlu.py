@@ -107,7 +107,7 @@ def _records_in(files: Sequence[Path]) -> list[Path]:
 
 @lru_cache(maxsize=1)
 def _records(path: Path) -> RecordFile:
-    """The file that is being read: episodes are read in order, and each goes on where the last one ended."""
+    """The file in use, kept open: episodes are read in order, each from where the last one ended."""
     return RecordFile(path)
 
 

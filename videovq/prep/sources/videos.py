@@ -101,7 +101,8 @@ class VideosReader(Reader):
             )
         acted = any(entry.actions for entry in found.values() if entry.path in there)
         if videos and self.may_lack_actions and not acted:
-            self._refuse_declared(folder)
+            why = f"no video in {folder} has actions beside it (NAME{', NAME'.join(self.sidecars)})"
+            refuse_declared(self.declared, ABOUT_ACTIONS, why)
             return {id_: replace(entry, actions=False) for id_, entry in found.items() if entry.path in there}
         return {
             id_: replace(entry, actions=True, files=(*entry.files, beside(entry.path, self.sidecars)[0])[:2])
@@ -109,12 +110,8 @@ class VideosReader(Reader):
         }
 
     def _tells_actions(self, value: dict[str, Any]) -> bool:
-        """Whether a JSON is about actions: one that is not tells the rate, the level or the split of a video."""
+        """Whether a JSON holds actions; one that does not gives the rate, the level or the split of a video."""
         return not {self.declared.actions_key or "actions", "action_spec", "action_legend"}.isdisjoint(value)
-
-    def _refuse_declared(self, folder: Path) -> None:
-        why = f"no video in {folder} has actions beside it (NAME{', NAME'.join(self.sidecars)})"
-        refuse_declared(self.declared, ABOUT_ACTIONS, why)
 
     def _read(self, entry: Entry) -> RawEpisode:
         if not entry.actions:
@@ -173,7 +170,7 @@ class VideosReader(Reader):
         cuts: Sequence[int] = (),
         ends: Sequence[int] = (),
     ) -> RawEpisode:
-        """An episode with what its columns say came of its actions, and with what it says by frame numbers."""
+        """An episode with its outcomes: from columns of one value a frame, and from lists of frame numbers."""
         found = stated_outcomes(columns, len(actions), str(sidecar), self.before)
         return RawEpisode(
             lambda: video_pieces(video),
@@ -199,7 +196,7 @@ def _spec(value: dict[str, Any], path: Path) -> ActionSpec | None:
 
 
 def _poses(said: Any, count: int) -> Float[Tensor, "t 6"] | None:
-    """The poses of ``count`` frames, where that is what it is."""
+    """The poses of ``count`` frames; None: the value is something else."""
     try:
         found = torch.tensor(said, dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError):

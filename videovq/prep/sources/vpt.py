@@ -98,7 +98,7 @@ def _actions(lines: list[Any], where: str) -> Int64[Tensor, "t a"]:
 
 
 def _frames(video: Path, lines: int) -> Iterator[UInt8[Tensor, "n h w c"]]:
-    """The frames, without the last where there is one more than lines."""
+    """The frames, without the last where there is one frame more than there are lines."""
     count, held = 0, None
     for piece in video_pieces(video):
         if held is not None:
