@@ -126,11 +126,16 @@ class Table(Columns):
         super().__init__(path, key)
         try:
             text = read_text(path)
-            (_, self.names), *self._rows = _rows(text, self._separator(text)) or [(0, [])]
+            (_, self.names), *rows = _rows(text, self._separator(text)) or [(0, [])]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{path}: not readable as CSV with a header ({error})") from None
         if not self.names:
             raise UserError(f"{path}: not readable as CSV with a header (it is empty)")
+        count = len(self.names)
+        for line, fields in rows:
+            if any(fields[count:]):
+                raise UserError(f"{path}: line {line} has {len(fields)} fields, but line 1 has {count}")
+        self._rows = [(line, [*fields, *[""] * count][:count]) for line, fields in rows]
 
     def _separator(self, text: str) -> str:
         """The separator: the one that splits the first line or, where several do, that finds the actions in it."""
@@ -166,17 +171,13 @@ class Table(Columns):
 
     def _named(self, name: str) -> list[str]:
         """A column of words; empty: some of its fields hold none, or there is no such column."""
-        if self.names.count(name) != 1 or any(any(row[len(self.names) :]) for _, row in self._rows):
+        if self.names.count(name) != 1:
             return []
-        at = self.names.index(name)
-        fields = [row[at] if at < len(row) else "" for _, row in self._rows]
+        fields = [row[self.names.index(name)] for _, row in self._rows]
         return fields if all(map(_is_word, fields)) else []
 
     def _number(self, line: int, fields: list[str], name: str, unknown: bool) -> float:
-        if any(fields[len(self.names) :]):
-            raise UserError(f"{self.path}: line {line} has {len(fields)} fields, but line 1 has {len(self.names)}")
-        at = self.names.index(name)
-        field = fields[at] if at < len(fields) else ""
+        field = fields[self.names.index(name)]
         if unknown and field.lower() in UNKNOWN:
             return math.nan
         try:

@@ -137,8 +137,5 @@ def pieces(info: EpisodeInfo, config: PrepConfig, part: slice | None = None) -> 
 @lru_cache(maxsize=4)
 def digest(path: Path) -> str:
     """sha256 of a file; many episodes may lie in one."""
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

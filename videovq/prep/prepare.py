@@ -26,7 +26,7 @@ from videovq.data.store import (
     write_shard,
 )
 from videovq.errors import UserError
-from videovq.prep.episode import naming, pieces, read_episode
+from videovq.prep.episode import Beside, naming, pieces, read_episode
 from videovq.prep.parallel import run_all, run_on_ray
 from videovq.prep.plan import Plan, Shard
 from videovq.prep.possible import possible
@@ -113,9 +113,7 @@ def decode_shard(
     recordings were of which size (width x height).
     """
     infos: list[EpisodeInfo] = []
-    actions: list[Tensor] = []
-    rewards: list[Tensor] = []
-    poses: list[Tensor] = []
+    stored: list[Beside] = []
     skipped: list[dict[str, str]] = []
     sizes: Counter[str] = Counter()
     start = 0
@@ -136,13 +134,12 @@ def decode_shard(
         for info, span in spans:
             infos.append(replace(info, split=shard.split, shard=shard.index, start=start))
             frames.keep(first + span.start, first + span.stop)
-            actions.append(beside.actions[span])
-            rewards.append(beside.rewards[span])
-            poses.append(beside.poses[span])
+            stored.append(Beside(beside.actions[span], beside.rewards[span], beside.poses[span]))
             start += info.length
-    tensors = {"actions": torch.cat(actions or [torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)])}
+    none = torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)
+    tensors = {"actions": torch.cat([none, *(one.actions for one in stored)])}
     if any(info.rewards for info in infos):
-        tensors["rewards"] = torch.cat(rewards)
-    if any(some.isfinite().any() for some in poses):
-        tensors["poses"] = torch.cat(poses)
+        tensors["rewards"] = torch.cat([one.rewards for one in stored])
+    if any(one.poses.isfinite().any() for one in stored):
+        tensors["poses"] = torch.cat([one.poses for one in stored])
     return tensors, infos, skipped, dict(+sizes)

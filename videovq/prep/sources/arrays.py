@@ -15,7 +15,6 @@ from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.data.arrays import array_names, read_array
-from videovq.data.sidecars import moved_back
 from videovq.prep.sources.contract import (
     USUAL,
     Entry,
@@ -27,7 +26,6 @@ from videovq.prep.sources.contract import (
     level_of,
     split_in_path,
     stated_actions,
-    stated_outcomes,
     usual_names,
 )
 from videovq.prep.sources.pixels import stored_frames
@@ -70,10 +68,7 @@ class ArraysReader(Reader):
         there = [*filter(None, declared), *self._known(entry, self._outcome_names())]
         names = usual_names(there, self.declared, where)
         columns = {setting: [self._array(entry, name) for name in some] for setting, some in names.items()}
-        found = stated_outcomes(columns, len(numbers), where, self.before)
-        return RawEpisode(
-            lambda: self._frames(entry, frames), moved_back(numbers) if self.before else numbers, spec, fps, **found
-        )
+        return self.episode(lambda: self._frames(entry, frames), numbers, spec, fps, columns, where)
 
     def _names(self) -> tuple[str, str]:
         return self.declared.frames_key or self.frames_key, self.declared.actions_key or self.actions_key

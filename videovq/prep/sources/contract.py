@@ -16,6 +16,7 @@ from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.data.listing import files_below, folder_name, refuse_pointers
+from videovq.data.sidecars import moved_back
 from videovq.errors import UserError
 from videovq.types import ActionSpec, breaks
 
@@ -151,6 +152,28 @@ class Reader(ABC):
     @abstractmethod
     def _read(self, entry: Entry) -> RawEpisode:
         """Read one episode whose files are no pointers."""
+
+    def episode(
+        self,
+        frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]],
+        actions: Shaped[Tensor, "t a"],
+        spec: ActionSpec,
+        fps: float,
+        columns: dict[str, list[Any]],
+        where: str,
+        cuts: Sequence[int] = (),
+        ends: Sequence[int] = (),
+    ) -> RawEpisode:
+        """An episode with actions and outcomes as they are stored, beside the frames before or after them.
+
+        Args:
+            columns: setting -> the columns that :func:`usual_names` found, one value a frame in each.
+            cuts, ends: frame numbers of discontinuities and ends that are known otherwise.
+        """
+        found = stated_outcomes(columns, len(actions), where, self.before)
+        found["discontinuities"] += tuple(cuts)
+        found["ends"] = tuple(sorted({*ends, *found["ends"]}))
+        return RawEpisode(frames, moved_back(actions) if self.before else actions, spec, fps, **found)
 
 
 def files_that_end(folder: Path, endings: tuple[str, ...], without: Path) -> list[Path]:

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from videovq.data.listing import files_below
 from videovq.data.parquet import read_columns
-from videovq.data.sidecars import moved_back
 from videovq.data.store import read_json
 from videovq.data.video import video_pieces
 from videovq.errors import UserError
@@ -29,7 +28,6 @@ from videovq.prep.sources.contract import (
     Reader,
     split_in_path,
     stated_actions,
-    stated_outcomes,
 )
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.lerobot_meta import INFO, Dataset, Row
@@ -74,8 +72,6 @@ class LeRobotReader(Reader):
         index = int(entry.key)
         row = dataset.rows[index]
         actions, spec = self._actions(dataset, row, index)
-        if self.before:
-            actions = moved_back(actions)
         frames = _film if row.video else _pictures
         fps, at = self.declared.fps or dataset.fps, ("episode_index", index)
         columns = {}
@@ -83,8 +79,8 @@ class LeRobotReader(Reader):
             usual = "next.reward" if setting == "rewards_key" and "next.reward" in dataset.kinds else ""
             name = getattr(self.declared, setting) or usual
             columns[setting] = read_columns(row.data, [name], at) if name else []
-        found = stated_outcomes(columns, len(actions), f"{row.data}: episode {index}", self.before)
-        return RawEpisode(lambda: frames(dataset, index, self.declared.colours), actions, spec, fps, **found)
+        where = f"{row.data}: episode {index}"
+        return self.episode(lambda: frames(dataset, index, self.declared.colours), actions, spec, fps, columns, where)
 
     def _actions(self, dataset: Dataset, row: Row, index: int) -> tuple[Shaped[Tensor, "t a"], ActionSpec]:
         names = [name.strip() for name in (self.declared.actions_key or "action").split(",")]

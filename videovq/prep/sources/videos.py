@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from videovq.data.columns import KINDS
 from videovq.data.listing import files_below
-from videovq.data.sidecars import SIDECARS, beside, json_object, listed_actions, moved_back, refuse_declared
+from videovq.data.sidecars import SIDECARS, beside, json_object, listed_actions, refuse_declared
 from videovq.data.store import POSE
 from videovq.data.video import frame_rate, video_pieces
 from videovq.errors import UserError
@@ -35,7 +35,6 @@ from videovq.prep.sources.contract import (
     level_of,
     split_in_path,
     stated_actions,
-    stated_outcomes,
     stated_split,
     usual_names,
 )
@@ -125,7 +124,8 @@ class VideosReader(Reader):
             setting: [columns.column(name, unknown=setting == "rewards_key") for name in names]
             for setting, names in usual_names(columns.names, self.declared, str(sidecar)).items()
         }
-        return self._episode(video, sidecar, actions, spec, self.declared.fps or frame_rate(video), outcomes)
+        fps = self.declared.fps or frame_rate(video)
+        return self.episode(lambda: video_pieces(video), actions, spec, fps, outcomes, str(sidecar))
 
     def _read_silent(self, video: Path, sidecar: Path | None = None) -> RawEpisode:
         """A video without actions; its JSON, where there is one, may state the rate and the breaks."""
@@ -156,31 +156,9 @@ class VideosReader(Reader):
         names = usual_names(there, self.declared, str(sidecar))
         outcomes = {setting: [value[name] for name in some] for setting, some in names.items()}
         cuts, ends = (_field(sidecar, value, name, _numbers, ()) for name in ("discontinuities", "ends"))
-        episode = self._episode(video, sidecar, actions, spec, fps, outcomes, cuts, ends)
+        where = str(sidecar)
+        episode = self.episode(lambda: video_pieces(video), actions, spec, fps, outcomes, where, cuts, ends)
         return replace(episode, poses=_poses(value.get("poses"), len(actions)))
-
-    def _episode(
-        self,
-        video: Path,
-        sidecar: Path,
-        actions: Shaped[Tensor, "t a"],
-        spec: ActionSpec,
-        fps: float,
-        columns: dict[str, list[Any]],
-        cuts: Sequence[int] = (),
-        ends: Sequence[int] = (),
-    ) -> RawEpisode:
-        """An episode with its outcomes: from columns of one value a frame, and from lists of frame numbers."""
-        found = stated_outcomes(columns, len(actions), str(sidecar), self.before)
-        return RawEpisode(
-            lambda: video_pieces(video),
-            moved_back(actions) if self.before else actions,
-            spec,
-            fps,
-            (*cuts, *found["discontinuities"]),
-            found["rewards"],
-            tuple(sorted({*ends, *found["ends"]})),
-        )
 
 
 def _spec(value: dict[str, Any], path: Path) -> ActionSpec | None:
