@@ -30,8 +30,8 @@ with tempfile.TemporaryDirectory() as temporary:
     for index in range(SHARDS):
         for ending in ("safetensors", "json"):
             name = f"{shard_name(index)}.{ending}"
-            (part / name).symlink_to((whole.place.path / name).resolve())
-    header = (whole.place.path / "store.json").read_text()
+            (part / name).symlink_to((whole.folder.path / name).resolve())
+    header = (whole.folder.path / "store.json").read_text()
     (part / "store.json").write_text(header.replace(f'"shards": {whole.header.shards}', f'"shards": {SHARDS}'))
     store = EpisodeStore(part)
     frames = sum(info.length for info in store.episodes)

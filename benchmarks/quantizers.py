@@ -62,10 +62,12 @@ networks = {"videovq": network(False), "vector-quantize-pytorch": network(True)}
 optimizers = {name: make_optimizer(n, config.optimizer, steps) for name, n in networks.items()}
 seconds: dict[str, list[float]] = {name: [] for name in networks}
 width = torch.bfloat16 if precision("auto", "cpu") == "bf16-mixed" else torch.float32
-places = data.places["train"]
+positions = data.positions["train"]
 for step in trange(steps, mininterval=10):
-    chosen = torch.randint(len(places), (batch_size,), generator=torch.Generator().manual_seed(SEED * 1_000_003 + step))
-    frames = to_float(store.frames(places[chosen]))
+    chosen = torch.randint(
+        len(positions), (batch_size,), generator=torch.Generator().manual_seed(SEED * 1_000_003 + step)
+    )
+    frames = to_float(store.frames(positions[chosen]))
     for name, net in networks.items():
         torch.manual_seed(step)
         start = time.perf_counter()

@@ -22,6 +22,7 @@ from videovq.config import LOOKING_TEMPERATURE, ModelChoice, Precision
 from videovq.data.clip import Clip
 from videovq.errors import UserError
 from videovq.frames import to_float
+from videovq.packages import install
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import decode_codes, to_device
 from videovq.rollout.pair import load_pair
@@ -35,7 +36,7 @@ try:
     from gymnasium.vector import AutoresetMode, VectorEnv
     from gymnasium.vector.utils import batch_space
 except ImportError as error:
-    raise ImportError('videovq.gym: needs gymnasium 1.1 or newer; run: pip install "videovq[gym]"') from error
+    raise ImportError(f"videovq.gym: needs gymnasium 1.1 or newer; {install('gym')}") from error
 
 ID = "videovq/Dream-v0"
 SCENES = 1024  # to start from, at most

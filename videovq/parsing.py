@@ -80,7 +80,7 @@ def filled(default: C, values: dict[str, Any], name: str = "") -> C:
         chosen = class_of(values["class_path"])
         base = next(base for base in choice_bases() if issubclass(chosen, base))
         if chosen.__name__ not in kind_names(base):
-            raise UserError(f"{name}: no {chosen.__name__!r}; choose from {class_names(chosen)}")
+            raise UserError(f"{name}: no {chosen.__name__!r}; choose from {class_names(base)}")
         default = default if type(default) is chosen else chosen()
         values = values.get("init_args", {})
     found: dict[str, Any] = {}

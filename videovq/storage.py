@@ -1,4 +1,4 @@
-"""How files are written, whole or not at all, and who may write into a folder."""
+"""Atomic writes of files, and claims on folders."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path, name: str) -> Iterator[None]:
-    """Keep other processes from writing into a folder; what one that was killed left half written is removed.
+    """Lock a folder against other writers; what one that was killed left half written is removed.
 
     Args:
         name: what users call the folder.
@@ -73,8 +73,8 @@ def locked(folder: Path, name: str) -> Iterator[None]:
 
 @contextmanager
 def claim(folder: Path, name: str, check: Callable[[], Found]) -> Iterator[Found]:
-    """Make a folder the place of one piece of work, or recognise it as the place of that very work; within the context
-    no other process can write there.
+    """Claim a folder for one piece of work, or recognise it as that of this very work; within the context no other
+    process can write there.
 
     Args:
         name: what users call the folder.
@@ -118,7 +118,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What stands in the header of a safetensors file.
+    """The metadata in the header of a safetensors file.
 
     Raises:
         UserError: the file is missing or torn.
@@ -128,7 +128,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def read_types(path: Path) -> set[str]:
-    """Of what types the tensors of a safetensors file are, as the format calls them (``F16``); reads its header only.
+    """The dtypes of the tensors of a safetensors file, by the format's names (``F16``); reads its header only.
 
     Raises:
         UserError: the file is missing or torn.

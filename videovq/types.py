@@ -115,7 +115,7 @@ class ActionSpec:
         return [self.parse(value, where) if isinstance(value, str) else value for value in values]
 
     def labels(self, actions: Shaped[Tensor, "n a"]) -> list[str]:
-        """What to call actions in a picture."""
+        """Labels of actions, for pictures."""
         if self.kind == "discrete" and self.names:
             return [self.names[int(a)] for a in actions[:, 0]]
         return [" ".join(f"{v:g}" for v in row) for row in actions.tolist()]
@@ -148,7 +148,7 @@ def name_in_json(value: Any, where: str) -> str:
 
 @dataclass(frozen=True)
 class EpisodeInfo:
-    """An episode's place in a store.
+    """The metadata of an episode in a store.
 
     Attributes:
         id: path of its source below the folder that was prepared, without the ending.
@@ -226,7 +226,7 @@ class CodeEpisode:
 
 
 class Batch(Tensors):
-    """What a step learns from: tensors, or batches of them, of as many samples each."""
+    """The base of batches: tensors, or batches of them, of as many samples each."""
 
     def __len__(self) -> int:
         return len(next(iter(vars(self).values())))
@@ -241,7 +241,7 @@ class FrameBatch(Batch):
 
 @dataclass(frozen=True)
 class CodeBatch(Batch):
-    """Windows of consecutive code grids with the action taken after each, and what came of it where that is wanted."""
+    """Windows of consecutive code grids with the action taken after each, and its outcomes where these are learnt."""
 
     codes: Int64[Tensor, "b t y x"]
     actions: Shaped[Tensor, "b t a"]

@@ -1,6 +1,6 @@
 """Train an agent in a dream: PPO of stable-baselines3 learns to keep the sky in view.
 
-    pip install 'videovq[gym]' stable-baselines3
+    pip install '.[gym]' stable-baselines3
     python docs/examples/agent.py [STEPS] [--episodes N] [--length N]
 
 The world is `dmlab-small`; neither it nor this script ever runs DeepMind Lab. The predictor knows no rewards, so one is
@@ -30,7 +30,7 @@ try:
 
     import videovq.gym
 except ModuleNotFoundError as error:
-    raise SystemExit(f"error: {error}; pip install 'videovq[gym]' stable-baselines3") from None
+    raise SystemExit(f"error: {error}; pip install '.[gym]' stable-baselines3") from None
 
 DREAMS, SEED, SIDE = 8, 0, 12
 

@@ -65,7 +65,7 @@ def test_prep_and_encode_from_there_to_there(
     for ours, theirs in zip(store.episodes, episode_store.episodes, strict=True):
         assert torch.equal(store.read(ours).frames, episode_store.read(theirs).frames)
     for name in ("shard-00000.safetensors", "shard-00001.json"):
-        assert system.cat(f"{root}/store/{name}") == (episode_store.place.path / name).read_bytes(), name
+        assert system.cat(f"{root}/store/{name}") == (episode_store.folder.path / name).read_bytes(), name
     codes = encode(EncodeConfig(store=f"{url}/store", vqvae=str(vqvae_run), out=f"{url}/codes"))
     first = codes.episodes[0]
     assert torch.equal(codes.read(first).codes, code_store.read(code_store.find(first.id)).codes)
@@ -91,7 +91,7 @@ def test_what_was_interrupted_continues_there(url: str, recordings: Path) -> Non
 def test_the_mirror_is_bounded_and_never_stale(
     episode_store: EpisodeStore, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = Path(shutil.copytree(episode_store.place.path, tmp_path / "there"))
+    there = Path(shutil.copytree(episode_store.folder.path, tmp_path / "there"))
     sizes = [p.stat().st_size for p in there.glob("*.safetensors")]
     monkeypatch.setenv("VIDEOVQ_CACHE_GB", str(1.5 * max(sizes) / 2**30))
     store = EpisodeStore(f"file://{there}")

@@ -6,7 +6,7 @@ from videovq.data.store import EpisodeStore
 
 def stream(**changes: int) -> RandomBatches:
     settings = {"samples": 1000, "batch_size": 8, "steps": 6, "seed": 3, **changes}
-    return RandomBatches(make=lambda chosen: chosen, **settings)  # type: ignore[arg-type]
+    return RandomBatches(collate=lambda chosen: chosen, **settings)  # type: ignore[arg-type]
 
 
 def test_a_stream_resumes_where_it_stopped() -> None:

@@ -29,9 +29,9 @@ def test_a_slice_is_a_slice(episode_store: EpisodeStore) -> None:
 
 def test_single_frames_from_several_shards(episode_store: EpisodeStore) -> None:
     infos = [episode_store.find(f"episode_{i:06d}") for i in (9, 0, 5, 1)]
-    places = torch.tensor([[info.shard, info.start + 3] for info in infos])
+    positions = torch.tensor([[info.shard, info.start + 3] for info in infos])
     expected = torch.stack([episode_store.read(info, 3, 4).frames[0] for info in infos])
-    assert torch.equal(episode_store.frames(places), expected)
+    assert torch.equal(episode_store.frames(positions), expected)
 
 
 def test_an_unknown_episode_or_split_is_named(episode_store: EpisodeStore) -> None:
@@ -43,10 +43,10 @@ def test_an_unknown_episode_or_split_is_named(episode_store: EpisodeStore) -> No
 
 def test_wrong_stores_are_refused(episode_store: EpisodeStore, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="episodes, not of codes"):
-        CodeStore(episode_store.place.path)
+        CodeStore(episode_store.folder.path)
     with pytest.raises(ValueError, match="no such store"):
         EpisodeStore(tmp_path / "nowhere")
-    copy = Path(shutil.copytree(episode_store.place.path, tmp_path / "copy"))
+    copy = Path(shutil.copytree(episode_store.folder.path, tmp_path / "copy"))
     header = json.loads((copy / "store.json").read_text())
     (copy / "store.json").write_text(json.dumps({**header, "format_version": 99}))
     with pytest.raises(ValueError, match="99"):
@@ -57,7 +57,7 @@ def test_wrong_stores_are_refused(episode_store: EpisodeStore, tmp_path: Path) -
 
 
 def test_a_store_from_before_rewards_is_read(episode_store: EpisodeStore, tmp_path: Path) -> None:
-    old = Path(shutil.copytree(episode_store.place.path, tmp_path / "old"))
+    old = Path(shutil.copytree(episode_store.folder.path, tmp_path / "old"))
     header = json.loads((old / "store.json").read_text())
     (old / "store.json").write_text(json.dumps({**header, "format_version": 1}))
     for path in old.glob("shard-*.json"):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -101,17 +100,23 @@ def test_show_codebook(episode_store: EpisodeStore, vqvae_run: Path, tmp_path: P
     assert torch.allclose(to_float(tiles[7:8])[0], whole.clamp(-0.5, 0.5), atol=1 / 255)
 
 
-def test_a_map_by_umap(
-    episode_store: EpisodeStore, vqvae_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+def test_a_map_by_umap(episode_store: EpisodeStore, vqvae_run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("umap")
+    argv = ["show", "codebook", "--store", str(episode_store), "--vqvae", str(vqvae_run), "--layout", "umap"]
+    assert main([*argv, "--out", str(tmp_path)]) == 0
+    assert iio.imread(tmp_path / "map.png").std() > 5
+
+
+@pytest.mark.parametrize(("layout", "package"), [("tsne", "sklearn"), ("umap", "umap")])
+def test_a_layout_without_its_package_names_the_extra(
+    layout: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
-    words = ["show", "codebook", "--store", str(episode_store), "--vqvae", str(vqvae_run), "--layout", "umap"]
-    if importlib.util.find_spec("umap"):
-        assert main([*words, "--out", str(tmp_path / "out")]) == 0
-        assert iio.imread(tmp_path / "out" / "map.png").std() > 5
-    monkeypatch.setitem(sys.modules, "umap", None)
-    assert main([*words, "--out", str(tmp_path / "without")]) == 2
-    assert "pip install 'videovq[umap]'" in capsys.readouterr().err
-    assert not (tmp_path / "without").exists()
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["show", "codebook", "--layout", layout, "--out", str(tmp_path / "out")]) == 2
+    assert f"error: layout: needs {package}; run: pip install '.[{layout}]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,6 @@ def test_what_cannot_be_exported_is_refused(pair: Pair, monkeypatch: pytest.Monk
     raster = replace(pair.predictor, config=replace(pair.predictor.config, model=SMALL_RASTER))
     with pytest.raises(ValueError, match="RasterPredictorConfig cannot be exported"):
         ExportedModel(pair._replace(predictor=raster))
-    monkeypatch.setattr("videovq.export.command.find_spec", lambda name: None)
+    monkeypatch.setattr("videovq.packages.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=f"{NEEDED[0]}, {NEEDED[1]}; run: pip install"):
         export_model(ExportConfig())

@@ -95,8 +95,8 @@ def test_what_cannot_be_served_is_named(
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("videovq.play.command.find_spec", lambda name: None if name == "uvicorn" else name)
-    with pytest.raises(ValueError, match=r'needs uvicorn; run: pip install "videovq\[play\]"'):
+    monkeypatch.setattr("videovq.packages.find_spec", lambda name: None if name == "uvicorn" else name)
+    with pytest.raises(ValueError, match=r"needs uvicorn; run: pip install '\.\[play\]'"):
         play(PlayConfig())
 
 

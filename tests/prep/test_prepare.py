@@ -27,7 +27,7 @@ def test_splits_follow_the_recording_then_the_hash(episode_store: EpisodeStore) 
     assert {e.id for e in episode_store.split("test")} == {"episode_000008", "episode_000009"}
     assert len(episode_store.split("val")) >= 1
     for i in range(episode_store.header.shards):
-        assert len({e.split for e in read_shard_index(episode_store.place, i)[0]}) == 1
+        assert len({e.split for e in read_shard_index(episode_store.folder, i)[0]}) == 1
 
 
 def test_a_split_does_not_depend_on_the_other_episodes() -> None:
@@ -168,13 +168,13 @@ def test_turned_videos_are_stored_upright(tmp_path: Path) -> None:
 
 def test_parallel_equals_sequential(recordings: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
     prepare(prep_config(recordings, tmp_path / "out", workers=2))
-    assert contents(tmp_path / "out") == contents(episode_store.place.path)
+    assert contents(tmp_path / "out") == contents(episode_store.folder.path)
 
 
 def test_ray_makes_the_same_shards(recordings: Path, episode_store: EpisodeStore, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     prepare(prep_config(recordings, tmp_path / "out", engine="ray", workers=2))
-    assert contents(tmp_path / "out") == contents(episode_store.place.path)
+    assert contents(tmp_path / "out") == contents(episode_store.folder.path)
     with pytest.raises(ValueError, match="no Ray cluster answers at '127.0.0.1:1'"):
         prepare(prep_config(recordings, tmp_path / "other", engine="ray", address="127.0.0.1:1"))
 
@@ -243,7 +243,7 @@ def test_episodes_are_cut_at_their_breaks_and_short_pieces_left_out(tmp_path: Pa
         episode = store.read(store.find(name))
         assert np.array_equal(episode.frames.numpy(), frames[span])
         assert episode.actions.flatten().tolist() == actions[span]
-    assert "no 10 without a break" in read_shard_index(store.place, 0)[1][0]["reason"]
+    assert "no 10 without a break" in read_shard_index(store.folder, 0)[1][0]["reason"]
 
 
 @pytest.mark.parametrize("fit", ["letterbox", "stretch"])
@@ -309,7 +309,7 @@ def test_nearly_the_same_frame_rate_is_the_same(tmp_path: Path) -> None:
         write_episode(tmp_path, name, *world(0, 4), fps=fps)
     store = prepare(prep_config(tmp_path, tmp_path / "out"))
     assert {info.id for info in store.episodes} == {"a", "b"} and store.header.fps == 30
-    (row,) = (row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1])
+    (row,) = (row for i in range(store.header.shards) for row in read_shard_index(store.folder, i)[1])
     assert (
         "25.0 frames/s, but the other episodes have 30.0; convert it, or say what all have: declare.fps"
         in row["reason"]

@@ -83,8 +83,8 @@ def test_val_is_drawn_from_a_folder_called_train_where_there_is_nothing_else(
 
 def test_recordings_that_all_say_train_are_drawn_from_unless_others_say_nothing() -> None:
     train = {f"e{i}": "train" for i in range(6)}
-    assert Counter(choose_splits(train, 0.1, 0.1, told_train=train).values()) == {"train": 4, "val": 1, "test": 1}
-    mixed = choose_splits({**train, "f": "", "g": ""}, 0.1, 0.1, told_train=train)
+    assert Counter(choose_splits(train, 0.1, 0.1, stated_train=train).values()) == {"train": 4, "val": 1, "test": 1}
+    mixed = choose_splits({**train, "f": "", "g": ""}, 0.1, 0.1, stated_train=train)
     assert {mixed["f"], mixed["g"]} == {"val", "test"} and {mixed[name] for name in train} == {"train"}
     assert Counter(choose_splits(train, 0.1, 0.1).values()) == {"train": 5, "val": 1}, "in a folder called train"
 
@@ -102,11 +102,11 @@ def test_unusable_recordings_take_no_place(tmp_path: Path) -> None:
     for split_by in ("episode", "level"):
         store = prepare(prep_config(source, tmp_path / split_by, split_by=split_by))
         assert Counter(splits(store).values()) == {"train": 2, "val": 1, "test": 1}
-        skipped = [row["source"] for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]]
+        skipped = [row["source"] for i in range(store.header.shards) for row in read_shard_index(store.folder, i)[1]]
         assert sorted(skipped) == sorted([*spoilt, "settings"])
-        before = {path.name: path.read_bytes() for path in store.place.path.iterdir()}
+        before = {path.name: path.read_bytes() for path in store.folder.path.iterdir()}
         prepare(prep_config(source, tmp_path / split_by, split_by=split_by))
-        assert before == {path.name: path.read_bytes() for path in store.place.path.iterdir()}, "once more: the same"
+        assert before == {path.name: path.read_bytes() for path in store.folder.path.iterdir()}, "once more: the same"
 
 
 def test_too_few_usable_recordings_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,9 +190,9 @@ def test_of_one_recording_the_ends_are_put_aside_with_a_window_between(
     said = capsys.readouterr().out
     assert "val and test are cut from the end of 1 of them, 16 frames between" in said
     assert "WARNING" not in said and "enough for: train vqvae, train predictor, evaluate\n" in said
-    before = {path.name: path.read_bytes() for path in store.place.path.iterdir()}
+    before = {path.name: path.read_bytes() for path in store.folder.path.iterdir()}
     prepare(prep_config(film, tmp_path / "out", **settings))
-    assert before == {path.name: path.read_bytes() for path in store.place.path.iterdir()}
+    assert before == {path.name: path.read_bytes() for path in store.folder.path.iterdir()}
 
 
 def test_a_long_recording_is_cut_into_episodes_that_stay_in_their_part(film: Path, tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ def test_another_vqvae_is_refused(pair: Pair) -> None:
 
 
 def test_episodes_that_the_networks_do_not_understand_are_refused(pair: Pair, episode_store: EpisodeStore) -> None:
-    assert open_episodes(episode_store.place.path, pair).header == episode_store.header
+    assert open_episodes(episode_store.folder.path, pair).header == episode_store.header
     larger = pair._replace(vqvae=replace(pair.vqvae, frame_size=(84, 84)))
     with pytest.raises(ValueError, match=r"its frames are \(24, 24\), but the VQ-VAE was trained on \(84, 84\)"):
-        open_episodes(episode_store.place.path, larger)
+        open_episodes(episode_store.folder.path, larger)
     others = pair._replace(predictor=replace(pair.predictor, action_spec=ActionSpec("discrete", (3,))))
     with pytest.raises(ValueError, match="its actions differ"):
-        open_episodes(episode_store.place.path, others)
+        open_episodes(episode_store.folder.path, others)

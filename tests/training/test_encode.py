@@ -54,14 +54,14 @@ def test_killed_and_continued_equals_uninterrupted(
     run_and_kill(["encode", *words], tmp_path / "out" / "shard-00000.json")
     assert not (tmp_path / "out" / "store.json").exists(), "killed half-way"
     encode(settings)
-    for path in code_store.place.path.iterdir():
+    for path in code_store.folder.path.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_codes_of_another_vqvae_are_refused(episode_store: EpisodeStore, code_store: CodeStore, tmp_path: Path) -> None:
     vqvae.train(vqvae_config(episode_store, tmp_path / "other", steps=2))
     with pytest.raises(ValueError, match="another VQ-VAE"):
-        encode(config(episode_store, tmp_path / "other", code_store.place.path))
+        encode(config(episode_store, tmp_path / "other", code_store.folder.path))
 
 
 def test_mirrored_episodes_are_a_world_of_their_own(

@@ -137,7 +137,7 @@ class ShowCodebookConfig(VQVAEChoice, CommandSettings):
     out: str = "reports/codebook"
     """Folder of ``codes.png`` and ``map.png``."""
     layout: Literal["tsne", "umap"] = "tsne"
-    """What lays out the map: t-SNE, or UMAP (``pip install 'videovq[umap]'``)."""
+    """What lays out the map: t-SNE or UMAP, each in an extra of its name."""
     seed: int = 0
     """Seed of the map's layout."""
 

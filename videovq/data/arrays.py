@@ -1,4 +1,4 @@
-"""Arrays of NumPy's files."""
+"""Reading arrays of ``.npz`` and ``.npy`` files."""
 
 from __future__ import annotations
 

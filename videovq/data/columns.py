@@ -1,4 +1,4 @@
-"""One value a frame, in whatever kind of file lies beside a video: JSON lines, arrays, CSV, Parquet."""
+"""Columns of one value a frame, in files beside a video: JSON lines, arrays, CSV, Parquet."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from videovq.data.arrays import array_names, read_array
+from videovq.data.parquet import column_names, read_columns
 from videovq.data.text import json_lines, read_text
 from videovq.errors import UserError
 
@@ -76,7 +77,7 @@ class Columns(ABC):
 
 
 class JsonLines(Columns):
-    """A value a line, or an object with a field for each column."""
+    """JSON lines: a value a line, or an object with a field for each column."""
 
     def __init__(self, path: Path, key: str) -> None:
         super().__init__(path, key)
@@ -105,22 +106,18 @@ class Arrays(Columns):
 
 
 class Parquet(Columns):
-    """Needs pyarrow."""
+    """The columns of a Parquet file; needs pyarrow."""
 
     def __init__(self, path: Path, key: str) -> None:
-        from videovq.data.parquet import column_names
-
         super().__init__(path, key)
         self.names = column_names(path)
 
     def column(self, name: str, unknown: bool = False) -> list[Any]:
-        from videovq.data.parquet import read_columns
-
         return read_columns(self.path, [name])[0]
 
 
 class Table(Columns):
-    """CSV with a header: separated by commas, semicolons or tabs, whichever part its first line.
+    """CSV with a header: separated by commas, semicolons or tabs, whichever split its first line.
 
     Blanks around a field, empty lines, and empty fields after the last column mean nothing.
     """
@@ -129,14 +126,19 @@ class Table(Columns):
         super().__init__(path, key)
         try:
             text = read_text(path)
-            (_, self.names), *self._rows = _rows(text, self._separator(text)) or [(0, [])]
+            (_, self.names), *rows = _rows(text, self._separator(text)) or [(0, [])]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{path}: not readable as CSV with a header ({error})") from None
         if not self.names:
             raise UserError(f"{path}: not readable as CSV with a header (it is empty)")
+        count = len(self.names)
+        for line, fields in rows:
+            if any(fields[count:]):
+                raise UserError(f"{path}: line {line} has {len(fields)} fields, but line 1 has {count}")
+        self._rows = [(line, [*fields, *[""] * count][:count]) for line, fields in rows]
 
     def _separator(self, text: str) -> str:
-        """What separates the columns: what parts the first line, or, where several do, what finds the actions in it."""
+        """The separator: the one that splits the first line or, where several do, that finds the actions in it."""
         headers = {}
         for separator in SEPARATORS:
             with suppress(csv.Error, StopIteration):
@@ -169,17 +171,13 @@ class Table(Columns):
 
     def _named(self, name: str) -> list[str]:
         """A column of words; empty: some of its fields hold none, or there is no such column."""
-        if self.names.count(name) != 1 or any(any(row[len(self.names) :]) for _, row in self._rows):
+        if self.names.count(name) != 1:
             return []
-        at = self.names.index(name)
-        fields = [row[at] if at < len(row) else "" for _, row in self._rows]
+        fields = [row[self.names.index(name)] for _, row in self._rows]
         return fields if all(map(_is_word, fields)) else []
 
     def _number(self, line: int, fields: list[str], name: str, unknown: bool) -> float:
-        if any(fields[len(self.names) :]):
-            raise UserError(f"{self.path}: line {line} has {len(fields)} fields, but line 1 has {len(self.names)}")
-        at = self.names.index(name)
-        field = fields[at] if at < len(fields) else ""
+        field = fields[self.names.index(name)]
         if unknown and field.lower() in UNKNOWN:
             return math.nan
         try:

@@ -42,11 +42,11 @@ class Folder:
         """Bring the small files up to date."""
 
     def fetch(self, name: str) -> Path:
-        """Where a file can be read."""
+        """The local path at which a file can be read."""
         return self.path / name
 
     def send(self, *names: str) -> None:
-        """Put files that were written into ``path`` where others see them, in this order."""
+        """Publish files that were written into ``path``, in this order."""
 
     def remove(self, *names: str) -> None:
         """Remove files, in this order."""
@@ -96,11 +96,11 @@ class RemoteFolder(Folder):
         return system
 
     def files(self) -> dict[str, dict[str, Any]]:
-        """What the remote side says of every file, by its path below the folder, in order."""
+        """The remote metadata of every file, by its path below the folder, in order."""
         self._system.invalidate_cache()
         with suppress(FileNotFoundError):
             found = self._system.find(self.root, detail=True)
-            return {path[len(self.root) + 1 :]: facts for path, facts in sorted(found.items())}
+            return {path[len(self.root) + 1 :]: info for path, info in sorted(found.items())}
         return {}
 
     def get(self, targets: dict[str, Path]) -> None:
@@ -128,10 +128,10 @@ class RemoteFolder(Folder):
 
     def fetch(self, name: str) -> Path:
         try:
-            facts = self._system.info(f"{self.root}/{name}")
+            info = self._system.info(f"{self.root}/{name}")
         except FileNotFoundError:
             raise UserError(f"{self.url}: {name} is not there") from None
-        version = hashlib.sha256(repr([facts.get(key) for key in VERSION]).encode()).hexdigest()[:16]
+        version = hashlib.sha256(repr([info.get(key) for key in VERSION]).encode()).hexdigest()[:16]
         target = self.path / f"{name}@{version}"
         if target.exists():
             os.utime(target)
@@ -157,9 +157,9 @@ class RemoteFolder(Folder):
 
     def _make_room(self, newest: Path) -> None:
         """Drop the files that were used longest ago; one that is mapped stays readable until it is let go."""
-        facts = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self.path.glob("*@*"))
-        total = sum(size for _, size, _ in facts)
-        for _, size, path in facts:
+        files = sorted((path.stat().st_mtime, path.stat().st_size, path) for path in self.path.glob("*@*"))
+        total = sum(size for _, size, _ in files)
+        for _, size, path in files:
             if total > self.limit and path != newest:
                 path.unlink(missing_ok=True)
                 total -= size

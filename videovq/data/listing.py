@@ -1,9 +1,10 @@
-"""Which files of a folder are data."""
+"""Listing the data files of a folder."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from videovq.errors import UserError
@@ -44,7 +45,7 @@ def files_below(folder: Path, without: Path | None = None) -> list[Path]:
 
 
 def folder_name(folder: Path) -> str:
-    """What a folder is called, also where its path is ``.`` or ends in ``..``."""
+    """The name of a folder, also where its path is ``.`` or ends in ``..``."""
     return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
@@ -54,29 +55,21 @@ def in_any_locale(name: str) -> str:
 
 
 def refuse_pointers(paths: Iterable[Path]) -> None:
-    """Check that files are there themselves.
+    """Check that files are not pointers of Git LFS.
 
     Raises:
         UserError: one is what Git leaves in place of a large file that it has not fetched.
     """
     for path in paths:
-        if is_pointer(path):
-            raise UserError(f"{path}: is a Git LFS pointer, not the file itself; `git lfs pull` fetches it")
-
-
-def is_pointer(path: Path) -> bool:
-    """Whether Git LFS left a pointer here in place of a file."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(POINTER)) == POINTER
-    except OSError:
-        return False
+        with suppress(OSError), path.open("rb") as file:
+            if file.read(len(POINTER)) == POINTER:
+                raise UserError(f"{path}: is a Git LFS pointer, not the file itself; `git lfs pull` fetches it")
 
 
 def _first(folder: Path, seen: set[tuple[int, int]]) -> bool:
-    """Whether a folder was not seen yet; from now on it was."""
-    facts = folder.stat()
-    identity = facts.st_dev, facts.st_ino
+    """Mark a folder as seen; returns whether it is new."""
+    found = folder.stat()
+    identity = found.st_dev, found.st_ino
     new = identity not in seen
     seen.add(identity)
     return new

@@ -1,4 +1,4 @@
-"""Lightning DataModules: which sample goes into which step."""
+"""Lightning DataModules: which samples are in the batch of each step."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class RandomBatches(Generic[Batch]):
 
     Args:
         samples: number of samples to choose from.
-        make: sample numbers -> batch.
-        batch_size: samples in a step, over all ranks.
-        parts: batches that a step's samples come in.
+        collate: sample indices -> batch.
+        batch_size: global batch size: samples in a step, over all ranks.
+        parts: micro-batches of a step, on each rank.
         pool: draws the samples, where the store's shards cannot all be open at once.
     """
 
     def __init__(
         self,
         samples: int,
-        make: Callable[[Int64[Tensor, "b"]], Batch],
+        collate: Callable[[Int64[Tensor, "b"]], Batch],
         batch_size: int,
         steps: int,
         seed: int,
@@ -45,7 +45,7 @@ class RandomBatches(Generic[Batch]):
         pool: Pool | None = None,
     ) -> None:
         assert batch_size % (ranks * parts) == 0
-        self.samples, self.make, self.batch_size, self.steps, self.seed = samples, make, batch_size, steps, seed
+        self.samples, self.collate, self.batch_size, self.steps, self.seed = samples, collate, batch_size, steps, seed
         self.rank, self.ranks, self.parts, self.pool, self.step = rank, ranks, parts, pool, 0
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class RandomBatches(Generic[Batch]):
         while self.step < self.steps:
             self.step += 1
             for part in self._chosen().chunk(self.parts):
-                yield self.make(part)
+                yield self.collate(part)
 
     def _chosen(self) -> Int64[Tensor, "b"]:
         if self.pool is not None:
@@ -74,15 +74,15 @@ class RandomBatches(Generic[Batch]):
 class Batches(Generic[Batch]):
     """Every sample once, in order."""
 
-    def __init__(self, samples: int, make: Callable[[Int64[Tensor, "b"]], Batch], batch_size: int) -> None:
-        self.samples, self.make, self.batch_size = samples, make, batch_size
+    def __init__(self, samples: int, collate: Callable[[Int64[Tensor, "b"]], Batch], batch_size: int) -> None:
+        self.samples, self.collate, self.batch_size = samples, collate, batch_size
 
     def __len__(self) -> int:
         return -(-self.samples // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         for chosen in torch.arange(self.samples).split(self.batch_size):
-            yield self.make(chosen)
+            yield self.collate(chosen)
 
 
 class FrameData(L.LightningDataModule):
@@ -91,37 +91,37 @@ class FrameData(L.LightningDataModule):
     def __init__(self, store: EpisodeStore, batch_size: int, steps: int, seed: int) -> None:
         super().__init__()
         self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
-        self.places = {split: frame_positions(store, split) for split in ("train", "val")}
+        self.positions = {split: frame_positions(store, split) for split in ("train", "val")}
 
     def variance(self) -> float:
         """Variance of the training frames' values in -0.5..0.5, from 1,000 frames spread over them; at least that of
         one grey level, where all frames are of one colour.
         """
-        places = self.places["train"]
-        chosen = places[torch.linspace(0, len(places) - 1, 1000).long()]
+        positions = self.positions["train"]
+        chosen = positions[torch.linspace(0, len(positions) - 1, 1000).long()]
         return max(float(self.store.frames(chosen).double().div(255).var()), 1 / 255**2)
 
     def train_dataloader(self) -> RandomBatches[FrameBatch]:
         assert self.trainer is not None
         ranks = self.trainer.global_rank, self.trainer.world_size
-        places = self.places["train"]
-        pool = pool_for(self.store, places[:, 0], self.batch_size, self.seed, *ranks)
+        positions = self.positions["train"]
+        pool = pool_for(self.store, positions[:, 0], self.batch_size, self.seed, *ranks)
         return RandomBatches(
-            len(places), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks, pool=pool
+            len(positions), self._collate("train"), self.batch_size, self.steps, self.seed, *ranks, pool=pool
         )
 
     def val_dataloader(self) -> Batches[FrameBatch]:
-        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size)
+        return Batches(len(self.positions["val"]), self._collate("val"), self.batch_size)
 
-    def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], FrameBatch]:
-        return lambda chosen: FrameBatch(self.store.frames(self.places[split][chosen]))
+    def _collate(self, split: str) -> Callable[[Int64[Tensor, "b"]], FrameBatch]:
+        return lambda chosen: FrameBatch(self.store.frames(self.positions[split][chosen]))
 
 
 class CodeData(L.LightningDataModule):
     """Windows of codes: random ones of ``train``; of ``val`` those that start every ``window`` frames.
 
     Args:
-        outcomes: frames of a training window whose outcomes are learnt, besides the last action's; None: nobody asks.
+        outcomes: frames of a training window whose outcomes are learnt, besides the last action's; None: none are.
     """
 
     def __init__(
@@ -147,20 +147,20 @@ class CodeData(L.LightningDataModule):
         found = self.windows["train"]
         pool = pool_for(self.store, torch.tensor([w.episode.shard for w in found]), self.batch_size, self.seed, *ranks)
         return RandomBatches(
-            len(found), self._batch("train"), self.batch_size, self.steps, self.seed, *ranks, self.parts, pool
+            len(found), self._collate("train"), self.batch_size, self.steps, self.seed, *ranks, self.parts, pool
         )
 
     def val_dataloader(self) -> Batches[CodeBatch]:
-        return Batches(len(self.windows["val"]), self._batch("val"), -(-self.batch_size // self.parts))
+        return Batches(len(self.windows["val"]), self._collate("val"), -(-self.batch_size // self.parts))
 
-    def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], CodeBatch]:
-        def make(chosen: Int64[Tensor, "b"]) -> CodeBatch:
+    def _collate(self, split: str) -> Callable[[Int64[Tensor, "b"]], CodeBatch]:
+        def collate(chosen: Int64[Tensor, "b"]) -> CodeBatch:
             picked = [self.windows[split][i] for i in chosen.tolist()]
             parts = [self.store.read(w.episode, w.start, w.start + w.length) for w in picked]
             outcomes = self._outcomes(picked, split) if self.targets is not None else None
             return CodeBatch(torch.stack([p.codes for p in parts]), torch.stack([p.actions for p in parts]), outcomes)
 
-        return make
+        return collate
 
     def _outcomes(self, picked: list[Window], split: str) -> Outcomes:
         assert self.targets is not None
@@ -171,13 +171,13 @@ class CodeData(L.LightningDataModule):
 
 
 def pool_for(store: Store, shards: Int64[Tensor, "n"], batch: int, seed: int, rank: int, ranks: int) -> Pool | None:
-    """What draws the samples of a step so that few shards are open at once; None: all can be open.
+    """The pool that draws the samples of a step from few shards at a time; None where all shards can be open at once.
 
     Args:
         shards: of every sample.
-        batch: samples in a step, over all ranks.
+        batch: global batch size.
     """
-    size = store.place.open_files
+    size = store.folder.open_files
     if store.header.shards <= size:
         return None
     return Pool(shards, size, batch // ranks, seed, rank, ranks)

@@ -1,4 +1,4 @@
-"""How far a picture moved sideways from one frame to the next."""
+"""Horizontal motion from one frame to the next."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 def brightness(frames: UInt8[Tensor, "*b h w c"]) -> Float[Tensor, "*b h w"]:
-    """Mean over the colours."""
+    """The brightness of frames: the mean over the colours."""
     return frames.float().mean(dim=-1)
 
 
 def horizontal_shift(frames: Float[Tensor, "*b h w"], later: Float[Tensor, "*b h w"]) -> Int64[Tensor, "*b"]:
-    """Columns by which the picture moved to the right, by phase correlation (Kuglin and Hines 1975).
+    """Horizontal motion in columns, positive to the right, by phase correlation (Kuglin and Hines 1975).
 
     Args:
         frames, later: brightness of pairs of frames, in any unit.

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from videovq.data.listing import refuse_pointers
-from videovq.data.packages import optional
 from videovq.errors import UserError
+from videovq.packages import optional
 
 
 def column_names(path: Path) -> list[str]:

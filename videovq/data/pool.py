@@ -1,4 +1,4 @@
-"""Which samples a step draws from a store whose shards cannot all be open at once."""
+"""Drawing samples from a store whose shards cannot all be open at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from videovq.errors import UserError
 
 
 class Pool:
-    """A few shards at a time, others by and by.
+    """A pool of a few shards, from which samples are drawn and which other shards enter by and by.
 
     Every pass takes a rank's shards in a new order. A shard stays in the pool until about as many samples were drawn
     as it holds, so that a pass draws as often from every shard as drawing from all of them would. What a step draws
@@ -41,7 +41,7 @@ class Pool:
         self.stay = max(1, round(sum(map(len, self.members)) / len(self.members) / per_step))
 
     def draw(self, step: int) -> Int64[Tensor, "b"]:
-        """Sample numbers of a step."""
+        """Sample indices of a step."""
         first = step // self.stay
         open_now = torch.cat([self.members[self._shard(at)] for at in range(first, first + self.size)])
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)

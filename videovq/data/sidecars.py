@@ -1,4 +1,4 @@
-"""Files that lie beside a video and say what was done in it: ``NAME.json``, .jsonl, .npz, .npy, .csv, .parquet."""
+"""Sidecars: files beside a video with its actions: ``NAME.json``, .jsonl, .npz, .npy, .csv, .parquet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DECLARABLE = tuple(DeclareActionsConfig.__dataclass_fields__)
 
 
 def beside(video: Path, endings: tuple[str, ...] = SIDECARS) -> list[Path]:
-    """Where the sidecars of a video may lie, the one that counts first."""
+    """Paths at which a video may have its sidecar, in order of precedence."""
     stem = video.with_suffix("")
     return [stem.with_name(stem.name + ending) for ending in endings]
 
@@ -50,9 +50,9 @@ def listed_actions(value: dict[str, Any], key: str, path: Path) -> list[Any]:
 
 
 def moved_back(actions: Shaped[Tensor, "t a"]) -> Shaped[Tensor, "t a"]:
-    """Actions stored beside the frame that they led to, put beside the frame they were taken after.
+    """Actions moved one frame back: from the frame that each led to, to the frame after which it was taken.
 
-    What was taken after the last frame is unknown, and leads to no frame: it repeats the one before.
+    The action after the last frame is unknown and leads to no frame: it repeats the one before.
     """
     return actions[[*range(1, len(actions)), len(actions) - 1]] if len(actions) else actions
 

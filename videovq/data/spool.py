@@ -1,4 +1,4 @@
-"""Safetensors files with tensors larger than memory: their rows lie in a file of their own until all are known."""
+"""Safetensors files with tensors larger than memory: rows are spooled to a file of their own until all are known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TYPES = {  # in the order of safetensors, which puts the tensors of the last one
 
 
 class Spool:
-    """A tensor whose rows come a few at a time. Its file is there within the context only.
+    """A tensor that is written a few rows at a time. Its file exists within the context only.
 
     Args:
         path: of the file.
@@ -48,7 +48,7 @@ class Spool:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the tensor: the rows that are kept."""
+        """The shape of the tensor: of the rows that are kept."""
         return (sum(stop - start for start, stop in self._kept), *self.row)
 
     def append(self, rows: Tensor) -> None:

@@ -51,9 +51,9 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def claimed(place: Folder, name: str, origin: Any, what: str) -> Iterator[None]:
-    """Make a folder the place of one piece of work, or recognise an interrupted run of that very work; within the
-    context no other process can.
+def claimed(folder: Folder, name: str, origin: Any, what: str) -> Iterator[None]:
+    """Claim a store's folder for one piece of work, as :func:`videovq.storage.claim` does; an interrupted run of that
+    very work is continued.
 
     Args:
         name: file in the folder that keeps ``origin``.
@@ -63,35 +63,35 @@ def claimed(place: Folder, name: str, origin: Any, what: str) -> Iterator[None]:
     Raises:
         UserError: the folder holds something else, or another process is writing there.
     """
-    place.refresh()
-    with claim(place.path, str(place), partial(_check_claim, place, name, origin, what)):
-        write_json(place.path / name, origin)
-        place.send(name)
+    folder.refresh()
+    with claim(folder.path, str(folder), partial(_check_claim, folder, name, origin, what)):
+        write_json(folder.path / name, origin)
+        folder.send(name)
         yield
 
 
-def _check_claim(place: Folder, name: str, origin: Any, what: str) -> None:
-    path = place.path / name
+def _check_claim(folder: Folder, name: str, origin: Any, what: str) -> None:
+    path = folder.path / name
     if path.exists():
-        if read_json(path) != origin and any(place.path.glob("shard-*.json")):  # else it is nobody's
-            raise UserError(f"{place}: was made from other {what}; choose another out, or remove it")
-    elif place.path.exists() and any(
-        file.name != LOCK and not file.name.endswith(".partial") for file in place.path.iterdir()
+        if read_json(path) != origin and any(folder.path.glob("shard-*.json")):  # else it is nobody's
+            raise UserError(f"{folder}: was made from other {what}; choose another out, or remove it")
+    elif folder.path.exists() and any(
+        file.name != LOCK and not file.name.endswith(".partial") for file in folder.path.iterdir()
     ):
-        raise UserError(f"{place}: is not empty and holds no {name}; choose another out")
+        raise UserError(f"{folder}: is not empty and holds no {name}; choose another out")
 
 
 def shard_name(index: int) -> str:
     return f"shard-{index:05d}"
 
 
-def shard_is_complete(place: Folder, index: int) -> bool:
+def shard_is_complete(folder: Folder, index: int) -> bool:
     """Whether a shard was written to its end: its ``.json`` is written after its tensors."""
-    return (place.path / f"{shard_name(index)}.json").is_file()
+    return (folder.path / f"{shard_name(index)}.json").is_file()
 
 
 def write_shard(
-    place: Folder,
+    folder: Folder,
     index: int,
     tensors: Mapping[str, Tensor | Spool],
     episodes: Iterable[EpisodeInfo],
@@ -102,21 +102,21 @@ def write_shard(
 
     Args:
         tensors: the episodes' tensors joined along time.
-        episodes: their places in it.
+        episodes: where each lies in it.
         skipped: ``{"source", "reason"}`` of every episode that was left out.
-        sizes: how many recordings had frames of which size (``640x360``: width, height); None: nobody knows.
+        sizes: how many recordings had frames of which size (``640x360``: width, height); None: not known.
     """
     name = shard_name(index)
-    write_spooled(place.path / f"{name}.safetensors", tensors)
+    write_spooled(folder.path / f"{name}.safetensors", tensors)
     rows = [asdict(info) for info in episodes]
     known = {"sizes": dict(sizes)} if sizes is not None else {}
-    write_json(place.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped), **known})
-    place.send(f"{name}.safetensors", f"{name}.json")
+    write_json(folder.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped), **known})
+    folder.send(f"{name}.safetensors", f"{name}.json")
 
 
-def read_shard_index(place: Folder, index: int) -> tuple[list[EpisodeInfo], list[dict[str, str]]]:
+def read_shard_index(folder: Folder, index: int) -> tuple[list[EpisodeInfo], list[dict[str, str]]]:
     """The episodes of a complete shard, and those that were left out of it."""
-    value = read_json(place.path / f"{shard_name(index)}.json")
+    value = read_json(folder.path / f"{shard_name(index)}.json")
     infos = []
     for row in value["episodes"]:
         cuts, ends = tuple(row["discontinuities"]), tuple(row.get("ends", ()))
@@ -124,19 +124,19 @@ def read_shard_index(place: Folder, index: int) -> tuple[list[EpisodeInfo], list
     return infos, value["skipped"]
 
 
-def read_sizes(place: Folder, index: int) -> dict[str, int]:
-    """How many recordings of a complete shard had frames of which size, as far as is known."""
-    return read_json(place.path / f"{shard_name(index)}.json").get("sizes", {})
+def read_sizes(folder: Folder, index: int) -> dict[str, int]:
+    """The number of recordings of each frame size in a complete shard, as far as is known."""
+    return read_json(folder.path / f"{shard_name(index)}.json").get("sizes", {})
 
 
-def remove_shard(place: Folder, index: int) -> None:
-    """Take a shard back, first what says that it is complete."""
-    place.remove(f"{shard_name(index)}.json", f"{shard_name(index)}.safetensors")
+def remove_shard(folder: Folder, index: int) -> None:
+    """Remove a shard, first the file that marks it complete."""
+    folder.remove(f"{shard_name(index)}.json", f"{shard_name(index)}.safetensors")
 
 
 @dataclass(frozen=True)
 class StoreHeader:
-    """What ``store.json`` says of all episodes.
+    """The metadata of all episodes together, as in ``store.json``.
 
     Attributes:
         kind: ``episodes`` or ``codes``.
@@ -160,47 +160,57 @@ class StoreHeader:
     fingerprint: str = ""
     format_version: int = FORMAT_VERSION
 
-    def write(self, place: Folder) -> None:
+    def write(self, folder: Folder) -> None:
         value = {**asdict(self), "action_spec": self.action_spec.to_json(), "grid": list(self.grid)}
-        write_json(place.path / "store.json", value)
-        place.send("store.json")
+        write_json(folder.path / "store.json", value)
+        folder.send("store.json")
 
     @staticmethod
-    def read(place: Folder, kind: str) -> StoreHeader:
-        if not place.path.is_dir():
-            raise UserError(f"{place}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one")
-        if not (place.path / "store.json").is_file():
-            raise UserError(f"{place}: has no store.json; run the command that was writing it again, to its end")
-        value = read_json(place.path / "store.json")
+    def read(folder: Folder, kind: str) -> StoreHeader:
+        if not folder.path.is_dir():
+            raise UserError(
+                f"{folder}: no such store; `videovq {'prep' if kind == 'episodes' else 'encode'}` makes one"
+            )
+        if not (folder.path / "store.json").is_file():
+            raise UserError(f"{folder}: has no store.json; run the command that was writing it again, to its end")
+        value = read_json(folder.path / "store.json")
         if value.get("format_version") not in READABLE:
             raise UserError(
-                f"{place}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION} at most;"
-                " use the version that wrote it, or make the store again"
+                f"{folder}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION} at"
+                " most; use the version that wrote it, or make the store again"
             )
         if value.get("kind") != kind:
-            raise UserError(f"{place}: is a store of {value.get('kind')}, not of {kind}")
+            raise UserError(f"{folder}: is a store of {value.get('kind')}, not of {kind}")
         value["action_spec"] = ActionSpec.from_json(value["action_spec"])
         value["grid"] = tuple(value["grid"])
         return StoreHeader(**value)
 
 
 class Store:
-    """The episodes of a directory; tensors are memory-mapped and read when they are asked for."""
+    """The episodes of a directory; tensors are memory-mapped and read when they are asked for.
+
+    Attributes:
+        episodes: all of them, in the order of the shards.
+        skipped: source and reason of every recording that was left out.
+    """
 
     kind: str
     field: str
 
     def __init__(self, folder: str | Path) -> None:
-        self.place = open_folder(folder)
-        self.place.refresh()
-        self.header = StoreHeader.read(self.place, self.kind)
+        self.folder = open_folder(folder)
+        self.folder.refresh()
+        self.header = StoreHeader.read(self.folder, self.kind)
         self.episodes: list[EpisodeInfo] = []
+        self.skipped: list[dict[str, str]] = []
         for index in range(self.header.shards):
-            self.episodes += read_shard_index(self.place, index)[0]
+            episodes, skipped = read_shard_index(self.folder, index)
+            self.episodes += episodes
+            self.skipped += skipped
         self._shards: dict[int, dict[str, Tensor]] = {}
 
     def __str__(self) -> str:
-        return str(self.place)
+        return str(self.folder)
 
     @cached_property
     def by_id(self) -> dict[str, EpisodeInfo]:
@@ -222,7 +232,7 @@ class Store:
         return found
 
     def amount(self, split: str) -> str:
-        """How much a split holds, for people."""
+        """The number of episodes and frames of a split, as text."""
         found = self.split(split)
         return f"{len(found):,} episodes, {sum(info.length for info in found):,} frames"
 
@@ -237,7 +247,7 @@ class Store:
         return any(info.rewards for info in self.episodes)
 
     def outcomes(self, info: EpisodeInfo, start: int = 0, stop: int | None = None) -> Outcomes:
-        """What came of the actions ``start`` to ``stop - 1`` of an episode."""
+        """The outcomes of the actions ``start`` to ``stop - 1`` of an episode."""
         span = self._span(info, start, stop)
         count = span.stop - span.start
         stored = self.shard(info.shard)["rewards"][span] if info.rewards else torch.full((count,), torch.nan)
@@ -246,8 +256,8 @@ class Store:
         return Outcomes(stored.nan_to_num(), ends, known.float())
 
     def poses(self, info: EpisodeInfo, start: int = 0, stop: int | None = None) -> Float[Tensor, "t 6"]:
-        """Where frames ``start`` to ``stop - 1`` of an episode were seen from: x, y, z in units of the world; pitch,
-        yaw (growing to the left) and roll in degrees; NaN where that was not recorded.
+        """The poses at frames ``start`` to ``stop - 1`` of an episode: x, y, z in units of the world; pitch, yaw
+        (growing to the left) and roll in degrees; NaN where they were not recorded.
         """
         span = self._span(info, start, stop)
         known = self.shard(info.shard).get("poses")
@@ -258,9 +268,9 @@ class Store:
         where known.
         """
         if index not in self._shards:
-            if len(self._shards) >= self.place.open_files:
+            if len(self._shards) >= self.folder.open_files:
                 del self._shards[next(iter(self._shards))]
-            self._shards[index] = read_tensors(self.place.fetch(f"{shard_name(index)}.safetensors"))
+            self._shards[index] = read_tensors(self.folder.fetch(f"{shard_name(index)}.safetensors"))
         return self._shards[index]
 
     def _slice(self, info: EpisodeInfo, start: int, stop: int | None) -> tuple[Tensor, Tensor]:
@@ -268,7 +278,7 @@ class Store:
         return tensors[self.field][span], tensors["actions"][span]
 
     def _span(self, info: EpisodeInfo, start: int, stop: int | None) -> slice:
-        """Where these frames of an episode lie in its shard."""
+        """The rows of some frames of an episode within its shard."""
         stop = info.length if stop is None else stop
         if not 0 <= start < stop <= info.length:
             raise UserError(f"{info.id}: frames {start} to {stop} are not within its {info.length}")
@@ -286,13 +296,15 @@ class EpisodeStore(Store):
         frames, actions = self._slice(info, start, stop)
         return Episode(info, frames, actions)
 
-    def frames(self, places: Int64[Tensor, "b 2"]) -> UInt8[Tensor, "b h w c"]:
+    def frames(self, positions: Int64[Tensor, "b 2"]) -> UInt8[Tensor, "b h w c"]:
         """Single frames, each given as (shard, row)."""
         height, width = self.header.grid
-        out = places.new_empty((len(places), height, width, 3)).to(self.shard(int(places[0, 0]))[self.field].dtype)
-        for index in places[:, 0].unique().tolist():
-            chosen = places[:, 0] == index
-            out[chosen] = self.shard(index)[self.field][places[chosen, 1]]
+        out = positions.new_empty((len(positions), height, width, 3)).to(
+            self.shard(int(positions[0, 0]))[self.field].dtype
+        )
+        for index in positions[:, 0].unique().tolist():
+            chosen = positions[:, 0] == index
+            out[chosen] = self.shard(index)[self.field][positions[chosen, 1]]
         return out
 
 
@@ -307,11 +319,11 @@ class CodeStore(Store):
         codes, actions = self._slice(info, start, stop)
         return CodeEpisode(info, from_stored(codes), actions)
 
-    def codes(self, places: Int64[Tensor, "b 2"]) -> Int64[Tensor, "b y x"]:
+    def codes(self, positions: Int64[Tensor, "b 2"]) -> Int64[Tensor, "b y x"]:
         """Codes of single frames, each given as (shard, row)."""
-        return from_stored(torch.stack([self.shard(shard)[self.field][row] for shard, row in places.tolist()]))
+        return from_stored(torch.stack([self.shard(shard)[self.field][row] for shard, row in positions.tolist()]))
 
     @cached_property
     def codebook(self) -> Shaped[Tensor, "k d"]:
         """The code vectors of the VQ-VAE that wrote the codes."""
-        return read_tensors(self.place.fetch("codebook.safetensors"))["codebook"]
+        return read_tensors(self.folder.fetch("codebook.safetensors"))["codebook"]

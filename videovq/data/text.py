@@ -1,8 +1,7 @@
-"""Text files as other programs write them."""
+"""Reading text and JSON lines in any encoding of Unicode."""
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +9,6 @@ from typing import Any
 
 from videovq.data.listing import refuse_pointers
 from videovq.errors import UserError
-
-MARKS = {  # byte order marks; the longer ones first, since they begin as the others do
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 
 
 def read_text(path: Path) -> str:
@@ -27,7 +18,7 @@ def read_text(path: Path) -> str:
         OSError, UnicodeDecodeError: it is missing, or is no text.
     """
     data = path.read_bytes()
-    return data.decode(next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8"))
+    return data.decode(json.detect_encoding(data))
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from io import BytesIO
 from itertools import islice
@@ -62,32 +63,26 @@ def video_pieces(
     frames: list[Tensor] = []
     count, shape = 0, None
     to_rgb = VideoReformatter()  # one for all frames: each sets up a conversion, which costs as much as decoding
-    try:
-        with av.open(address(path)) as container:
-            stream = _video_stream(container, path)
-            stream.thread_type = "NONE"  # small frames: threads cost more than they bring, and episodes run in parallel
-            if start is not None:
-                assert stream.time_base is not None
-                container.seek(int(start / stream.time_base), stream=stream)  # to the key frame before it
-            for frame in container.decode(stream):
-                # Times are stored in ticks: half a millisecond is what rounding can cost.
-                if start is not None and frame.time is not None and frame.time < start - 5e-4:
-                    continue
-                frames.append(_picture(to_rgb, frame, path))
-                count += 1
-                shape = shape or frames[0].shape
-                if frames[-1].shape != shape:
-                    raise UserError(f"{path}: frames change size within the video")
-                if count == most:
-                    break
-                if len(frames) == PIECE or len(frames) * prod(shape) >= PIECE_BYTES:
-                    yield torch.stack(frames)
-                    frames = []
-    except UserError:
-        raise
-    except BROKEN as error:
-        refuse_pointers([Path(path)])
-        raise UserError(f"{path}: cannot be decoded ({reason(error)})") from None
+    with _opened(path) as container:
+        stream = _video_stream(container, path)
+        stream.thread_type = "NONE"  # small frames: threads cost more than they bring, and episodes run in parallel
+        if start is not None:
+            assert stream.time_base is not None
+            container.seek(int(start / stream.time_base), stream=stream)  # to the key frame before it
+        for frame in container.decode(stream):
+            # Times are stored in ticks: half a millisecond is what rounding can cost.
+            if start is not None and frame.time is not None and frame.time < start - 5e-4:
+                continue
+            frames.append(_picture(to_rgb, frame, path))
+            count += 1
+            shape = shape or frames[0].shape
+            if frames[-1].shape != shape:
+                raise UserError(f"{path}: frames change size within the video")
+            if count == most:
+                break
+            if len(frames) == PIECE or len(frames) * prod(shape) >= PIECE_BYTES:
+                yield torch.stack(frames)
+                frames = []
     if frames:
         yield torch.stack(frames)
     if not count:
@@ -141,17 +136,24 @@ def frame_rate(path: str | Path) -> float:
     Raises:
         UserError: the file is missing, is no video, or does not say.
     """
+    with _opened(path) as container:
+        rate = _video_stream(container, path).average_rate
+    if not rate:
+        raise UserError(f"{path}: does not say how many frames a second it has")
+    return float(rate)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[InputContainer]:
+    """A video file, for a block in which PyAV's errors mean that it cannot be decoded."""
     try:
         with av.open(address(path)) as container:
-            rate = _video_stream(container, path).average_rate
+            yield container
     except UserError:
         raise
     except BROKEN as error:
         refuse_pointers([Path(path)])
         raise UserError(f"{path}: cannot be decoded ({reason(error)})") from None
-    if not rate:
-        raise UserError(f"{path}: does not say how many frames a second it has")
-    return float(rate)
 
 
 def address(path: str | Path) -> str:
@@ -160,12 +162,12 @@ def address(path: str | Path) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What FFmpeg says, without the address."""
+    """The reason that FFmpeg gives, without the address."""
     return getattr(error, "strerror", None) or str(error)
 
 
 def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
-    """The first video stream that is a film: cover art is a video stream, too, and may come first."""
+    """The first video stream that is no cover art, which is a video stream, too, and may come first."""
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not films:
         raise UserError(f"{path}: holds no video stream")

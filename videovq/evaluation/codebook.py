@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from sklearn.manifold import TSNE
 from torch import Tensor
 
 from videovq.config import ShowCodebookConfig
 from videovq.data.store import EpisodeStore
-from videovq.errors import UserError
 from videovq.evaluation.reconstruction import reconstruction
 from videovq.frames import to_uint8
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE
+from videovq.packages import optional
 from videovq.pictures import drawn, enlarged, labelled_rows, new_figure, titled, write_png
 from videovq.runs import load_vqvae, vqvae_run
 
@@ -88,17 +87,15 @@ def layout_of(name: str, seed: int) -> Layout:
     """The layout, a projection of vectors (n, d) to two dimensions (n, 2).
 
     Raises:
-        UserError: UMAP is not installed.
+        UserError: its package is not installed.
     """
     if name == "tsne":
-        return lambda vectors: TSNE(
+        tsne = optional("sklearn.manifold", "tsne", "layout").TSNE
+        return lambda vectors: tsne(
             perplexity=min(30.0, (len(vectors) - 1) / 3), random_state=seed, init="pca"
         ).fit_transform(vectors)
-    try:
-        from umap import UMAP
-    except ImportError:
-        raise UserError("layout: umap needs umap-learn; pip install 'videovq[umap]'") from None
-    return UMAP(n_neighbors=3, min_dist=0.1, metric="cosine", random_state=seed, n_jobs=1).fit_transform
+    umap = optional("umap", "umap", "layout").UMAP
+    return umap(n_neighbors=3, min_dist=0.1, metric="cosine", random_state=seed, n_jobs=1).fit_transform
 
 
 def code_map(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import torch
 
 from videovq import __version__
 from videovq.config import ExportConfig
-from videovq.errors import UserError
 from videovq.export.graphs import STATE, ExportedModel
 from videovq.export.onnx import NEEDED, Graph, start_arrays, traced_step, traced_watch, write_onnx
+from videovq.packages import require
 from videovq.progress import progress
 from videovq.rollout.pair import Pair, load_pair
 from videovq.runs import fingerprint
@@ -31,9 +30,7 @@ def export_model(config: ExportConfig) -> None:
     Raises:
         UserError: a run cannot be used, the predictor is of a kind that cannot be exported, or a package is missing.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise UserError(f'export: needs {", ".join(missing)}; run: pip install "videovq[export]"')
+    require(NEEDED, "export", "export")
     pair = load_pair(config)
     model = ExportedModel(pair)
     out = Path(config.out)

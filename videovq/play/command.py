@@ -6,11 +6,11 @@ import socket
 import webbrowser
 from contextlib import closing
 from functools import partial
-from importlib.util import find_spec
 
 from videovq.config import PlayConfig
 from videovq.data.clip import Clip
 from videovq.errors import UserError
+from videovq.packages import require
 from videovq.play import in_browser
 from videovq.play.thread import ModelThread
 from videovq.rollout.contexts import contexts
@@ -39,9 +39,7 @@ def play(config: PlayConfig) -> None:
 
 
 def _serve(config: PlayConfig) -> None:
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise UserError(f'play: needs {", ".join(missing)}; run: pip install "videovq[play]"')
+    require(NEEDED, "play", "play")
 
     import uvicorn
 

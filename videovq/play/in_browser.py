@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from videovq.data.clip import Clip
 from videovq.errors import UserError
 from videovq.export.graphs import STATE, ExportedModel
 from videovq.export.onnx import NEEDED, Graph, start_arrays, traced_step, traced_watch, write_onnx
+from videovq.packages import require
 from videovq.pictures import png
 from videovq.play.dream import context_length
 from videovq.play.hello import scene_metadata, world_metadata
@@ -34,9 +34,7 @@ def check(config: PlayConfig) -> None:
     Raises:
         UserError: a package or a part of onnxruntime-web is missing, or there is something at ``config.in_browser``.
     """
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise UserError(f'in_browser: needs {", ".join(missing)}; run: pip install "videovq[export]"')
+    require(NEEDED, "export", "in_browser")
     for name in RUNTIME:
         if not (Path(config.onnxruntime_web) / name).is_file():
             raise UserError(

@@ -1,8 +1,8 @@
-"""Are the actions beside the right frames? What moves the picture sideways says so.
+"""Whether actions are aligned with frames, judged by the horizontal motion of the picture.
 
-The picture's motion from frame t to frame t + 1 is the doing of the action between them. Beside the right actions, it
-is explained best; beside those of one step earlier or later, less well. How sure that is, the recordings say
-themselves: the same is computed of stretches of them drawn anew (bootstrap, Efron 1979).
+The action between frame t and frame t + 1 causes the motion between them: aligned actions explain it best, those of a
+step earlier or later less well. The confidence comes from drawing stretches of the recordings anew (bootstrap, Efron
+1979).
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Alignment:
 
     @property
     def margin(self) -> float:
-        """By how much it explains more than the next best."""
+        """How much more of the variance it explains than the next best."""
         first, second = sorted(self.explained.values(), reverse=True)[:2]
         return first - second
 
     def verdict(self) -> str:
-        """One line for people."""
+        """The alignment in one line of text."""
         if not self.pairs or self.explained[self.best] < CLEAR:
             return "the actions hardly move the picture sideways: their alignment cannot be told"
         ours, others = (f"{self.explained[shift]:.0%} of the sideways motion" for shift in (0, self.best))
@@ -93,23 +93,23 @@ def alignment(
         limit: largest motion in columns that is believed; the others are left out.
     """
     reach = max(abs(shift) for shift in SHIFTS)
-    places = []
+    indices = []
     for motion, breaks in zip(motions, cuts, strict=True):
         some = torch.arange(reach, max(reach, len(motion) - reach))
         some = some[~torch.isin(some, torch.tensor(list(breaks), dtype=torch.int64))]
-        places.append(some[motion[some].abs() <= limit])
-    target = torch.cat([motion[some] for motion, some in zip(motions, places, strict=True)]).double()
-    stretches = [torch.arange(len(some)) // STRETCH for some in places]
+        indices.append(some[motion[some].abs() <= limit])
+    target = torch.cat([motion[some] for motion, some in zip(motions, indices, strict=True)]).double()
+    stretches = [torch.arange(len(some)) // STRETCH for some in indices]
     before = torch.tensor([0, *(int(one[-1]) + 1 if len(one) else 0 for one in stretches)]).cumsum(0)
     stretch = torch.cat([one + first for one, first in zip(stretches, before.tolist(), strict=False)])
     number = int(before[-1])
     weights = torch.cat([torch.ones(1, number), _resampled(number)]).double()
     rows = []
     for shift in SHIFTS:
-        given = torch.cat([action[some + shift] for action, some in zip(actions, places, strict=True)])
+        paired = torch.cat([action[some + shift] for action, some in zip(actions, indices, strict=True)])
         parts = [
-            _explained(Sample(target, given[:, i], stretch, weights), spec.kind == "continuous")
-            for i in range(given.shape[1])
+            _explained(Sample(target, paired[:, i], stretch, weights), spec.kind == "continuous")
+            for i in range(paired.shape[1])
         ]
         rows.append(torch.stack(parts).amax(dim=0) if parts else torch.zeros(len(weights), dtype=torch.float64))
     table = torch.stack(rows)  # shift, resample: the first of these is the recordings themselves
@@ -123,11 +123,10 @@ def alignment(
 
 
 class Sample(NamedTuple):
-    """Pairs of a motion and an action, the stretch that each is of, and how often each stretch counts (resample,
-    stretch)."""
+    """Pairs of a motion and an action, the stretch of each, and the weight of each stretch in every resample."""
 
     target: Float[Tensor, "n"]
-    given: Shaped[Tensor, "n"]
+    action: Shaped[Tensor, "n"]
     stretch: Int64[Tensor, "n"]
     weights: Float[Tensor, "r s"]
 
@@ -138,7 +137,7 @@ class Sample(NamedTuple):
 
 
 def _resampled(stretches: int) -> Float[Tensor, "r s"]:
-    """How often each stretch is drawn, where as many are drawn as there are."""
+    """How often each stretch is drawn in every resample, with replacement."""
     generator = torch.Generator().manual_seed(0)
     if not stretches:
         return torch.zeros(RESAMPLES, 0)
@@ -153,14 +152,14 @@ def _explained(sample: Sample, continuous: bool) -> Float[Tensor, "r"]:
     number, total = sample.sums(ones).clamp(min=1), sample.sums(y)
     spread = sample.sums(y * y) - total**2 / number
     if continuous:
-        x = sample.given.double() - (sample.given.double().mean() if len(y) else 0)
+        x = sample.action.double() - (sample.action.double().mean() if len(y) else 0)
         across = sample.sums(x * y) - sample.sums(x) * total / number
         along = sample.sums(x * x) - sample.sums(x) ** 2 / number
         found = across**2 / along.clamp(min=1e-12)
         found = torch.where(along > 1e-12, found, torch.zeros_like(found))
     else:
         found = -(total**2) / number
-        for choice in sample.given.unique():
-            member = (sample.given == choice).double()
+        for choice in sample.action.unique():
+            member = (sample.action == choice).double()
             found = found + sample.sums(member * y) ** 2 / sample.sums(member).clamp(min=1)
     return torch.where(spread > 1e-9, found / spread.clamp(min=1e-9), torch.zeros_like(found))

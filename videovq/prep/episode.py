@@ -1,4 +1,4 @@
-"""One episode: as it was recorded -> as it is stored."""
+"""Reading a recorded episode and converting it into what is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from videovq.data.resize import resize
 from videovq.data.store import POSE
 from videovq.errors import UserError
 from videovq.prep.plan import Plan, transformed
-from videovq.prep.sources.contract import Place
+from videovq.prep.sources.contract import Entry
 from videovq.prep.transform import merge_outcomes
 from videovq.types import EpisodeInfo
 
@@ -29,7 +29,7 @@ SAME_RATE = 0.02  # cameras hold their rate no better: 29.97 and 30.02 frames a 
 
 @dataclass(frozen=True)
 class Beside:
-    """What is stored beside the frames of an episode; rewards and poses are NaN where they are not known."""
+    """Per-frame data stored beside the frames of an episode; rewards and poses are NaN where they are not known."""
 
     actions: Shaped[Tensor, "t a"]
     rewards: Float[Tensor, "t"]
@@ -38,7 +38,7 @@ class Beside:
 
 @contextmanager
 def naming(id_: str) -> Iterator[None]:
-    """Name the episode in which something failed that is no fault of the recording's."""
+    """Add the episode's id to an exception that is no UserError."""
     try:
         yield
     except UserError:
@@ -49,7 +49,7 @@ def naming(id_: str) -> Iterator[None]:
 
 
 def read_episode(
-    plan: Plan, id_: str, place: Place, keep: Callable[[UInt8[Tensor, "n h w c"]], None]
+    plan: Plan, id_: str, entry: Entry, keep: Callable[[UInt8[Tensor, "n h w c"]], None]
 ) -> tuple[EpisodeInfo, Beside, tuple[int, int]]:
     """Read one episode as it will be stored, and the height and width of its frames as they were recorded.
 
@@ -59,12 +59,12 @@ def read_episode(
     Raises:
         UserError: why it cannot be used.
     """
-    config, raw = plan.config, plan.reader.read(place)
+    config, raw = plan.config, plan.reader.read(entry)
     if raw.action_spec != plan.recorded:
-        raise UserError(f"{place.files[-1]}: its actions differ from the other episodes'")
+        raise UserError(f"{entry.files[-1]}: its actions differ from the other episodes'")
     if not math.isclose(raw.fps, plan.fps, rel_tol=SAME_RATE):
         raise UserError(
-            f"{place.files[-1]}: {raw.fps} frames/s, but the other episodes have {plan.fps}; convert it, or say what"
+            f"{entry.files[-1]}: {raw.fps} frames/s, but the other episodes have {plan.fps}; convert it, or say what"
             " all have: declare.fps"
         )
     count, size = 0, (0, 0)
@@ -73,15 +73,15 @@ def read_episode(
         count += len(piece)
         size = (piece.shape[1], piece.shape[2])
         if len(chosen):
-            keep(resize(chosen, config.frame_size, config.fit, str(place.path)))
+            keep(resize(chosen, config.frame_size, config.fit, str(entry.path)))
     recorded = raw.actions if raw.action_spec.kind != "none" else raw.actions.new_empty((count, 0))
     if count != len(recorded):
-        raise UserError(f"{place.files[-1]}: {len(recorded)} actions, but {place.path.name} has {count} frames")
+        raise UserError(f"{entry.files[-1]}: {len(recorded)} actions, but {entry.path.name} has {count} frames")
     rewards = torch.full((count,), torch.nan) if raw.rewards is None else raw.rewards
     if len(rewards) != count:
-        raise UserError(f"{place.files[-1]}: {len(rewards)} rewards, but {place.path.name} has {count} frames")
+        raise UserError(f"{entry.files[-1]}: {len(rewards)} rewards, but {entry.path.name} has {count} frames")
     if count < config.frame_step:
-        raise UserError(f"{place.path}: has {count} frame(s), fewer than frame_step {config.frame_step}")
+        raise UserError(f"{entry.path}: has {count} frame(s), fewer than frame_step {config.frame_step}")
     length = count // config.frame_step
     actions = transformed(plan, recorded)[1]
     rewards, ends = merge_outcomes(rewards, raw.ends, raw.discontinuities, config.frame_step)
@@ -92,9 +92,9 @@ def read_episode(
         shard=0,
         start=0,
         length=length,
-        level=place.level,
-        source=id_ + (place.path.suffix if not place.key else ""),
-        sha256=digest(place.path),
+        level=entry.level,
+        source=id_ + (entry.path.suffix if not entry.key else ""),
+        sha256=digest(entry.path),
         discontinuities=tuple(cuts),
         ends=ends,
         rewards=raw.rewards is not None,
@@ -137,8 +137,5 @@ def pieces(info: EpisodeInfo, config: PrepConfig, part: slice | None = None) -> 
 @lru_cache(maxsize=4)
 def digest(path: Path) -> str:
     """sha256 of a file; many episodes may lie in one."""
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

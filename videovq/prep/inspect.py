@@ -1,4 +1,4 @@
-"""``videovq inspect``: the truth about a store: what is in it, what is odd, and whether actions fit frames."""
+"""``videovq inspect``: a report on a store: its content, its oddities, and the alignment of its actions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import torch
 from videovq import __version__
 from videovq.config import InspectConfig, PrepConfig
 from videovq.data.motion import brightness, horizontal_shift
-from videovq.data.store import SPLITS, EpisodeStore, read_shard_index
+from videovq.data.store import SPLITS, EpisodeStore
 from videovq.errors import UserError
 from videovq.pictures import labelled_rows, scale_to
 from videovq.prep.alignment import Alignment, alignment
@@ -41,7 +41,7 @@ ORANGE_SKY = 20.0  # grey levels by which red outshines blue in the top of the p
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found, as JSON values.
+    """The findings about a store, as JSON values.
 
     Attributes:
         store: folder, frames a second, frame size, the stated alignment, and the picture sizes of recordings.
@@ -73,7 +73,7 @@ class Findings:
         return sum(self.durations)
 
     def warnings(self) -> list[str]:
-        """What a user should look at before training."""
+        """Lines about what a user should check before training."""
         found = []
         for kind, number in (("of one colour", self.flat), ("black", self.black)):
             if number > 0.01 * self.frames:
@@ -121,8 +121,8 @@ def recorded_sizes(config: PrepConfig) -> dict[str, int]:
     found: Counter[str] = Counter()
     with open_source(config.source, index_of(config.format)) as source:
         plan = make_plan(config, source)
-        places = {id_: place for shard in plan.shards for id_, place in shard.places.items()}
-        for _, raw in readable(plan.reader, source, places):
+        entries = {id_: entry for shard in plan.shards for id_, entry in shard.entries.items()}
+        for _, raw in readable(plan.reader, source, entries):
             try:
                 height, width = next(raw.frames()).shape[1:3]
             except (UserError, StopIteration):
@@ -157,7 +157,7 @@ def describe(store: EpisodeStore, sizes: dict[str, int], out: Path, name: str = 
 
 
 def aligned(found: Alignment) -> dict[str, Any]:
-    """How actions and frames fit, as JSON values."""
+    """An alignment as JSON values."""
     return {
         "explained": {str(shift): part for shift, part in found.explained.items()},
         "best": found.best,
@@ -168,7 +168,7 @@ def aligned(found: Alignment) -> dict[str, Any]:
 
 
 def examine(store: EpisodeStore) -> tuple[Findings, Alignment | None]:
-    """Look at every frame of a store; without actions there is no alignment to look at."""
+    """The findings about a store, from every frame of it, and the alignment of its actions; None: it has none."""
     seen: dict[str, set[bytes]] = {split: set() for split in SPLITS}
     twice: Counter[str] = Counter()
     motions, actions, cuts, lengths = [], [], [], []
@@ -217,7 +217,7 @@ def examine(store: EpisodeStore) -> tuple[Findings, Alignment | None]:
         leaked={split: twice[split] for split in SPLITS if split != "train"},
         discontinuities=sum(len(breaks) for breaks in cuts),
         colours={name: (value / total).tolist() for name, value in colours.items()},
-        skipped=[row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]],
+        skipped=store.skipped,
     )
     if spec.kind == "none":
         return found, None
@@ -229,8 +229,8 @@ def contact_sheet(store: EpisodeStore) -> np.ndarray:
     chosen: Sequence[Any] = store.episodes[:: max(1, len(store.episodes) // SHEET)][:SHEET]
     rows = []
     for info in chosen:
-        places = np.linspace(0, info.length - 1, SHEET).astype(int)
-        rows.append((info.id, list(store.read(info).frames[places].numpy())))
+        indices = np.linspace(0, info.length - 1, SHEET).astype(int)
+        rows.append((info.id, list(store.read(info).frames[indices].numpy())))
     titles = [f"{part:.0%}" for part in np.linspace(0, 1, SHEET)]
     return labelled_rows(titles, rows, scale_to(72, rows[0][1][0]), "episode, part")
 

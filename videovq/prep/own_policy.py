@@ -1,4 +1,4 @@
-"""A policy of one's own: a function, or an agent that stable-baselines3 saved."""
+"""Policies that users bring: a function, or an agent that stable-baselines3 saved."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAVED = ".zip"
 
 
 class OwnPolicy:
-    """Asks the function or the agent that a setting names for every action.
+    """A policy that asks a function or an agent, which a setting names, for every action.
 
     Args:
         name: ``module:function``, ``file.py:function`` or ``ALGORITHM:agent.zip``. The function is called with the

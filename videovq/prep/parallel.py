@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from videovq.errors import UserError
+from videovq.packages import optional
 from videovq.progress import escape_what_cannot_be_shown
 
 Item = TypeVar("Item")
@@ -63,10 +64,7 @@ def run_on_ray(work: Callable[[Item], None], items: Sequence[Item], workers: int
     Raises:
         UserError: Ray is not installed, or no cluster answers.
     """
-    try:
-        import ray
-    except ImportError:
-        raise UserError("engine: ray is not installed; pip install 'videovq[ray]'") from None
+    ray = optional("ray", "ray", "engine")
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and not host.startswith("ray:"):
         try:
@@ -114,7 +112,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work for ever."""
+    """End this process when its parent has ended; it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -1,4 +1,4 @@
-"""What prep is going to do: which episodes go into which shard, and as what their actions are stored."""
+"""The plan of a preparation: which episodes go into which shard, and how their actions are stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videovq.config import PrepConfig
 from videovq.parsing import to_plain
-from videovq.prep.sources.contract import AFTER, BEFORE, OUTCOME_KEYS, PIXEL_KEYS, WITHOUT, Place, Reader
+from videovq.prep.sources.contract import AFTER, BEFORE, OUTCOME_KEYS, PIXEL_KEYS, WITHOUT, Entry, Reader
 from videovq.prep.staging import Source
 from videovq.prep.transform import discretise, merge, rename
 from videovq.types import ActionSpec
@@ -23,19 +23,19 @@ class Shard:
     """One unit of work: the episodes that go into a shard.
 
     Attributes:
-        places: id of an episode -> where it is.
+        entries: id of an episode -> its index entry.
         parts: id of an episode that is shared between splits -> the frames of it that belong here, as they are stored.
     """
 
     index: int
     split: str
-    places: dict[str, Place]
+    entries: dict[str, Entry]
     parts: dict[str, slice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What prep is going to do; a continued run must find the same plan.
+    """The plan of a preparation; a continued run must find the same.
 
     Attributes:
         recorded: the actions that every episode must have.
@@ -51,9 +51,9 @@ class Plan:
     config: PrepConfig
 
     def fingerprint(self) -> dict[str, Any]:
-        """Everything that decides the store's content, to compare with an interrupted run."""
+        """All that decides the content of the store, as JSON values, to compare with an interrupted run."""
         sizes = [
-            {id_: sum(p.stat().st_size for p in place.files if p.is_file()) for id_, place in shard.places.items()}
+            {id_: sum(p.stat().st_size for p in entry.files if p.is_file()) for id_, entry in shard.entries.items()}
             for shard in self.shards
         ]
         parts = [[part.start, part.stop] for shard in self.shards for part in shard.parts.values()]
@@ -70,18 +70,18 @@ class Plan:
 
     @property
     def alignment(self) -> str:
-        """How actions and frames lie in the source."""
+        """The alignment of actions and frames in the source."""
         silent = self.recorded.kind == "none" and self.reader.alignment in (AFTER, BEFORE)
         return WITHOUT if silent else self.reader.alignment
 
     @cached_property
     def stored(self) -> ActionSpec:
-        """The actions as they are stored."""
+        """The specification of the actions as they are stored."""
         return transformed(self, torch.empty((0, self.measured.width), dtype=self.measured.dtype))[0]
 
 
 def transformed(plan: Plan, actions: Shaped[Tensor, "t a"]) -> tuple[ActionSpec, Shaped[Tensor, "n b"]]:
-    """Actions as they are stored, and what they mean."""
+    """The specification of stored actions, and recorded actions turned into them."""
     spec, found = rename(plan.measured, actions, plan.config.rename_actions)
     spec, found = discretise(spec, found, plan.config.discretise)
     return merge(spec, found, plan.config.frame_step, plan.config.merge_actions)

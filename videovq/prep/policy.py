@@ -1,4 +1,4 @@
-"""The policy that records: random, sticky, and turning away from walls."""
+"""Policies that record: sticky random actions, and turning away from walls."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SLOW = 0.3  # of the longest step so far
 
 
 class StickyRandomPolicy:
-    """Holds each action, a numbered one, for a random number of steps; mostly walks forward, and turns away where that
-    is blocked.
+    """A sticky random policy for discrete actions: holds each for a random number of steps, mostly walks forward, and
+    turns away where that is blocked.
 
     What an action does is read off its name (``forward``, ``move_forward+turn_left``, ``look_right``). Where no name
     says forward, all actions are equally likely and nothing is avoided.
@@ -70,14 +70,14 @@ class StickyRandomPolicy:
         return self._action
 
     def _hold(self, choices: list[int], steps: tuple[int, int]) -> None:
-        """Choose an action, and for how many steps (from - to) it is held."""
+        """Sample an action, and the number of steps (from - to) for which it is held."""
         chances = self._weights[choices] / self._weights[choices].sum()
         self._action = int(self._random.choice(choices, p=chances))
         self._left = int(self._random.integers(*steps, endpoint=True))
 
 
 class StandstillSense:
-    """Tells whether the agent moved: from its pose where that is known, else from the picture."""
+    """A detector of standstill: compares the agent's poses where they are known, else the pictures."""
 
     def __init__(self) -> None:
         self._longest = 0.0
@@ -94,7 +94,7 @@ class StandstillSense:
 
 
 class StickyDraws:
-    """Holds each action, drawn blindly, for a random number of steps.
+    """A sticky random policy for any kind of action: holds each for a random number of steps.
 
     Args:
         draw: an action, from a generator.

@@ -1,4 +1,4 @@
-"""What the commands that come after ``prep`` can do with a store, and which comes next."""
+"""Which commands can run on a store after ``prep``, and which comes next."""
 
 from __future__ import annotations
 

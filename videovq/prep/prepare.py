@@ -26,7 +26,7 @@ from videovq.data.store import (
     write_shard,
 )
 from videovq.errors import UserError
-from videovq.prep.episode import naming, pieces, read_episode
+from videovq.prep.episode import Beside, naming, pieces, read_episode
 from videovq.prep.parallel import run_all, run_on_ray
 from videovq.prep.plan import Plan, Shard
 from videovq.prep.possible import possible
@@ -93,13 +93,13 @@ def write_store(plan: Plan, out: Folder) -> None:
 
 
 def engine(config: PrepConfig) -> Callable[[Callable[[Shard], None], Sequence[Shard], int], Iterator[None]]:
-    """What runs the work: see :func:`videovq.prep.parallel.run_all`."""
+    """The function that runs the work: see :func:`videovq.prep.parallel.run_all`."""
     return run_all if config.engine == "local" else partial(run_on_ray, address=config.address)
 
 
 def write_episodes(plan: Plan, out: Folder, shard: Shard) -> None:
     """Decode the episodes of a shard and write it; its frames may not fit into memory, and lie in a file meanwhile."""
-    size, files = plan.config.frame_size, {file for place in shard.places.values() for file in place.files}
+    size, files = plan.config.frame_size, {file for entry in shard.entries.values() for file in entry.files}
     spooled = out.path / f"{shard_name(shard.index)}.frames.{os.getpid()}.partial"
     with plan.source.staged(files), Spool(spooled, torch.uint8, (size, size, 3)) as frames:
         tensors, infos, skipped, sizes = decode_shard(plan, shard, frames)
@@ -113,17 +113,15 @@ def decode_shard(
     recordings were of which size (width x height).
     """
     infos: list[EpisodeInfo] = []
-    actions: list[Tensor] = []
-    rewards: list[Tensor] = []
-    poses: list[Tensor] = []
+    stored: list[Beside] = []
     skipped: list[dict[str, str]] = []
     sizes: Counter[str] = Counter()
     start = 0
-    for id_, place in shard.places.items():
+    for id_, entry in shard.entries.items():
         first = frames.written
         try:
             with naming(id_):
-                whole, beside, (height, width) = read_episode(plan, id_, place, frames.append)
+                whole, beside, (height, width) = read_episode(plan, id_, entry, frames.append)
             part = shard.parts.get(id_)
             if part and shard.split != "train":
                 whole = replace(whole, id=f"{id_}/{shard.split}")
@@ -136,13 +134,12 @@ def decode_shard(
         for info, span in spans:
             infos.append(replace(info, split=shard.split, shard=shard.index, start=start))
             frames.keep(first + span.start, first + span.stop)
-            actions.append(beside.actions[span])
-            rewards.append(beside.rewards[span])
-            poses.append(beside.poses[span])
+            stored.append(Beside(beside.actions[span], beside.rewards[span], beside.poses[span]))
             start += info.length
-    tensors = {"actions": torch.cat(actions or [torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)])}
+    none = torch.empty((0, plan.stored.width), dtype=plan.stored.dtype)
+    tensors = {"actions": torch.cat([none, *(one.actions for one in stored)])}
     if any(info.rewards for info in infos):
-        tensors["rewards"] = torch.cat(rewards)
-    if any(some.isfinite().any() for some in poses):
-        tensors["poses"] = torch.cat(poses)
+        tensors["rewards"] = torch.cat([one.rewards for one in stored])
+    if any(one.poses.isfinite().any() for one in stored):
+        tensors["poses"] = torch.cat([one.poses for one in stored])
     return tensors, infos, skipped, dict(+sizes)

@@ -42,7 +42,7 @@ NOT_BINDING = ("out", "episodes", "workers")  # may differ when a recording is c
 
 @dataclass
 class Recording:
-    """What happened in one episode: T frames with the action taken after each.
+    """A recorded episode: T frames with the action taken after each.
 
     Attributes:
         frames: RGB of ``size`` x ``size`` pixels each.
@@ -86,7 +86,7 @@ def record(config: RecordConfig) -> None:
 
 
 def check_claim(out: Path, config: RecordConfig) -> None:
-    """Refuse to record into what is not the folder of this recording.
+    """Check that a folder is empty, or holds an earlier part of this recording.
 
     Raises:
         UserError: it holds episodes that were recorded with other settings, or something else altogether.
@@ -187,7 +187,7 @@ def teleported(environment: Environment, before: Observation, after: Observation
 
 
 def describe(environment: Environment, recording: Recording, seed: int, frame_size: int) -> dict[str, Any]:
-    """The JSON beside the video."""
+    """The metadata of a recording, for the JSON beside its video."""
     fields: dict[str, Any] = {
         "level": environment.level,
         "seed": seed,

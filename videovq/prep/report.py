@@ -1,4 +1,4 @@
-"""What prep says at its end of the store that it made."""
+"""The summary that ``prep`` prints of the store it made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from videovq.data.store import SPLITS, EpisodeStore, read_shard_index, read_sizes
+from videovq.data.store import SPLITS, EpisodeStore, read_sizes
 from videovq.prep.plan import Plan
 from videovq.prep.splits import WINDOW
 
@@ -38,17 +38,16 @@ def report(store: EpisodeStore) -> str:
         )
     placed = sum(bool(store.poses(info).isfinite().all()) for info in store.episodes)
     lines += [f"  poses of {placed} episodes"] if placed else []
-    skipped = [row for i in range(store.header.shards) for row in read_shard_index(store.place, i)[1]]
-    lines.append(f"  skipped {len(skipped)} episode(s)")
-    lines += [f"    {row['source']}: {row['reason']}" for row in skipped]
+    lines.append(f"  skipped {len(store.skipped)} episode(s)")
+    lines += [f"    {row['source']}: {row['reason']}" for row in store.skipped]
     return "\n".join(lines)
 
 
 def fitted(store: EpisodeStore) -> list[str]:
-    """What became of pictures that were not square, a line for each size."""
+    """Lines about recordings whose frames were cropped, one for each frame size."""
     found: Counter[str] = Counter()
     for index in range(store.header.shards):
-        found.update(read_sizes(store.place, index))
+        found.update(read_sizes(store.folder, index))
     lines = []
     for name, number in found.items():
         side, longer = sorted(map(int, name.split("x")))
@@ -62,14 +61,14 @@ def fitted(store: EpisodeStore) -> list[str]:
 
 
 def drawn_from_train(plan: Plan) -> list[str]:
-    """That episodes which lie in a folder called ``train`` are validated with."""
-    places = [place for shard in plan.shards if shard.split == "val" for place in shard.places.values()]
-    drawn = sum(place.split == "train" and not place.told for place in places)
+    """A line about validation episodes that come from a folder called ``train``."""
+    entries = [entry for shard in plan.shards if shard.split == "val" for entry in shard.entries.values()]
+    drawn = sum(entry.split == "train" and not entry.stated for entry in entries)
     return [f"  val: {drawn} episode(s) of the folder train, since nothing is called val"] if drawn else []
 
 
 def shared(plan: Plan) -> list[str]:
-    """What was done where there are too few episodes for all splits."""
+    """A line about episodes that are shared between splits, where there are too few for one split each."""
     ids = {id_ for shard in plan.shards for id_ in shard.parts}
     if not ids:
         return []

@@ -1,4 +1,4 @@
-"""Which episodes, or which parts of them, are trained on, validated with and tested with."""
+"""Splits: which episodes, or which parts of them, are in ``train``, ``val`` and ``test``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Collection, Mapping
 
 from videovq.config import PrepConfig, TrainPredictorConfig
 from videovq.data.store import SPLITS, Store
-from videovq.prep.sources.contract import Place
+from videovq.prep.sources.contract import Entry
 
 WINDOW = TrainPredictorConfig.window  # frames: an end is at least so long, and so far from what is trained on
 SHORTEST_TRAIN = 2 * WINDOW  # frames that must be left to train on
 
 
-def assign_splits(places: dict[str, Place], config: PrepConfig, frames: Callable[[str], int]) -> dict[str, str]:
+def assign_splits(entries: dict[str, Entry], config: PrepConfig, frames: Callable[[str], int]) -> dict[str, str]:
     """Split of every episode: what its recording says, else a folder on its way, else by a hash of its id (or level).
 
     The hash puts an episode into the same split whatever else is prepared with it. Only where that leaves a wanted
@@ -24,39 +24,40 @@ def assign_splits(places: dict[str, Place], config: PrepConfig, frames: Callable
     """
     if config.split_by == "level":
         by_level: dict[str, list[str]] = {}
-        for id_, place in places.items():
-            by_level.setdefault(place.level, []).append(id_)
+        for id_, entry in entries.items():
+            by_level.setdefault(entry.level, []).append(id_)
         levels = choose_splits(
             dict.fromkeys(by_level, ""),
             config.validation_fraction,
             config.test_fraction,
             usable=lambda level: any(map(frames, by_level[level])),
         )
-        return {id_: levels[place.level] for id_, place in places.items()}
-    said, told = stated(places)
-    return choose_splits(said, config.validation_fraction, config.test_fraction, told, lambda id_: frames(id_) > 0)
+        return {id_: levels[entry.level] for id_, entry in entries.items()}
+    said, stated = stated_splits(entries)
+    return choose_splits(said, config.validation_fraction, config.test_fraction, stated, lambda id_: frames(id_) > 0)
 
 
-def stated(places: dict[str, Place]) -> tuple[dict[str, str], set[str]]:
-    """The splits that recordings or folders say, ``""`` where neither does, and those of which only the recording says
-    that they are to be trained on."""
-    said = {id_: place.split for id_, place in places.items()}
-    return said, {id_ for id_, place in places.items() if place.told and place.split == "train"}
+def stated_splits(entries: dict[str, Entry]) -> tuple[dict[str, str], set[str]]:
+    """The split that recordings or folders state, ``""`` where neither does, and the ids of those that only the
+    recording puts into ``train``.
+    """
+    said = {id_: entry.split for id_, entry in entries.items()}
+    return said, {id_ for id_, entry in entries.items() if entry.stated and entry.split == "train"}
 
 
 def choose_splits(
     said: dict[str, str],
     validation: float,
     test: float,
-    told_train: Collection[str] = (),
+    stated_train: Collection[str] = (),
     usable: Callable[[str], bool] = lambda _: True,
 ) -> dict[str, str]:
     """See :func:`assign_splits`.
 
     Args:
         said: name -> the split that its recording or a folder says, ``""`` where neither does.
-        told_train: those whose recording says ``train``, while no folder does. A data set that calls everything so has
-            nothing else to draw ``val`` and ``test`` from; where others say nothing, those are drawn from instead.
+        stated_train: those whose recording says ``train``, while no folder does. A data set that calls everything so
+            has nothing else to draw ``val`` and ``test`` from; where others say nothing, those are drawn from instead.
             What lies in a folder called ``train`` is the last from which ``val`` is drawn, and ``test`` never is.
     """
 
@@ -65,8 +66,8 @@ def choose_splits(
 
     splits = {name: split for name, split in said.items() if split}
     silent = sorted((name for name in said if name not in splits), key=position)
-    pools = [pool for pool in (silent, sorted(told_train, key=position)) if pool]
-    last = sorted((name for name in said if said[name] == "train" and name not in told_train), key=position)
+    pools = [pool for pool in (silent, sorted(stated_train, key=position)) if pool]
+    last = sorted((name for name in said if said[name] == "train" and name not in stated_train), key=position)
     wanted = {"test": test, "val": validation}
     for split in wanted:
         if wanted[split] > 0 and any(usable(name) for name, one in splits.items() if one == split):
@@ -86,7 +87,7 @@ def choose_splits(
 
 
 def share_episodes(
-    places: dict[str, Place], splits: dict[str, str], config: PrepConfig, frames: Callable[[str], int]
+    entries: dict[str, Entry], splits: dict[str, str], config: PrepConfig, frames: Callable[[str], int]
 ) -> dict[str, dict[str, slice]]:
     """Where there are too few episodes for a split each: which frames of an episode go to which split, by id.
 
@@ -100,7 +101,7 @@ def share_episodes(
     """
     if config.split_by == "level":
         return {}  # a level that was seen is none to test with
-    said, told = stated(places)
+    said, stated = stated_splits(entries)
     wanted = split_fractions(config.validation_fraction, config.test_fraction)
 
     def missing(split: str, among: dict[str, str]) -> bool:
@@ -108,9 +109,9 @@ def share_episodes(
 
     if "train" not in wanted or not any(missing(split, splits) for split in wanted):
         return {}
-    fixed = {id_: split for id_, split in said.items() if split and id_ not in told}
+    fixed = {id_: split for id_, split in said.items() if split and id_ not in stated}
     parts = {split: part for split, part in wanted.items() if split != "train" and missing(split, fixed)}
-    free = [id_ for id_ in places if id_ not in fixed]
+    free = [id_ for id_ in entries if id_ not in fixed]
     return {id_: spans for id_ in free if (spans := cut_ends(frames(id_), parts))}
 
 

@@ -1,4 +1,4 @@
-"""Recordings on other machines: what tells the episodes is brought here at once, the rest while it is read."""
+"""Staging of remote recordings: files of the index are fetched at once, the others while their episode is read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RemoteSource(Source):
     def __init__(self, url: str, scratch: Path, index: tuple[str, ...]) -> None:
         super().__init__(scratch)
         self.remote = RemoteFolder(url)
-        self.sizes = {name: int(facts["size"] or 0) for name, facts in self.remote.files().items()}
+        self.sizes = {name: int(info["size"] or 0) for name, info in self.remote.files().items()}
         if not self.sizes:
             raise UserError(f"{url}: no such folder, or it is empty")
         for name, size in self.sizes.items():
@@ -94,6 +94,6 @@ def open_source(name: str, index: tuple[str, ...]) -> Iterator[Source]:
 
 
 def _hole(path: Path, size: int) -> None:
-    """An empty file that claims a size."""
+    """Make a sparse file of a given size."""
     with path.open("wb") as file:
         file.truncate(size)

@@ -1,4 +1,4 @@
-"""Before anything is prepared: finding the episodes, and planning their splits and shards."""
+"""Finding the episodes of a source, and planning their splits and shards."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videovq.errors import UserError
 from videovq.prep.episode import naming, pieces, read_episode
 from videovq.prep.parallel import single_thread
 from videovq.prep.plan import Plan, Shard
-from videovq.prep.sources.contract import Place, RawEpisode, Reader
+from videovq.prep.sources.contract import Entry, RawEpisode, Reader
 from videovq.prep.sources.formats import open_reader
 from videovq.prep.splits import assign_splits, share_episodes
 from videovq.prep.staging import Source
@@ -33,13 +33,13 @@ def make_plan(config: PrepConfig, source: Source) -> Plan:
     """
     out = source.local(config.out)
     reader = open_reader(config.format, config.declare, source.path, without=out)
-    places = {
-        in_any_locale(id_): replace(place, level=in_any_locale(place.level))
-        for id_, place in reader.find(source.path, without=out).items()
+    entries = {
+        in_any_locale(id_): replace(entry, level=in_any_locale(entry.level))
+        for id_, entry in reader.find(source.path, without=out).items()
     }
-    wanted = {id_: p for id_, p in places.items() if any(fnmatchcase(p.level, one) for one in config.levels or ["*"])}
+    wanted = {id_: p for id_, p in entries.items() if any(fnmatchcase(p.level, one) for one in config.levels or ["*"])}
     if not wanted:
-        found = ", ".join(sorted({p.level for p in places.values()})[:20])
+        found = ", ".join(sorted({p.level for p in entries.values()})[:20])
         raise UserError(f"levels: no episode is of such a level; there are: {found}")
     if 0 < config.episodes < len(wanted):
         chosen = torch.linspace(0, len(wanted) - 1, config.episodes).long().tolist()
@@ -47,9 +47,9 @@ def make_plan(config: PrepConfig, source: Source) -> Plan:
     episodes = readable(reader, source, wanted)
     id_, first = next(episodes, ("", None))
     if first is None:
-        place = next(iter(wanted.values()))
-        with source.staged(place.files):
-            reader.read(place)  # says what is wrong with it
+        entry = next(iter(wanted.values()))
+        with source.staged(entry.files):
+            reader.read(entry)  # says what is wrong with it
         raise AssertionError("unreachable")
     spec = first.action_spec
     plan = Plan([], source, reader, spec, spec, first.fps, config)
@@ -79,24 +79,24 @@ def trained_on(id_: str, splits: dict[str, str], shares: dict[str, dict[str, sli
     return slice(None) if splits[id_] == "train" else slice(0)
 
 
-def readable(reader: Reader, source: Source, places: dict[str, Place]) -> Iterator[tuple[str, RawEpisode]]:
+def readable(reader: Reader, source: Source, entries: dict[str, Entry]) -> Iterator[tuple[str, RawEpisode]]:
     """The episodes that can be read; the others are skipped, with their reason, when their shard is written."""
-    for id_, place in places.items():
-        with source.staged(place.files):
+    for id_, entry in entries.items():
+        with source.staged(entry.files):
             try:
                 with naming(id_):
-                    raw = reader.read(place)
+                    raw = reader.read(entry)
             except UserError:
                 continue
             yield id_, raw
 
 
-def stored_frames(plan: Plan, places: dict[str, Place], id_: str) -> int:
-    """How many frames of an episode can be stored, 0 if it cannot be used; decodes it."""
-    with plan.source.staged(places[id_].files), single_thread():
+def stored_frames(plan: Plan, entries: dict[str, Entry], id_: str) -> int:
+    """The number of frames of an episode that will be stored; 0: it cannot be used. Decodes it."""
+    with plan.source.staged(entries[id_].files), single_thread():
         try:
             with naming(id_):
-                info = read_episode(plan, id_, places[id_], lambda frames: None)[0]
+                info = read_episode(plan, id_, entries[id_], lambda frames: None)[0]
             pieces(info, plan.config)
         except UserError:
             return 0

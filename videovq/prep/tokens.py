@@ -1,4 +1,4 @@
-"""``videovq import tokens``: frames that somebody else's tokenizer turned into codes -> a CodeStore.
+"""``videovq import tokens``: frames that the tokenizer of another project turned into codes -> a CodeStore.
 
 The 1X World Model Challenge's dumps, version 1: ``metadata.json`` (``num_images``, ``s``: rows and columns of a frame,
 ``hz``, ``vocab_size``, ``token_dtype``), ``video.bin`` (num_images, s, s), ``segment_ids.bin`` (num_images, int32: the
@@ -43,10 +43,10 @@ ALIGNMENT = "states beside their frame, taken as the action that follows it"
 
 @dataclass(frozen=True)
 class Dump:
-    """A token dump, mapped.
+    """A memory-mapped token dump.
 
     Attributes:
-        facts: of ``metadata.json``.
+        metadata: of ``metadata.json``.
         codes: (num_images, s, s).
         actions: (num_images, a).
         spans: first frame and end of every recording, by its id.
@@ -54,7 +54,7 @@ class Dump:
         digest: sha256 of a thousandth of the codes.
     """
 
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
     codes: np.ndarray
     actions: np.ndarray
     spans: dict[str, tuple[int, int]]
@@ -62,7 +62,7 @@ class Dump:
     digest: str
 
     def spec(self) -> ActionSpec:
-        """What its actions are."""
+        """The ActionSpec of its actions."""
         if not self.actions.shape[1]:
             return ActionSpec("none")
         mean, std = self.actions.mean(axis=0, dtype=np.float64), self.actions.std(axis=0, dtype=np.float64)
@@ -82,7 +82,7 @@ def import_tokens(config: ImportTokensConfig) -> CodeStore:
     for split in SPLITS:
         ids = [id_ for id_ in dump.spans if splits[id_] == split]
         shards += [ids[at : at + config.shard_episodes] for at in range(0, len(ids), config.shard_episodes)]
-    origin = {"facts": dump.facts, "actions": names, "shards": shards, "codes": dump.digest}
+    origin = {"facts": dump.metadata, "actions": names, "shards": shards, "codes": dump.digest}
     with claimed(out, "origin.json", origin, "tokens or settings"), progress(len(shards), "import", "shard") as bar:
         for index, ids in enumerate(shards):
             if not shard_is_complete(out, index):
@@ -109,9 +109,9 @@ def open_dump(source: Path, names: list[str]) -> Dump:
     Raises:
         UserError: one is missing or broken.
     """
-    facts = _facts(source)
-    count, side = facts["num_images"], facts["s"]
-    codes = _mapped(source / "video.bin", facts.get("token_dtype", "uint32"), count, side * side)
+    metadata = _metadata(source)
+    count, side = metadata["num_images"], metadata["s"]
+    codes = _mapped(source / "video.bin", metadata.get("token_dtype", "uint32"), count, side * side)
     segments = _mapped(source / "segment_ids.bin", "int32", count, 1)[:, 0]
     parts = [_mapped(source / "actions" / f"{name}.bin", "float32", count) for name in names]
     for name, part in zip(names, parts, strict=True):
@@ -120,11 +120,11 @@ def open_dump(source: Path, names: list[str]) -> Dump:
     ends = [*(np.flatnonzero(np.diff(segments)) + 1).tolist(), count]
     numbered = enumerate(zip([0, *ends[:-1]], ends, strict=True))
     return Dump(
-        facts,
+        metadata,
         codes.reshape(count, side, side),
         np.concatenate(parts, axis=1) if parts else np.empty((count, 0), np.float32),
         {f"{folder_name(source)}/{number:06d}": span for number, span in numbered},
-        math.ceil(math.log2(facts.get("vocab_size", 2**18))),
+        math.ceil(math.log2(metadata.get("vocab_size", 2**18))),
         hashlib.sha256(codes[:: max(1, count // 1000)].tobytes()).hexdigest(),
     )
 
@@ -155,30 +155,30 @@ def _finish(dump: Dump, out: Folder, shards: int) -> None:
     out.send("codebook.safetensors")
     StoreHeader(
         kind="codes",
-        grid=(dump.facts["s"], dump.facts["s"]),
-        fps=float(dump.facts.get("hz", 30)),
+        grid=(dump.metadata["s"], dump.metadata["s"]),
+        fps=float(dump.metadata.get("hz", 30)),
         action_spec=dump.spec(),
         alignment=ALIGNMENT,
         shards=shards,
-        provenance={"videovq": __version__, "tokens": dump.facts},
+        provenance={"videovq": __version__, "tokens": dump.metadata},
         codebook_size=2**dump.bits,
         fingerprint=f"lookup-free, {dump.bits} bits, {dump.digest}",
     ).write(out)
 
 
-def _facts(source: Path) -> dict[str, Any]:
-    facts = read_json(source / "metadata.json")
-    if not isinstance(facts, dict) or any(not isinstance(facts.get(name), int) for name in ("num_images", "s")):
+def _metadata(source: Path) -> dict[str, Any]:
+    metadata = read_json(source / "metadata.json")
+    if not isinstance(metadata, dict) or any(not isinstance(metadata.get(name), int) for name in ("num_images", "s")):
         raise UserError(f"{source / 'metadata.json'}: needs whole numbers `num_images` and `s`")
-    if facts["num_images"] < 1 or facts["s"] < 1 or not 2 <= facts.get("vocab_size", 2**18) <= 2**20:
+    if metadata["num_images"] < 1 or metadata["s"] < 1 or not 2 <= metadata.get("vocab_size", 2**18) <= 2**20:
         raise UserError(f"{source / 'metadata.json'}: `num_images` and `s` must be positive, `vocab_size` 2 to 2^20")
-    if facts.get("token_dtype", "uint32") not in ("uint16", "uint32", "int32"):
+    if metadata.get("token_dtype", "uint32") not in ("uint16", "uint32", "int32"):
         raise UserError(f"{source / 'metadata.json'}: `token_dtype` must be uint16, uint32 or int32")
-    return facts
+    return metadata
 
 
 def _mapped(path: Path, kind: str, rows: int, columns: int | None = None) -> np.ndarray:
-    """A file as an array of that many rows; ``columns``: None where the file's size says."""
+    """A memory-mapped file as an array of ``rows`` rows; ``columns``: None: as many as its size gives."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     refuse_pointers([path])

@@ -1,4 +1,4 @@
-"""What ``prep`` may do to actions, and to what came of them, before it stores them."""
+"""Transforms of actions and of their outcomes before they are stored: rename, discretise, merge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from videovq.types import ActionSpec
 def rename(
     spec: ActionSpec, actions: Shaped[Tensor, "t a"], table: dict[str, str]
 ) -> tuple[ActionSpec, Shaped[Tensor, "t a"]]:
-    """Call discrete actions something else; those that get the same name become one.
+    """Rename discrete actions; those that get the same name become one.
 
     Raises:
         UserError: the actions have no names, or the table names one that there is not.
@@ -35,7 +35,7 @@ def rename(
 def discretise(
     spec: ActionSpec, actions: Shaped[Tensor, "t a"], steps: int
 ) -> tuple[ActionSpec, Shaped[Tensor, "t a"]]:
-    """Cut continuous numbers into steps of equal width, from two standard deviations below their mean to two above;
+    """Discretise continuous actions: steps of equal width, from two standard deviations below their mean to two above;
     what lies outside falls into the first or last.
 
     Raises:
@@ -54,7 +54,7 @@ def discretise(
 def merge(
     spec: ActionSpec, actions: Shaped[Tensor, "t a"], step: int, how: str
 ) -> tuple[ActionSpec, Shaped[Tensor, "n b"]]:
-    """One action for every ``step`` of them; what is left at the end is dropped.
+    """Merge every ``step`` actions into one; a remainder at the end is dropped.
 
     Args:
         how: ``stack``: side by side; ``majority``: the most frequent, the earliest of equals; ``sum``.
@@ -88,11 +88,11 @@ def merge(
 def merge_outcomes(
     rewards: Float[Tensor, "t"], ends: Sequence[int], cuts: Sequence[int], step: int
 ) -> tuple[Float[Tensor, "n"], tuple[int, ...]]:
-    """What came of every ``step`` actions in the world that the first of their frames shows: its rewards, summed, and
-    whether it ended.
+    """The outcomes of every ``step`` actions in the world that the first of their frames shows: the sum of its rewards,
+    and whether it ended.
 
-    What is left at the end is dropped, as its actions are; but where the world ended there, it counts with the last
-    actions that are kept, or hardly any episode would keep its end.
+    A remainder at the end is dropped, as its actions are; but an end of the world there counts with the last actions
+    that are kept, or hardly any episode would keep its end.
 
     Args:
         ends: every t where the world ended with action t.

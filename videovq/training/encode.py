@@ -130,7 +130,7 @@ def _encode(
     sizes = [sum(info.length for info in store.episodes if info.shard == i) for i in range(store.header.shards)]
     with progress(sum(sizes), "encode", "frame", done=sum(n for i, n in enumerate(sizes) if i not in todo)) as bar:
         for index in todo:
-            tensors, (infos, _) = store.shard(index), read_shard_index(store.place, index)
+            tensors, (infos, _) = store.shard(index), read_shard_index(store.folder, index)
             frames, kept = tensors["frames"], {n: z.clone() for n, z in tensors.items() if n in ("actions", "rewards")}
             codes = encode_frames(network, frames, batch_size)
             if swap is not None and infos and infos[0].split == "train":

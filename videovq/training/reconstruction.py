@@ -79,8 +79,8 @@ class VQVAETask(Task):
         return {"perplexity": perplexity(usage), "codes_used": float((usage > 0).sum())}
 
     def callbacks(self, run: Path) -> list[Callback]:
-        store, places = self.data.store, self.data.places["val"]
-        shown = places[torch.linspace(0, len(places) - 1, 8).long()]
+        store, positions = self.data.store, self.data.positions["val"]
+        shown = positions[torch.linspace(0, len(positions) - 1, 8).long()]
         pictures = Pictures(run, "reconstructions", lambda m, step: reconstruction_sheet(m, store.frames(shown), step))
         same = [SameCodes(self.facts["codes_of"])] if self.config.decoder_only else []
         return [*super().callbacks(run), pictures, *same]

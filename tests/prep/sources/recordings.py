@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from videovq.config import DeclareConfig
-from videovq.prep.sources.contract import Place, RawEpisode, Reader
+from videovq.prep.sources.contract import Entry, RawEpisode, Reader
 from videovq.prep.sources.formats import open_reader
 
 NOWHERE = Path("/nowhere")
@@ -27,10 +27,10 @@ def pictures(count: int, seed: int = 0, height: int = 8, width: int = 16) -> np.
     return np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
-def read_all(format_: str, folder: Path, **declared: Any) -> tuple[Reader, dict[str, tuple[Place, RawEpisode]]]:
+def read_all(format_: str, folder: Path, **declared: Any) -> tuple[Reader, dict[str, tuple[Entry, RawEpisode]]]:
     """The reader of a format, and every episode that it finds."""
     reader = open_reader(format_, DeclareConfig(**declared), folder)
-    return reader, {id_: (place, reader.read(place)) for id_, place in reader.find(folder, NOWHERE).items()}
+    return reader, {id_: (entry, reader.read(entry)) for id_, entry in reader.find(folder, NOWHERE).items()}
 
 
 def frames_of(raw: RawEpisode) -> UInt8[Tensor, "t h w c"]:

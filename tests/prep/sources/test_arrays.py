@@ -18,7 +18,7 @@ def test_a_file_or_a_folder_is_an_episode(tmp_path: Path) -> None:
     np.save(folder / "frames.npy", frames[::-1])
     np.save(folder / "actions.npy", np.array(actions)[:, None])
     reader, found = read_all("auto", tmp_path, **SAID)
-    assert [(id_, place.split) for id_, (place, _) in found.items()] == [("one", ""), ("test/maze/two", "test")]
+    assert [(id_, entry.split) for id_, (entry, _) in found.items()] == [("one", ""), ("test/maze/two", "test")]
     assert found["test/maze/two"][0].level == "maze"
     assert same(found["one"][1], frames, actions)
     assert same(found["test/maze/two"][1], frames[::-1], actions)
@@ -79,7 +79,7 @@ def test_only_arrays_of_that_name_are_frames_and_a_folder_may_be_the_source(
     monkeypatch.chdir(folder)
     for source in (folder, Path(".")):
         _, found = read_all("auto", source, **SAID)
-        assert [(id_, place.level) for id_, (place, _) in found.items()] == [(".", "maze")]
+        assert [(id_, entry.level) for id_, (entry, _) in found.items()] == [(".", "maze")]
     (folder / "frames.npy").unlink()
     with pytest.raises(ValueError, match=r"one: holds no file that ends in \.npz or frames\.npy"):
         read_all("arrays", folder, **SAID)

@@ -17,7 +17,7 @@ def test_frames_are_turned_to_rgb_and_actions_to_indices(tmp_path: Path) -> None
     write_csgo(tmp_path / "test" / "hdf5_dm_nuke_expert_12.hdf5", frames[:2], actions[:2])
     reader, found = read_all("auto", tmp_path)
     assert reader.alignment == AFTER
-    assert [(id_, place.level, place.split) for id_, (place, _) in found.items()] == [
+    assert [(id_, entry.level, entry.split) for id_, (entry, _) in found.items()] == [
         ("hdf5_dm_july2021_7", "dm_july2021", ""),
         ("test/hdf5_dm_nuke_expert_12", "dm_nuke_expert", "test"),
     ]

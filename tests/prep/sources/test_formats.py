@@ -24,8 +24,8 @@ from tests.prep.sources.recordings import (
     write_teco_minecraft,
     write_vpt,
 )
+from videovq import packages
 from videovq.config import DeclareConfig
-from videovq.data import packages
 from videovq.prep.prepare import prepare
 from videovq.prep.sources.formats import open_reader, reader_class
 
@@ -111,9 +111,9 @@ def test_a_missing_package_is_named_with_its_command(tmp_path: Path, monkeypatch
     encode(tmp_path / "e.mp4", pictures(2))
     pyarrow.parquet.write_table(pyarrow.table({"action": [0, 1]}), tmp_path / "e.parquet")
     monkeypatch.setattr(packages, "import_module", absent)
-    with pytest.raises(ValueError, match=r"needs h5py; pip install 'videovq\[hdf5\]'"):
+    with pytest.raises(ValueError, match=r"needs h5py; run: pip install '\.\[hdf5\]'"):
         read_all("auto", tmp_path)
-    with pytest.raises(ValueError, match=r"needs pyarrow; pip install 'videovq\[parquet\]'"):
+    with pytest.raises(ValueError, match=r"needs pyarrow; run: pip install '\.\[parquet\]'"):
         read_all("videos", tmp_path)
 
 

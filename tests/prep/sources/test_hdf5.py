@@ -15,15 +15,15 @@ def test_an_episode_a_file_is_read_in_pieces(tmp_path: Path) -> None:
     write_hdf5(tmp_path / "maze" / "one.h5", {"": {"frames": frames, "actions": actions}})
     write_hdf5(tmp_path / "maze" / "test" / "two.hdf5", {"": {"frames": frames[::-1], "actions": actions}})
     _, found = read_all("auto", tmp_path, **ACTIONS)
-    assert [(id_, place.level, place.split) for id_, (place, _) in found.items()] == [
+    assert [(id_, entry.level, entry.split) for id_, (entry, _) in found.items()] == [
         ("maze/one", "maze", ""), ("maze/test/two", "test", "test"),
     ]  # fmt: skip
-    place, one = found["maze/one"]
+    entry, one = found["maze/one"]
     assert same(one, frames, actions)
     assert same(found["maze/test/two"][1], frames[::-1], actions)
     assert [len(piece) for piece in one.frames()] == [64, 6], "never the whole episode at once"
     assert one.fps == 10
-    assert place.files == (tmp_path / "maze" / "one.h5",)
+    assert entry.files == (tmp_path / "maze" / "one.h5",)
 
 
 def test_several_episodes_a_file_are_its_groups(tmp_path: Path) -> None:
@@ -36,9 +36,9 @@ def test_several_episodes_a_file_are_its_groups(tmp_path: Path) -> None:
         "hdf5", tmp_path, frames_key="obs/camera", actions_key="act", colours="bgr", actions_at="before", **ACTIONS
     )
     assert list(found) == ["kitchen/data/demo_0", "kitchen/data/demo_1"]
-    for (place, raw), expected in zip(found.values(), frames, strict=True):
+    for (entry, raw), expected in zip(found.values(), frames, strict=True):
         assert same(raw, expected, [1, 2, 2]), "moved one frame back, the last repeated"
-        assert place.level == "kitchen"
+        assert entry.level == "kitchen"
     assert "led to" in reader.alignment
 
 

@@ -40,11 +40,11 @@ def change(path: Path, **changes: object) -> None:
 
 def test_episodes_that_lerobot_wrote(dataset: Path) -> None:
     every = reader(dataset.parent)
-    places = every.find(dataset.parent, dataset / "out")
-    assert list(places) == [f"set/episode_{i:06d}" for i in range(3)]
-    assert tuple(place.level for place in places.values()) == TASKS
-    for episode, place in enumerate(places.values()):
-        raw = every.read(place)
+    entries = every.find(dataset.parent, dataset / "out")
+    assert list(entries) == [f"set/episode_{i:06d}" for i in range(3)]
+    assert tuple(entry.level for entry in entries.values()) == TASKS
+    for episode, entry in enumerate(entries.values()):
+        raw = every.read(entry)
         pictures = torch.cat(list(raw.frames())).float()
         assert pictures.shape == (LENGTHS[episode], 64, 64, 3)
         quarters = pictures.unfold(1, 32, 32).unfold(2, 32, 32).mean(dim=(-1, -2))  # t, down, across, colour
@@ -69,20 +69,20 @@ def test_a_store_and_its_splits(dataset: Path, tmp_path: Path) -> None:
 def test_what_must_be_declared(dataset: Path) -> None:
     with pytest.raises(ValueError, match=r"frames_key.*images.top, observation.images.wrist"):
         reader(dataset, DeclareConfig()).find(dataset, dataset / "out")
-    place = next(iter(reader(dataset).find(dataset, dataset / "out").values()))
+    entry = next(iter(reader(dataset).find(dataset, dataset / "out").values()))
     named = DeclareConfig(frames_key=TOP.frames_key, actions_key="move")
     with pytest.raises(ValueError, match=r"info.json: no 'move'.*action, timestamp.*actions_key"):
-        reader(dataset, named).read(place)
+        reader(dataset, named).read(entry)
     blue = DeclareConfig(frames_key=TOP.frames_key, colours="bgr")
-    pieces = zip(reader(dataset, blue).read(place).frames(), reader(dataset).read(place).frames(), strict=True)
+    pieces = zip(reader(dataset, blue).read(entry).frames(), reader(dataset).read(entry).frames(), strict=True)
     assert all(torch.equal(turned, piece.flip(-1)) for turned, piece in pieces)
     before = DeclareConfig(frames_key=TOP.frames_key, actions_at="before")
-    assert np.array_equal(reader(dataset, before).read(place).actions.numpy(), ACTIONS[0][[*range(1, 9), 8]])
+    assert np.array_equal(reader(dataset, before).read(entry).actions.numpy(), ACTIONS[0][[*range(1, 9), 8]])
 
 
 def test_broken_datasets(dataset: Path) -> None:
-    places = reader(dataset).find(dataset, dataset / "out")
-    last = places["episode_000002"]
+    entries = reader(dataset).find(dataset, dataset / "out")
+    last = entries["episode_000002"]
     data = last.files[-1].read_bytes()
     rows = pyarrow.parquet.read_table(last.files[-1])
     pyarrow.parquet.write_table(rows.filter([True] * (len(rows) - 1) + [False]), last.files[-1])
@@ -145,15 +145,15 @@ def test_a_bad_row_of_metadata_leaves_out_that_episode_only(name: str, dataset: 
         pytest.skip("v2 has a video for each episode")
     change_rows(dataset, 1, **{name: None})
     every = reader(dataset)
-    places = every.find(dataset, dataset / "out")
-    assert {"episode_000000", "episode_000002"} < set(places) and len(places) == 3
-    (bad,) = set(places) - {"episode_000000", "episode_000002"}
+    entries = every.find(dataset, dataset / "out")
+    assert {"episode_000000", "episode_000002"} < set(entries) and len(entries) == 3
+    (bad,) = set(entries) - {"episode_000000", "episode_000002"}
     if name == "episode_index":
         assert bad.endswith(("_row_1", "_line_2")), "nobody knows which it is"
     else:
         assert bad == "episode_000001"
     with pytest.raises(ValueError, match=rf"{name}' is None"):
-        every.read(places[bad])
+        every.read(entries[bad])
     store = prepare(prep_config(dataset, tmp_path / "out", declare=TOP))
     assert sorted(info.id for info in store.episodes) == ["episode_000000", "episode_000002"]
 

@@ -39,8 +39,8 @@ def write(folder: Path, space: gymnasium.Space, actions: list[object], format_: 
 def read(folder: Path, episode: int = 0, declared: DeclareConfig = FPS) -> RawEpisode:
     reader = open_reader("auto", declared, folder)
     assert isinstance(reader, MinariReader)
-    places = reader.find(folder, folder / "out")
-    return reader.read(places[f"maze-v0/data/episode_{episode}"])
+    entries = reader.find(folder, folder / "out")
+    return reader.read(entries[f"maze-v0/data/episode_{episode}"])
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -48,9 +48,9 @@ def read(folder: Path, episode: int = 0, declared: DeclareConfig = FPS) -> RawEp
 def test_discrete_episodes(tmp_path: Path, format_: str, jpeg: bool) -> None:
     write(tmp_path, gymnasium.spaces.Discrete(3, start=5), [np.array([5, 7, 6]), np.array([7, 5, 5, 6])], format_, jpeg)
     reader = open_reader("auto", FPS, tmp_path)
-    places = reader.find(tmp_path, tmp_path / "out")
-    assert list(places) == ["maze-v0/data/episode_0", "maze-v0/data/episode_1"]
-    assert {place.level for place in places.values()} == {"maze-v0"}
+    entries = reader.find(tmp_path, tmp_path / "out")
+    assert list(entries) == ["maze-v0/data/episode_0", "maze-v0/data/episode_1"]
+    assert {entry.level for entry in entries.values()} == {"maze-v0"}
     for episode, actions in enumerate([[0, 2, 1, 1], [2, 0, 0, 1, 1]]):  # the last one again
         raw = read(tmp_path, episode)
         found = torch.cat(list(raw.frames())).numpy()

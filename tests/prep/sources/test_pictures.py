@@ -53,14 +53,14 @@ def test_cifar10_by_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     reader, found = read_all("auto", tmp_path)
     assert isinstance(reader, cifar10.CIFAR10Reader)
     assert len(found) == 10 * (3 + 1)
-    place, raw = found["train/kind 7/002"]
-    assert (place.level, place.split) == ("kind 7", "")
+    entry, raw = found["train/kind 7/002"]
+    assert (entry.level, entry.split) == ("kind 7", "")
     fifth, _ = file_of(5)
     assert np.array_equal(frames_of(raw).numpy(), fifth[[7, 17]]), "the last two of its ten"
     assert raw.actions.shape == (2, 0)
     assert raw.discontinuities == (0,)
-    place, raw = found["test/kind 0/000"]
-    assert place.split == "test"
+    entry, raw = found["test/kind 0/000"]
+    assert entry.split == "test"
     assert np.array_equal(frames_of(raw).numpy(), file_of(6)[0][[0, 10]])
 
 
@@ -87,7 +87,7 @@ def test_a_folder_of_pictures(tmp_path: Path) -> None:
     write_images(tmp_path, {f"train/cats/{i:03d}.png": one for i, one in enumerate(many)})
     write_images(tmp_path, {"test/dogs/a.BMP": pictures(1)[0], "test/dogs/b.png": pictures(1)[0, :, :, 0]})
     _, found = read_all("images", tmp_path)
-    assert [(id_, place.level, place.split) for id_, (place, _) in found.items()] == [
+    assert [(id_, entry.level, entry.split) for id_, (entry, _) in found.items()] == [
         ("test/dogs/0000", "dogs", "test"),
         ("train/cats/0000", "cats", "train"),
         ("train/cats/0001", "cats", "train"),

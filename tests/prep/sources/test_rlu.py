@@ -61,17 +61,17 @@ def test_episodes_as_published(tmp_path: Path) -> None:
     write(tmp_path)
     reader = open_reader("auto", DeclareConfig(), tmp_path)
     assert isinstance(reader, RLUReader)
-    places = reader.find(tmp_path, tmp_path / "out")
-    assert list(places) == [f"{FILE}/000", f"{FILE}/001"]
-    assert {place.level for place in places.values()} == {"rooms_watermaze"}
+    entries = reader.find(tmp_path, tmp_path / "out")
+    assert list(entries) == [f"{FILE}/000", f"{FILE}/001"]
+    assert {entry.level for entry in entries.values()} == {"rooms_watermaze"}
     for episode in (1, 0):
-        raw = reader.read(places[f"{FILE}/00{episode}"])
+        raw = reader.read(entries[f"{FILE}/00{episode}"])
         assert np.array_equal(torch.cat(list(raw.frames())).numpy(), frames(episode))
         assert raw.actions.flatten().tolist() == ACTIONS[episode]
         assert raw.rewards is not None and raw.rewards.tolist() == list(range(len(ACTIONS[episode])))
         assert (raw.fps, raw.ends) == (15, ())
         assert raw.action_spec.names[:2] + raw.action_spec.names[14:] == ("forward", "backward", "fire")
-    (unlike,) = open_reader("rlu", DeclareConfig(colours="rgb"), tmp_path).read(places[f"{FILE}/001"]).frames()
+    (unlike,) = open_reader("rlu", DeclareConfig(colours="rgb"), tmp_path).read(entries[f"{FILE}/001"]).frames()
     assert np.array_equal(unlike.numpy(), frames(1)[..., ::-1])
 
 
@@ -88,9 +88,9 @@ def test_episodes_as_published(tmp_path: Path) -> None:
 def test_an_episode_that_cannot_be_right_is_refused(tmp_path: Path, changes: dict[str, object], reason: str) -> None:
     path = write(tmp_path, **changes)
     reader = open_reader("auto", DeclareConfig(), tmp_path)
-    place = reader.find(tmp_path, tmp_path / "out")[f"{FILE}/001"]
+    entry = reader.find(tmp_path, tmp_path / "out")[f"{FILE}/001"]
     with pytest.raises(ValueError, match=reason) as caught:
-        list(reader.read(place).frames())
+        list(reader.read(entry).frames())
     assert str(caught.value).startswith(f"{path}: episode 1")
 
 

@@ -13,8 +13,8 @@ def test_dmlab_actions_stay_where_they_are(tmp_path: Path) -> None:
     np.savez(tmp_path / "test" / "3" / "000001.npz", video=frames, actions=np.array(actions))
     reader, found = read_all("auto", tmp_path, fps=15.0)
     assert reader.alignment == AFTER
-    ((id_, (place, raw)),) = found.items()
-    assert (id_, place.split, raw.fps, raw.action_spec.sizes) == ("test/3/000001", "test", 15, (3,))
+    ((id_, (entry, raw)),) = found.items()
+    assert (id_, entry.split, raw.fps, raw.action_spec.sizes) == ("test/3/000001", "test", 15, (3,))
     assert same(raw, frames, actions)
     named = read_all("teco_dmlab", tmp_path, fps=15.0, action_names=["left", "right", "forward"])[1]
     assert named[id_][1].action_spec.names == ("left", "right", "forward")

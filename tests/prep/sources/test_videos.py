@@ -38,8 +38,8 @@ def test_actions_of_every_kind_of_file_lie_beside_their_frames(ending: str, tmp_
     encode(folder / "run.v1.mp4", FRAMES)
     write_sidecar(folder / "run.v1", ending, "actions" if ending == ".npz" else "action")
     reader, found = read_all("auto", tmp_path, **NAMES)
-    ((id_, (place, raw)),) = found.items()
-    assert (id_, place.level, place.split) == ("val/maze/run.v1", "maze", "val")
+    ((id_, (entry, raw)),) = found.items()
+    assert (id_, entry.level, entry.split) == ("val/maze/run.v1", "maze", "val")
     assert same(raw, FRAMES, ACTIONS)
     assert raw.action_spec.names == ("stay", "left", "right")
     assert (raw.fps, reader.alignment) == (10, AFTER)
@@ -95,9 +95,9 @@ def test_json_may_be_moved_back_too(tmp_path: Path) -> None:
     encode(tmp_path / "e.mp4", FRAMES)
     legend = {"0": "stay", "1": "left", "2": "right"}
     (tmp_path / "e.json").write_text(json.dumps({"actions": ACTIONS, "fps": 12, "action_legend": legend, "level": "m"}))
-    place, raw = read_all("auto", tmp_path, actions_at="before")[1]["e"]
+    entry, raw = read_all("auto", tmp_path, actions_at="before")[1]["e"]
     assert same(raw, FRAMES, [0, 1, 1, 1])
-    assert (raw.fps, place.level) == (12, "m")
+    assert (raw.fps, entry.level) == (12, "m")
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_fields_of_json_that_are_no_columns_are_left_alone(tmp_path: Path) -> No
     encode(folder / "e.mp4", FRAMES)
     value = {"actions": ACTIONS, "fps": 10, "level": None, "split": None, "done": True, "timeout": 30, "reward": 2.5}
     (folder / "e.json").write_text(json.dumps(value))
-    place, raw = read_all("videos", tmp_path, **NAMES)[1]["maze/e"]
-    assert (place.level, place.split, raw.rewards, raw.discontinuities) == ("maze", "", None, ())
+    entry, raw = read_all("videos", tmp_path, **NAMES)[1]["maze/e"]
+    assert (entry.level, entry.split, raw.rewards, raw.discontinuities) == ("maze", "", None, ())
     (folder / "e.json").write_text(json.dumps({**value, "keys": ACTIONS[::-1], "earned": [1, 2, 3, 4]}))
     raw = read_all("videos", tmp_path, actions_key="keys", rewards_key="earned", **NAMES)[1]["maze/e"][1]
     assert raw.actions.flatten().tolist() == ACTIONS[::-1] and raw.rewards is not None
@@ -227,10 +227,10 @@ def test_a_video_that_lacks_the_actions_that_others_have_is_named(tmp_path: Path
         encode(tmp_path / f"{name}.mp4", FRAMES)
     write_sidecar(tmp_path / "a", ".csv")
     reader = open_reader("auto", DeclareConfig(**NAMES), tmp_path)
-    places = reader.find(tmp_path, NOWHERE)
-    assert reader.read(places["a"]).action_spec.kind == "discrete"
+    entries = reader.find(tmp_path, NOWHERE)
+    assert reader.read(entries["a"]).action_spec.kind == "discrete"
     with pytest.raises(ValueError, match=r"b\.json: no such file"):
-        reader.read(places["b"])
+        reader.read(entries["b"])
 
 
 @pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet", ".npz", ".json"])

@@ -24,8 +24,8 @@ def test_buttons_and_camera_stay_beside_the_frame_on_which_they_were_pressed(tmp
     write_vpt(tmp_path / "val", "shy-teal-wolf-20220101-120000", frames, lines)
     reader, found = read_all("auto", tmp_path)
     assert reader.alignment == AFTER
-    ((id_, (place, raw)),) = found.items()
-    assert (id_, place.split, raw.fps) == ("val/shy-teal-wolf-20220101-120000", "val", 20)
+    ((id_, (entry, raw)),) = found.items()
+    assert (id_, entry.split, raw.fps) == ("val/shy-teal-wolf-20220101-120000", "val", 20)
     assert raw.action_spec.sizes == (*[2] * 23, 11, 11)
     assert [pressed(row) for row in raw.actions] == [
         {"forward", "sprint"},

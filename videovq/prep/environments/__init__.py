@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from math import inf
 from types import ModuleType
-from typing import Any, Protocol, TypeAlias, TypeGuard, runtime_checkable
+from typing import Any, TypeGuard
 
 import numpy as np
 from jaxtyping import UInt8
 
 from videovq.config import DeepMindLabSource, GymnasiumSource, SourceConfig
 from videovq.errors import UserError
+from videovq.prep.environments.spaces import Action, Actions
 from videovq.types import ActionSpec
-
-Action: TypeAlias = int | list[int] | list[float]  # as recorded: a number, or as many as the ActionSpec is wide
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What the agent sees.
+    """An observation.
 
     Attributes:
         frame: RGB, 0 to 255.
@@ -34,22 +34,26 @@ class Observation:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-@runtime_checkable
-class Environment(Protocol):
-    """A world to act in.
+class Environment(ABC):
+    """An environment to act in.
 
     Attributes:
         level: name of the world, for the recording.
         engine_fps, action_repeat: engine steps a second, and how many of them one action lasts.
-        action_spec: of its actions.
+        actions: that it takes.
         teleport: an agent further away than this after one action, in the units of its pose, did not walk there.
     """
 
     level: str
     engine_fps: float
     action_repeat: int
-    action_spec: ActionSpec
+    actions: Actions
     teleport: float = inf
+
+    @property
+    def action_spec(self) -> ActionSpec:
+        """The specification of its recorded actions."""
+        return self.actions.spec
 
     @property
     def action_names(self) -> tuple[str, ...]:
@@ -57,23 +61,28 @@ class Environment(Protocol):
         return self.action_spec.names
 
     def recorded(self, given: Any) -> Action:
-        """What is recorded of an action of the environment's own, or of the name of a numbered one.
+        """The recorded form of one of the environment's own actions, or of the name of a numbered one.
 
         Raises:
             UserError: it is no action of this environment.
         """
+        return self.actions.recorded(given)
 
     def draw(self, random: np.random.Generator) -> Action:
-        """An action at random."""
+        """A random action."""
+        return self.actions.draw(random)
 
+    @abstractmethod
     def reset(self, seed: int) -> Observation:
-        """Start the world that belongs to ``seed``."""
+        """Start the world of a seed."""
 
+    @abstractmethod
     def step(self, action: Action) -> tuple[float, Observation | None, bool]:
         """Take one action. Returns the reward, what is seen then, or None where a reset is needed, and whether that is
         because the world ended: not where time ran out, or where the environment does not tell.
         """
 
+    @abstractmethod
     def close(self) -> None:
         """Free everything; the environment is of no use any more."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from videovq.config import DeepMindLabSource
@@ -41,8 +39,7 @@ class DeepMindLabEnvironment(Environment):
         self.level = source.level
         self.engine_fps = source.engine_fps
         self.action_repeat = source.action_repeat
-        self._actions = Numbered({name: number for number, name in enumerate(ACTIONS)})
-        self.action_spec = self._actions.spec
+        self.actions = Numbered({name: number for number, name in enumerate(ACTIONS)})
         self.teleport = FASTEST * 60 / source.engine_fps * source.action_repeat
         # look left-right, look down-up, strafe, move, fire, jump, crouch
         self._vectors = [
@@ -59,14 +56,8 @@ class DeepMindLabEnvironment(Environment):
         self._lab.reset(seed=seed)
         return self._observe()
 
-    def recorded(self, given: Any) -> Action:
-        return self._actions.recorded(given)
-
-    def draw(self, random: np.random.Generator) -> Action:
-        return self._actions.draw(random)
-
     def step(self, action: Action) -> tuple[float, Observation | None, bool]:
-        reward = float(self._lab.step(self._vectors[self._actions.given(action)], num_steps=self.action_repeat))
+        reward = float(self._lab.step(self._vectors[self.actions.native(action)], num_steps=self.action_repeat))
         # Its levels end with their time, and nothing tells the few that end otherwise.
         return reward, self._observe() if self._lab.is_running() else None, False
 

@@ -13,10 +13,11 @@ from jaxtyping import UInt8
 
 from videovq.config import GymnasiumSource
 from videovq.errors import UserError
+from videovq.packages import install
 from videovq.prep.environments import Action, Environment, Observation, require
 from videovq.prep.environments.spaces import Actions, Numbered, actions_of
 
-INSTALL = 'run: pip install "videovq[record]"'
+INSTALL = install("record")
 PICTURES = ("screen", "rgb", "pixels", "image")
 BROUGHT = {"MiniGrid-": "minigrid", "BabyAI-": "minigrid", "MiniWorld-": "miniworld", "ALE/": "ale-py"}
 USUAL_FPS = 30  # what Gymnasium's own recorder assumes where an environment has no render_fps
@@ -49,10 +50,9 @@ class GymnasiumEnvironment(Environment):
         if self._picture is None:
             self._render_pictures(frame_size)
         self.engine_fps = self._frame_rate() if source.engine_fps == "auto" else source.engine_fps
-        self._actions = self._find_actions()
+        self.actions = self._find_actions()
         if source.action_names:
-            self._actions = renamed(self._actions, source.action_names)
-        self.action_spec = self._actions.spec
+            self.actions = renamed(self.actions, source.action_names)
 
     def reset(self, seed: int) -> Observation:
         try:
@@ -65,16 +65,10 @@ class GymnasiumEnvironment(Environment):
             raise too_old(self.level, "reset gives something else than observation and info")
         return self._observe(*begun)
 
-    def recorded(self, given: Any) -> Action:
-        return self._actions.recorded(given)
-
-    def draw(self, random: np.random.Generator) -> Action:
-        return self._actions.draw(random)
-
     def step(self, action: Action) -> tuple[float, Observation | None, bool]:
         total = 0.0
         for _ in range(self._calls()):
-            stepped = self._env.step(self._actions.given(action))
+            stepped = self._env.step(self.actions.native(action))
             if not (isinstance(stepped, tuple) and len(stepped) == 5):
                 given = f"{len(stepped)} values" if isinstance(stepped, tuple) else f"a {type(stepped).__name__}"
                 raise too_old(self.level, f"step gives {given} and not five")
@@ -100,12 +94,12 @@ class GymnasiumEnvironment(Environment):
         return actions_of(self._env, self._gym.spaces, self.level)
 
     def _frame_rate(self) -> float:
-        """Engine steps a second, by the environment's own word."""
+        """Engine steps a second, as the environment's metadata say."""
         rate = self._env.metadata.get("render_fps")
         return rate if isinstance(rate, (int, float)) and isfinite(rate) and rate > 0 else USUAL_FPS
 
     def _pose(self) -> tuple[float, ...] | None:
-        """Where the agent is, if that is known."""
+        """The pose of the agent, if it is known."""
         return None
 
     def _make(self, **options: Any) -> Any:

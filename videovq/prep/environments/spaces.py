@@ -1,16 +1,17 @@
-"""Action spaces of Gymnasium <-> actions as they are recorded."""
+"""Conversion between the action spaces of Gymnasium and recorded actions."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from videovq.errors import UserError
-from videovq.prep.environments import Action
 from videovq.types import ActionSpec
+
+Action: TypeAlias = int | list[int] | list[float]  # as recorded: a number, or as many as the ActionSpec is wide
 
 
 class Actions(ABC):
@@ -23,12 +24,12 @@ class Actions(ABC):
     spec: ActionSpec
 
     @abstractmethod
-    def given(self, action: Action) -> Any:
-        """What ``env.step`` takes for a recorded action."""
+    def native(self, action: Action) -> Any:
+        """The form of a recorded action that ``env.step`` takes."""
 
     @abstractmethod
     def recorded(self, given: Any) -> Action:
-        """What is recorded of something that ``env.step`` takes.
+        """The recorded form of an action that ``env.step`` takes.
 
         Raises:
             UserError: it is no action of this environment.
@@ -36,7 +37,7 @@ class Actions(ABC):
 
     @abstractmethod
     def draw(self, random: np.random.Generator) -> Action:
-        """An action at random."""
+        """A random action."""
 
 
 class Numbered(Actions):
@@ -50,7 +51,7 @@ class Numbered(Actions):
         self.spec = ActionSpec("discrete", (len(numbers),), tuple(numbers))
         self.numbers = list(numbers.values())
 
-    def given(self, action: Action) -> int:
+    def native(self, action: Action) -> int:
         assert isinstance(action, int)
         return self.numbers[action]
 
@@ -79,13 +80,13 @@ class Several(Actions):
         self.spec = ActionSpec("multi_discrete", tuple(sizes.flatten().tolist()))
         self._space, self._start = space, start
 
-    def given(self, action: Action) -> Any:
+    def native(self, action: Action) -> Any:
         return (np.reshape(action, self._space.shape) + self._start).astype(self._space.dtype)
 
     def recorded(self, given: Any) -> list[int]:
         numbers = shaped(given, self._space)
         whole = (numbers - self._start).astype(np.int64)
-        if not (whole == numbers - self._start).all() or not self._space.contains(self.given(whole.tolist())):
+        if not (whole == numbers - self._start).all() or not self._space.contains(self.native(whole.tolist())):
             raise UserError(f"no action of {self._space}")
         return whole.flatten().tolist()
 
@@ -101,7 +102,7 @@ class Continuous(Actions):
         self.spec = ActionSpec("continuous", mean=(0.0,) * width, std=(1.0,) * width)
         self._space = space
 
-    def given(self, action: Action) -> Any:
+    def native(self, action: Action) -> Any:
         return np.reshape(np.asarray(action, dtype=self._space.dtype), self._space.shape)
 
     def recorded(self, given: Any) -> list[float]:

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.data.arrays import array_names, read_array
-from videovq.data.sidecars import moved_back
 from videovq.prep.sources.contract import (
     USUAL,
-    Place,
+    Entry,
     RawEpisode,
     Reader,
     declared_fps,
@@ -27,7 +26,6 @@ from videovq.prep.sources.contract import (
     level_of,
     split_in_path,
     stated_actions,
-    stated_outcomes,
     usual_names,
 )
 from videovq.prep.sources.pixels import stored_frames
@@ -47,7 +45,7 @@ class ArraysReader(Reader):
         there, frames = set(files), f"{cls.frames_key}.npy"
         return any(path.with_name(f"{cls.actions_key}.npy") in there for path in files if path.name == frames)
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         frames, actions = self._names()
         found = {}
         for path in files_that_end(folder, (".npz", f"/{frames}.npy"), without):
@@ -58,22 +56,19 @@ class ArraysReader(Reader):
                 name, id_ = path.parent, path.parent.relative_to(folder).as_posix()
                 beside = [path.with_name(f"{one}.npy") for one in self._outcome_names()]
                 files = (path, *(one for one in beside if one.is_file()), path.with_name(f"{actions}.npy"))
-            found[id_] = Place(path, files, level=level_of(name), split=split_in_path(name, folder))
+            found[id_] = Entry(path, files, level=level_of(name), split=split_in_path(name, folder))
         return found
 
-    def _read(self, place: Place) -> RawEpisode:
+    def _read(self, entry: Entry) -> RawEpisode:
         frames, actions = self._names()
-        where = str(place.path)
-        numbers, spec = stated_actions(self._array(place, actions), self.declared, where)
+        where = str(entry.path)
+        numbers, spec = stated_actions(self._array(entry, actions), self.declared, where)
         fps, declared = declared_fps(self.declared, where), {getattr(self.declared, setting) for setting in USUAL}
         # Reading what was declared says so where it is missing.
-        there = [*filter(None, declared), *self._known(place, self._outcome_names())]
+        there = [*filter(None, declared), *self._known(entry, self._outcome_names())]
         names = usual_names(there, self.declared, where)
-        columns = {setting: [self._array(place, name) for name in some] for setting, some in names.items()}
-        found = stated_outcomes(columns, len(numbers), where, self.before)
-        return RawEpisode(
-            lambda: self._frames(place, frames), moved_back(numbers) if self.before else numbers, spec, fps, **found
-        )
+        columns = {setting: [self._array(entry, name) for name in some] for setting, some in names.items()}
+        return self.episode(lambda: self._frames(entry, frames), numbers, spec, fps, columns, where)
 
     def _names(self) -> tuple[str, str]:
         return self.declared.frames_key or self.frames_key, self.declared.actions_key or self.actions_key
@@ -86,20 +81,20 @@ class ArraysReader(Reader):
             names += [said] if said else usual
         return names
 
-    def _known(self, place: Place, names: list[str]) -> list[str]:
+    def _known(self, entry: Entry, names: list[str]) -> list[str]:
         """Those of the names under which there is an array."""
-        if _archive(place.path):
-            return sorted(array_names(place.path) & set(names))
-        return [name for name in names if self._file(place, name).is_file()]
+        if _archive(entry.path):
+            return sorted(array_names(entry.path) & set(names))
+        return [name for name in names if self._file(entry, name).is_file()]
 
-    def _file(self, place: Place, name: str) -> Path:
-        return place.path if _archive(place.path) else place.path.with_name(f"{name}.npy")
+    def _file(self, entry: Entry, name: str) -> Path:
+        return entry.path if _archive(entry.path) else entry.path.with_name(f"{name}.npy")
 
-    def _array(self, place: Place, name: str) -> np.ndarray:
-        return read_array(self._file(place, name), name)
+    def _array(self, entry: Entry, name: str) -> np.ndarray:
+        return read_array(self._file(entry, name), name)
 
-    def _frames(self, place: Place, name: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
-        yield from stored_frames(read_array(place.path, name), self.declared, f"{place.path}: {name!r}")
+    def _frames(self, entry: Entry, name: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
+        yield from stored_frames(read_array(entry.path, name), self.declared, f"{entry.path}: {name!r}")
 
 
 def _archive(path: Path) -> bool:

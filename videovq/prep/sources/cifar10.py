@@ -15,8 +15,7 @@ from torchvision.datasets import CIFAR10
 
 from videovq.data.listing import refuse_pointers
 from videovq.errors import UserError
-from videovq.prep.sources.contract import Place, RawEpisode, Reader
-from videovq.types import ActionSpec
+from videovq.prep.sources.contract import Entry, RawEpisode, Reader, unordered_pictures
 
 TOGETHER = 500  # pictures in an episode
 
@@ -32,22 +31,20 @@ class CIFAR10Reader(Reader):
     def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
         return any(path.parent == folder / CIFAR10.base_folder for path in files)
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         files, found = _files(folder), {}
         for split in ("train", "test"):
             for name, chosen in _load(folder, split, _stamps(folder)).items():
                 for number in range(-(-len(chosen) // TOGETHER)):
                     key = f"{split}/{name}/{number:03d}"
-                    found[key] = Place(files[0], files, key, name, "test" if split == "test" else "")
+                    found[key] = Entry(files[0], files, key, name, "test" if split == "test" else "")
         return found
 
-    def _read(self, place: Place) -> RawEpisode:
-        folder, (split, name, number) = place.path.parents[1], place.key.split("/")
+    def _read(self, entry: Entry) -> RawEpisode:
+        folder, (split, name, number) = entry.path.parents[1], entry.key.split("/")
         first = int(number) * TOGETHER
         pictures = _load(folder, split, _stamps(folder))[name][first : first + TOGETHER]
-        frames, spec, count = torch.from_numpy(pictures), ActionSpec("none"), len(pictures)
-        actions = spec.tensor([[]] * count, "")
-        return RawEpisode(lambda: iter([frames]), actions, spec, 1.0, tuple(range(count - 1)))
+        return unordered_pictures(lambda: iter([torch.from_numpy(pictures)]), len(pictures))
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
@@ -61,7 +58,7 @@ def _stamps(folder: Path) -> tuple[int, ...]:
 
 @lru_cache(maxsize=2)
 def _load(folder: Path, split: str, stamps: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The pictures of every class, uint8 ``n h w c``; ``stamps``: files that changed are read again."""
+    """The pictures of every class, uint8 ``n h w c``; ``stamps``: of the files, so that changed ones are read again."""
     try:
         data = CIFAR10(str(folder), train=split == "train", download=False)
     except (RuntimeError, OSError):

@@ -1,4 +1,4 @@
-"""What every reader of recorded episodes offers."""
+"""The contract of readers of recorded episodes, and what several of them share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,12 +16,13 @@ from torch import Tensor
 
 from videovq.config import DeclareConfig
 from videovq.data.listing import files_below, folder_name, refuse_pointers
+from videovq.data.sidecars import moved_back
 from videovq.errors import UserError
 from videovq.types import ActionSpec, breaks
 
 OUTCOME_KEYS = ("rewards_key", "ends_key", "breaks_key")
 PIXEL_KEYS = ("frames_range", "channels")
-USUAL = {  # names under which recordings keep what came of each action
+USUAL = {  # names under which recordings keep the outcomes of actions
     "rewards_key": ("reward", "rewards"),
     "ends_key": ("terminated", "terminals", "terminations"),
     "breaks_key": ("truncated", "truncations", "timeout", "timeouts", "done", "dones"),
@@ -38,8 +39,8 @@ WITHOUT = "no actions were recorded"
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an episode is, and what is known of it before it is read.
+class Entry:
+    """The index entry of a recorded episode: where it is, and what is known of it before it is read.
 
     Attributes:
         path: of its file, or of the first of them.
@@ -47,7 +48,7 @@ class Place:
         level: name of the level, or whatever tells kinds of episodes apart.
         split: ``train``, ``val`` or ``test`` where the recording says so, or else a folder; empty: neither does.
         files: everything that it is read from.
-        told: whether only the recording says ``split``, while no folder on its way names one.
+        stated: whether only the recording says ``split``, while no folder on its way names one.
         actions: whether any were recorded.
     """
 
@@ -56,7 +57,7 @@ class Place:
     key: str = ""
     level: str = ""
     split: str = ""
-    told: bool = False
+    stated: bool = False
     actions: bool = True
 
 
@@ -72,7 +73,7 @@ class RawEpisode:
             follows.
         rewards: earned with each action, NaN where that is not known; None: nothing is known of rewards.
         ends: every t where the world ended with action t; what follows belongs to no world, up to a discontinuity.
-        poses: x, y, z, pitch, yaw and roll of every frame; None: nobody knows.
+        poses: x, y, z, pitch, yaw and roll of every frame; None: not known.
     """
 
     frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]]
@@ -106,19 +107,19 @@ class Reader(ABC):
     declarable: tuple[str, ...] = tuple(
         name for name in DeclareConfig.__dataclass_fields__ if name not in (*OUTCOME_KEYS, *PIXEL_KEYS)
     )
-    """What the user may say of such recordings; anything else would have no effect."""
+    """The fields of ``declare`` that such recordings use; any other would have no effect."""
 
     def __init__(self, declared: DeclareConfig) -> None:
         self.declared = declared
 
     @property
     def before(self) -> bool:
-        """Whether actions lie beside the frames they led to, as the user or else the format says."""
+        """Whether actions are stored beside the frames they led to, as the user or else the format says."""
         return (self.declared.actions_at or self.actions_at) == "before"
 
     @property
     def alignment(self) -> str:
-        """How actions and frames lie in the source, and what is done about it."""
+        """The alignment of actions and frames in the source, and how it is normalised."""
         return BEFORE if self.before else AFTER
 
     @classmethod
@@ -127,8 +128,8 @@ class Reader(ABC):
         """Whether a folder looks like this format by the files in it; opens one or two of them at most."""
 
     @abstractmethod
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
-        """Every episode below a folder: id -> place, in order. An id is a path below the folder, without an ending.
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
+        """Every episode below a folder: id -> entry, in order. An id is a path below the folder, without an ending.
 
         An episode that is broken is found all the same: reading it says why.
 
@@ -139,18 +140,40 @@ class Reader(ABC):
             UserError: the folder holds none.
         """
 
-    def read(self, place: Place) -> RawEpisode:
+    def read(self, entry: Entry) -> RawEpisode:
         """Read one episode, all but its frames.
 
         Raises:
             UserError: what is wrong with it.
         """
-        refuse_pointers(place.files)
-        return self._read(place)
+        refuse_pointers(entry.files)
+        return self._read(entry)
 
     @abstractmethod
-    def _read(self, place: Place) -> RawEpisode:
-        """The same, of files that are there themselves."""
+    def _read(self, entry: Entry) -> RawEpisode:
+        """Read one episode whose files are no pointers."""
+
+    def episode(
+        self,
+        frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]],
+        actions: Shaped[Tensor, "t a"],
+        spec: ActionSpec,
+        fps: float,
+        columns: dict[str, list[Any]],
+        where: str,
+        cuts: Sequence[int] = (),
+        ends: Sequence[int] = (),
+    ) -> RawEpisode:
+        """An episode with actions and outcomes as they are stored, beside the frames before or after them.
+
+        Args:
+            columns: setting -> the columns that :func:`usual_names` found, one value a frame in each.
+            cuts, ends: frame numbers of discontinuities and ends that are known otherwise.
+        """
+        found = stated_outcomes(columns, len(actions), where, self.before)
+        found["discontinuities"] += tuple(cuts)
+        found["ends"] = tuple(sorted({*ends, *found["ends"]}))
+        return RawEpisode(frames, moved_back(actions) if self.before else actions, spec, fps, **found)
 
 
 def files_that_end(folder: Path, endings: tuple[str, ...], without: Path) -> list[Path]:
@@ -207,12 +230,13 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
         values: one number an action, or several; or the names of declared actions.
 
     Raises:
-        UserError: names or whole numbers whose meaning nobody declared, or values that do not fit what was declared.
+        UserError: names or whole numbers whose meaning was not declared, or values that do not fit what was declared.
     """
     listed = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind == "U" else values
     names = listed if isinstance(listed, list) and any(isinstance(one, str) for one in listed) else []
+    sizes = [len(declared.action_names)] if declared.action_names else declared.action_sizes
     if names and declared.action_names:
-        spec = ActionSpec("discrete", (len(declared.action_names),), tuple(declared.action_names))
+        spec = ActionSpec("discrete", tuple(sizes), tuple(declared.action_names))
         return spec.tensor(spec.numbered(names, where), where), spec
     if names:
         found = ",".join(sorted({str(one) for one in names}))
@@ -224,12 +248,9 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
     if array.ndim not in (1, 2) or array.shape[-1] == 0:
         raise UserError(f"{where}: actions of shape {array.shape}; one row a frame is needed")
     rows = array[:, None] if array.ndim == 1 else array
-    if declared.action_names:
-        spec = ActionSpec("discrete", (len(declared.action_names),), tuple(declared.action_names))
-    elif declared.action_sizes:
-        spec = ActionSpec(
-            "discrete" if len(declared.action_sizes) == 1 else "multi_discrete", tuple(declared.action_sizes)
-        )
+    if sizes:
+        kind: Literal["discrete", "multi_discrete"] = "discrete" if len(sizes) == 1 else "multi_discrete"
+        spec = ActionSpec(kind, tuple(sizes), tuple(declared.action_names))
     elif np.isfinite(rows).all() and (rows == rows.round()).all():
         raise UserError(
             f"{where}: does not say what its actions mean; give declare.action_names '[noop,left,...]' or"
@@ -241,7 +262,7 @@ def stated_actions(values: Any, declared: DeclareConfig, where: str) -> tuple[Sh
 
 
 def usual_names(there: Collection[str], declared: DeclareConfig, where: str) -> dict[str, list[str]]:
-    """Which columns keep what came of each action: setting -> those that were declared, or those of a usual name.
+    """Names of the columns of outcomes: setting -> those that were declared, or those of a usual name.
 
     Breaks may have several usual names at once, rewards and ends have the first.
 
@@ -307,11 +328,17 @@ def _stated_truths(values: Any, count: int, where: str) -> list[int]:
     """Every t where a column of truth values, or of zeros and ones, holds one."""
     try:
         found = np.asarray(values, dtype=np.float64).reshape(count)
+        if np.isin(found, (0, 1)).all():
+            return np.flatnonzero(found).tolist()
     except (TypeError, ValueError, OverflowError):
-        raise UserError(f"{where} are not one 0 or 1 a frame") from None
-    if not np.isin(found, (0, 1)).all():
-        raise UserError(f"{where} are not one 0 or 1 a frame")
-    return np.flatnonzero(found).tolist()
+        pass
+    raise UserError(f"{where} are not one 0 or 1 a frame")
+
+
+def unordered_pictures(frames: Callable[[], Iterator[UInt8[Tensor, "n h w c"]]], count: int) -> RawEpisode:
+    """An episode of pictures without actions, each followed by a discontinuity."""
+    spec = ActionSpec("none")
+    return RawEpisode(frames, spec.tensor([[]] * count, ""), spec, 1.0, tuple(range(count - 1)))
 
 
 def declared_fps(declared: DeclareConfig, where: str) -> float:

@@ -12,7 +12,7 @@ i is inferred from what changed between the states i - 1 and i (``dm_infer_actio
 frame i.
 
 What to beware of: the actions were inferred from positions and ammunition, so weapon keys, crouching and reloading
-may be some frames early or late. Where a player dies, the view leaps to another place, about then: a discontinuity.
+may be some frames early or late. Where a player dies, the view leaps to another entry, about then: a discontinuity.
 Between death and respawn the actions are empty.
 """
 
@@ -30,7 +30,7 @@ from torch import Tensor
 
 from videovq.data.video import PIECE
 from videovq.errors import UserError
-from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_that_end, identity, split_in_path
+from videovq.prep.sources.contract import Entry, RawEpisode, Reader, files_that_end, identity, split_in_path
 from videovq.prep.sources.hdf5 import ENDINGS, dataset, first_hdf5, open_hdf5
 from videovq.prep.sources.pixels import as_frames
 from videovq.types import ActionSpec
@@ -58,10 +58,10 @@ class CSGOReader(Reader):
         except ValueError:
             return False
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         return {
             # hdf5_dm_july2021_expert_12: the twelfth of dm_july2021_expert
-            identity(path, folder): Place(
+            identity(path, folder): Entry(
                 path,
                 (path,),
                 level=re.sub(r"^hdf5_|_\d+$", "", path.stem),
@@ -70,13 +70,13 @@ class CSGOReader(Reader):
             for path in files_that_end(folder, ENDINGS, without)
         }
 
-    def _read(self, place: Place) -> RawEpisode:
-        with open_hdf5(place.path) as file:
+    def _read(self, entry: Entry) -> RawEpisode:
+        with open_hdf5(entry.path) as file:
             numbers = (re.fullmatch(r"frame_(\d+)_[xy]", str(name)) for name in file)  # a damaged name is bytes
             length = 1 + max((int(found[1]) for found in numbers if found), default=0)
             actions = np.stack([_numbers(file, f"frame_{t}_y", 51) for t in range(length)])
             died = [t for t in range(length) if _numbers(file, f"frame_{t}_helperarr", 2)[1] != 0]
-            return RawEpisode(lambda: _frames(place.path, length), _indices(actions), SPEC, FPS, tuple(died))
+            return RawEpisode(lambda: _frames(entry.path, length), _indices(actions), SPEC, FPS, tuple(died))
 
 
 def _numbers(file: Any, name: str, size: int) -> np.ndarray:

@@ -63,4 +63,4 @@ def reader_class(name: str) -> type[Reader]:
 
 def format_of(reader: Reader) -> str:
     """The name of a reader's format."""
-    return next(name for name, place in READERS.items() if place.endswith(f":{type(reader).__name__}"))
+    return next(name for name, path in READERS.items() if path.endswith(f":{type(reader).__name__}"))

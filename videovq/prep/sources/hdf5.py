@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import Tensor
 
-from videovq.data.packages import optional
 from videovq.errors import UserError
+from videovq.packages import optional
 from videovq.prep.sources.arrays import ArraysReader
-from videovq.prep.sources.contract import Place, files_that_end, identity, level_of, split_in_path
+from videovq.prep.sources.contract import Entry, files_that_end, identity, level_of, split_in_path
 from videovq.prep.sources.pixels import stored_frames
 
 ENDINGS = (".hdf5", ".h5")
@@ -38,7 +38,7 @@ class HDF5Reader(ArraysReader):
         whole = {cls.frames_key, cls.actions_key}
         return path is not None and bool(_groups(path, lambda group: whole <= set(group)))
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         frames, actions = self._names()
         found = {}
         for path in files_that_end(folder, ENDINGS, without):
@@ -46,20 +46,20 @@ class HDF5Reader(ArraysReader):
             for key in _groups(path, lambda group: frames in group or actions in group) or [""]:
                 id_ = "/".join([identity(path, folder), *filter(None, [key])])
                 level = path.stem if key else level_of(path)
-                found[id_] = Place(path, (path,), key, level, split_in_path(path / key, folder))
+                found[id_] = Entry(path, (path,), key, level, split_in_path(path / key, folder))
         return found
 
-    def _known(self, place: Place, names: list[str]) -> list[str]:
-        with open_hdf5(place.path) as file:
-            return [name for name in names if name in file[place.key or "/"]]
+    def _known(self, entry: Entry, names: list[str]) -> list[str]:
+        with open_hdf5(entry.path) as file:
+            return [name for name in names if name in file[entry.key or "/"]]
 
-    def _array(self, place: Place, name: str) -> np.ndarray:
-        with open_hdf5(place.path) as file:
-            return np.asarray(dataset(file[place.key or "/"], name)[...])
+    def _array(self, entry: Entry, name: str) -> np.ndarray:
+        with open_hdf5(entry.path) as file:
+            return np.asarray(dataset(file[entry.key or "/"], name)[...])
 
-    def _frames(self, place: Place, name: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
-        with open_hdf5(place.path) as file:
-            stored = dataset(file[place.key or "/"], name)
+    def _frames(self, entry: Entry, name: str) -> Iterator[UInt8[Tensor, "n h w c"]]:
+        with open_hdf5(entry.path) as file:
+            stored = dataset(file[entry.key or "/"], name)
             yield from stored_frames(stored, self.declared, repr(stored.name))
 
 
@@ -84,7 +84,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """The same for a block whose own UserErrors name the file already."""
+    """As :func:`open_hdf5`, for a block whose own UserErrors name the file already."""
     h5py = optional("h5py", "hdf5")
     try:
         with h5py.File(path, "r") as file:
@@ -109,7 +109,7 @@ def dataset(group: Any, name: str) -> Any:
 
 
 def refuse_missing_sources(found: Any, path: Path) -> None:
-    """Check that what a virtual dataset is made of is there: HDF5 reads zeros in its place, which are black frames.
+    """Check that the sources of a virtual dataset are there: HDF5 reads zeros for missing ones, which are black frames.
 
     Args:
         found: a dataset.

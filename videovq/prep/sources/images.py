@@ -14,9 +14,8 @@ from torch import Tensor
 
 from videovq.data.listing import folder_name
 from videovq.errors import UserError
-from videovq.prep.sources.contract import Place, RawEpisode, Reader, files_that_end, split_in_path
+from videovq.prep.sources.contract import Entry, RawEpisode, Reader, files_that_end, split_in_path, unordered_pictures
 from videovq.prep.sources.encoded import as_rgb
-from videovq.types import ActionSpec
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
@@ -34,7 +33,7 @@ class ImagesReader(Reader):
     def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
         return any(path.suffix.lower() in ENDINGS for path in files)
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         by_folder: dict[Path, list[Path]] = {}
         for path in files_that_end(folder, ENDINGS, without):
             by_folder.setdefault(path.parent, []).append(path)
@@ -43,14 +42,11 @@ class ImagesReader(Reader):
             for number, at in enumerate(range(0, len(paths), TOGETHER)):
                 some = tuple(paths[at : at + TOGETHER])
                 name = (parent.relative_to(folder) / f"{number:04d}").as_posix()
-                found[name] = Place(some[0], some, str(number), folder_name(parent), split_in_path(some[0], folder))
+                found[name] = Entry(some[0], some, str(number), folder_name(parent), split_in_path(some[0], folder))
         return found
 
-    def _read(self, place: Place) -> RawEpisode:
-        spec, count = ActionSpec("none"), len(place.files)
-        return RawEpisode(
-            lambda: _pictures(place.files), spec.tensor([[]] * count, ""), spec, 1.0, tuple(range(count - 1))
-        )
+    def _read(self, entry: Entry) -> RawEpisode:
+        return unordered_pictures(lambda: _pictures(entry.files), len(entry.files))
 
 
 def _pictures(paths: Sequence[Path]) -> Iterator[UInt8[Tensor, "n h w c"]]:

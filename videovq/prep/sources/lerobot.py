@@ -18,18 +18,16 @@ from torch import Tensor
 
 from videovq.data.listing import files_below
 from videovq.data.parquet import read_columns
-from videovq.data.sidecars import moved_back
 from videovq.data.store import read_json
 from videovq.data.video import video_pieces
 from videovq.errors import UserError
 from videovq.prep.sources.contract import (
     OUTCOME_KEYS,
-    Place,
+    Entry,
     RawEpisode,
     Reader,
     split_in_path,
     stated_actions,
-    stated_outcomes,
 )
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.lerobot_meta import INFO, Dataset, Row
@@ -49,7 +47,7 @@ class LeRobotReader(Reader):
         except (ValueError, TypeError):
             return False
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         _dataset.cache_clear()  # the files may have changed since they were read
         found = {}
         for path in _infos(files_below(folder, without)):
@@ -58,24 +56,22 @@ class LeRobotReader(Reader):
             for index, row in sorted(dataset.rows.items()):
                 files = (path, *([row.video] if row.video else []), row.data)
                 said = dataset.split(index)
-                found[(below / f"episode_{index:06d}").as_posix()] = Place(
+                found[(below / f"episode_{index:06d}").as_posix()] = Entry(
                     row.video or row.data, files, str(index), row.task, said or around, bool(said and not around)
                 )
             for name in sorted(dataset.broken):
-                found[(below / name).as_posix()] = Place(path, (path,), name)
+                found[(below / name).as_posix()] = Entry(path, (path,), name)
         if not found:
             raise UserError(f"{folder}: holds no episode of a LeRobot dataset, with a {INFO}")
         return found
 
-    def _read(self, place: Place) -> RawEpisode:
-        dataset = _dataset(place.files[0], self.declared.frames_key)
-        if place.key in dataset.broken:
-            raise UserError(dataset.broken[place.key])
-        index = int(place.key)
+    def _read(self, entry: Entry) -> RawEpisode:
+        dataset = _dataset(entry.files[0], self.declared.frames_key)
+        if entry.key in dataset.broken:
+            raise UserError(dataset.broken[entry.key])
+        index = int(entry.key)
         row = dataset.rows[index]
         actions, spec = self._actions(dataset, row, index)
-        if self.before:
-            actions = moved_back(actions)
         frames = _film if row.video else _pictures
         fps, at = self.declared.fps or dataset.fps, ("episode_index", index)
         columns = {}
@@ -83,8 +79,8 @@ class LeRobotReader(Reader):
             usual = "next.reward" if setting == "rewards_key" and "next.reward" in dataset.kinds else ""
             name = getattr(self.declared, setting) or usual
             columns[setting] = read_columns(row.data, [name], at) if name else []
-        found = stated_outcomes(columns, len(actions), f"{row.data}: episode {index}", self.before)
-        return RawEpisode(lambda: frames(dataset, index, self.declared.colours), actions, spec, fps, **found)
+        where = f"{row.data}: episode {index}"
+        return self.episode(lambda: frames(dataset, index, self.declared.colours), actions, spec, fps, columns, where)
 
     def _actions(self, dataset: Dataset, row: Row, index: int) -> tuple[Shaped[Tensor, "t a"], ActionSpec]:
         names = [name.strip() for name in (self.declared.actions_key or "action").split(",")]
@@ -115,7 +111,7 @@ def _infos(files: Sequence[Path]) -> Iterator[Path]:
 
 @lru_cache(maxsize=4)
 def _dataset(path: Path, camera: str) -> Dataset:
-    """The datasets that are being read; each has thousands of episodes, and says all of them at once."""
+    """The metadata of the datasets in use, kept: those of thousands of episodes are read at once."""
     return Dataset(path, camera)
 
 

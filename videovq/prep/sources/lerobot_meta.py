@@ -1,4 +1,4 @@
-"""What LeRobot datasets say of themselves in ``meta/``: v2 has a file an episode, v3 has many episodes in a file.
+"""The metadata of LeRobot datasets, in ``meta/``: v2 has a file an episode, v3 has many episodes in a file.
 
 Sources: src/lerobot/datasets/lerobot_dataset.py and utils.py in huggingface/lerobot, releases 0.3.3 and 0.4.4.
 """
@@ -26,7 +26,7 @@ INFO = "meta/info.json"
 
 @dataclass(frozen=True)
 class Row:
-    """An episode.
+    """The metadata of an episode.
 
     Attributes:
         length: number of its frames.
@@ -44,7 +44,7 @@ class Row:
 
 
 class Dataset:
-    """A dataset, seen through one camera.
+    """The metadata of a dataset, for one of its cameras.
 
     Args:
         path: of its ``meta/info.json``.
@@ -53,7 +53,7 @@ class Dataset:
     Attributes:
         fps: frames a second.
         kinds: name of each feature -> its dtype.
-        rows: index of each episode -> what is known of it.
+        rows: index of each episode -> its metadata.
         broken: name of each episode of which too little is known -> what is wrong.
 
     Raises:
@@ -147,16 +147,16 @@ class Dataset:
                 self._leave_out(row, f"{path}: line {number}", f"{path.stem}_line_{number}", error)
 
     def _shared_rows(self) -> None:
-        place = ("data/chunk_index", "data/file_index")
+        file_of = ("data/chunk_index", "data/file_index")
         film = [f"videos/{self.camera}/{name}" for name in ("chunk_index", "file_index", "from_timestamp")]
-        names = ["episode_index", "length", "tasks", *place, *(film if self.filmed else [])]
+        names = ["episode_index", "length", "tasks", *file_of, *(film if self.filmed else [])]
         for path in files_below(self.root / "meta/episodes"):
             if path.suffix != ".parquet":
                 continue
             for number, values in enumerate(zip(*read_columns(path, names), strict=True)):
                 row = dict(zip(names, values, strict=True))
                 try:
-                    index, (chunk, file) = _count(row, "episode_index"), (_count(row, name) for name in place)
+                    index, (chunk, file) = _count(row, "episode_index"), (_count(row, name) for name in file_of)
                     data, video, start = self._file("data_path", chunk_index=chunk, file_index=file), None, None
                     if self.filmed:
                         chunk, file, start = _count(row, film[0]), _count(row, film[1]), _second(row, film[2])

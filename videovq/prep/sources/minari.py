@@ -21,7 +21,7 @@ from videovq.data.listing import files_below, refuse_pointers
 from videovq.data.store import read_json
 from videovq.errors import UserError
 from videovq.prep.sources.contract import (
-    Place,
+    Entry,
     RawEpisode,
     Reader,
     declared_fps,
@@ -48,7 +48,7 @@ class MinariReader(Reader):
     def recognises(cls, folder: Path, files: Sequence[Path]) -> bool:
         return next(_datasets(files), None) is not None
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         if self.before:
             raise UserError("declare.actions_at: Minari keeps the action taken after a frame; leave it out")
         found = {}
@@ -59,18 +59,18 @@ class MinariReader(Reader):
             level, split = str(metadata.get("dataset_id", level_of(path))), split_in_path(path, folder)
             for number, file in sorted(_storage(path, metadata).episodes(path.parent).items()):
                 id_ = (path.parent.relative_to(folder) / f"episode_{number}").as_posix()
-                found[id_] = Place(file, (path, file), str(number), level, split)
+                found[id_] = Entry(file, (path, file), str(number), level, split)
         if not found:
             raise UserError(f"{folder}: holds no episode of a Minari dataset, with a {METADATA}")
         return found
 
-    def _read(self, place: Place) -> RawEpisode:
-        path, where = place.files[0], f"{place.path}: episode {place.key}"
+    def _read(self, entry: Entry) -> RawEpisode:
+        path, where = entry.files[0], f"{entry.path}: episode {entry.key}"
         metadata = read_json(path)
         spec, start = _action_spec(path, metadata, tuple(self.declared.action_names))
         name, shape = self._pictures(path, metadata)
-        storage = _storage(path, metadata)(place.path, int(place.key), name, shape, self.declared.colours)
-        taken, count = storage.actions(), storage.count()
+        storage = _storage(path, metadata)(entry.path, int(entry.key), name, shape, self.declared.colours)
+        taken, count = storage.steps("actions"), storage.count()
         if len(taken) == 0 or count != len(taken) + 1:
             raise UserError(f"{where}: {count} observations and {len(taken)} actions; one fewer, and some, are needed")
         values = taken[[*range(len(taken)), -1]].astype(np.float64).reshape(count, -1) - start
@@ -121,7 +121,7 @@ def _space(metadata: dict[str, Any], name: str) -> dict[str, Any]:
 def _action_spec(
     path: Path, metadata: dict[str, Any], names: tuple[str, ...]
 ) -> tuple[ActionSpec, Shaped[np.ndarray, "..."]]:
-    """What the actions mean, and the number that stands for the first choice of each discrete one."""
+    """The ActionSpec, and the number of the first choice of each discrete component."""
     try:
         space = _space(metadata, "action_space")
         kind, start = space["type"], np.ravel(space.get("start", 0))
@@ -131,7 +131,7 @@ def _action_spec(
             return ActionSpec("multi_discrete", tuple(np.ravel(space["nvec"]).tolist())), start
         if kind == "MultiBinary":
             return ActionSpec("multi_discrete", (2,) * int(np.prod(space["n"]))), start
-        if kind == "Box":  # nobody measured them: prep does
+        if kind == "Box":  # not measured yet: prep does
             width = math.prod(space["shape"])
             return ActionSpec("continuous", mean=(0.0,) * width, std=(1.0,) * width), start
     except BROKEN as error:

@@ -1,4 +1,8 @@
-"""Where Minari keeps an episode's arrays: in an HDF5 file with all episodes, or an Arrow or Parquet file of its own."""
+"""Minari's storage of an episode: a group of an HDF5 file, or an Arrow or Parquet file of its own.
+
+The package minari reads plain folders too, but whole episodes with every camera into memory, zeros (black frames) where
+the source of a virtual HDF5 dataset is missing, and it brings gymnasium, typer and numpy 2. So the files are read here.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +16,16 @@ from jaxtyping import Shaped, UInt8
 from torch import Tensor
 
 from videovq.data.listing import files_below
-from videovq.data.packages import optional
 from videovq.data.video import PIECE
 from videovq.errors import UserError
+from videovq.packages import optional
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.hdf5 import opened, refuse_missing_sources
 from videovq.prep.sources.pixels import as_frames, pictured
 
 
 class Storage(ABC):
-    """An episode.
+    """An episode; every method raises a UserError where its file is broken.
 
     Args:
         path: of its file.
@@ -41,20 +45,8 @@ class Storage(ABC):
         """Number -> file of every episode of a dataset, broken ones too."""
 
     @abstractmethod
-    def actions(self) -> Shaped[np.ndarray, "t ..."]:
-        """One between every two observations.
-
-        Raises:
-            UserError: the file is broken.
-        """
-
-    @abstractmethod
-    def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
-        """``rewards`` or ``terminations``, one for each action.
-
-        Raises:
-            UserError: the file is broken.
-        """
+    def steps(self, name: str) -> Shaped[np.ndarray, "t ..."]:
+        """``actions``, ``rewards`` or ``terminations``: one between every two observations."""
 
     @abstractmethod
     def count(self) -> int:
@@ -62,11 +54,7 @@ class Storage(ABC):
 
     @abstractmethod
     def frames(self) -> Iterator[UInt8[Tensor, "n h w c"]]:
-        """The pictures, one an observation. Minari keeps them as JPEG, or as they are.
-
-        Raises:
-            UserError: the file is broken.
-        """
+        """The pictures, one an observation. Minari keeps them as JPEG, or as they are."""
 
 
 class Hdf5(Storage):
@@ -85,35 +73,27 @@ class Hdf5(Storage):
         except ValueError:
             return {0: path}  # reading it says what is wrong
 
-    def actions(self) -> Shaped[np.ndarray, "t ..."]:
+    def steps(self, name: str) -> Shaped[np.ndarray, "t ..."]:
         with opened(self.path) as file:
-            return np.asarray(self._dataset(file, f"episode_{self.number}/actions"))
-
-    def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
-        with opened(self.path) as file:
-            return np.asarray(self._dataset(file, f"episode_{self.number}/{name}"))
+            return np.asarray(self._dataset(file, name))
 
     def count(self) -> int:
         with opened(self.path) as file:
-            return len(file[self._pictures])
+            return len(self._dataset(file, "observations", self.name))
 
     def frames(self) -> Iterator[UInt8[Tensor, "n h w c"]]:
         with opened(self.path) as file:
-            stored = self._dataset(file, self._pictures)
+            stored = self._dataset(file, "observations", self.name)
             if pictured(stored):
                 yield from decoded((bytes(one) for one in stored), self.colours, self.where)
                 return
             for first in range(0, len(stored), PIECE):
                 yield as_frames(stored[first : first + PIECE], self.colours, self.where)
 
-    def _dataset(self, file: Any, name: str) -> Any:
-        found = file[name]
+    def _dataset(self, file: Any, *names: str) -> Any:
+        found = file["/".join(filter(None, (f"episode_{self.number}", *names)))]
         refuse_missing_sources(found, self.path)
         return found
-
-    @property
-    def _pictures(self) -> str:
-        return "/".join(filter(None, (f"episode_{self.number}/observations", self.name)))
 
 
 class Arrow(Storage):
@@ -130,10 +110,7 @@ class Arrow(Storage):
                 found[int(inner.name)] = files[0] if files else inner / f"part-0{cls.ENDINGS[0]}"
         return found
 
-    def actions(self) -> Shaped[np.ndarray, "t ..."]:
-        return np.asarray(self._column("actions").to_pylist()[:-1])
-
-    def steps(self, name: str) -> Shaped[np.ndarray, "t"]:
+    def steps(self, name: str) -> Shaped[np.ndarray, "t ..."]:
         return np.asarray(self._column(name).to_pylist()[:-1])
 
     def count(self) -> int:

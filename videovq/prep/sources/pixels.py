@@ -1,4 +1,4 @@
-"""Frames as arrays keep them: as they are, as real numbers, channels first, or each as a JPEG or PNG."""
+"""Frames stored in arrays: uint8 or real numbers, channels last or first, or a JPEG or PNG each."""
 
 from __future__ import annotations
 

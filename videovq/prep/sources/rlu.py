@@ -15,7 +15,7 @@ import numpy as np
 
 from videovq.data.listing import files_below, refuse_pointers
 from videovq.errors import UserError
-from videovq.prep.sources.contract import Place, RawEpisode, Reader, level_of, split_in_path, stated_rewards
+from videovq.prep.sources.contract import Entry, RawEpisode, Reader, level_of, split_in_path, stated_rewards
 from videovq.prep.sources.encoded import decoded
 from videovq.prep.sources.tfrecord import Feature, RecordFile, parse_example
 from videovq.types import ActionSpec
@@ -63,7 +63,7 @@ class RLUReader(Reader):
                 return False
         return False
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         if self.before:
             raise UserError("declare.actions_at: RL Unplugged keeps the action taken after a frame; leave it out")
         _records.cache_clear()  # the files may have changed since they were read
@@ -74,14 +74,14 @@ class RLUReader(Reader):
             level = next((part for part in reversed(path.parts) if part in TASKS), level_of(path))
             for number in range(count if whole else count + 1):  # reading what breaks off says so
                 id_ = f"{path.relative_to(folder).as_posix()}/{number:03d}"
-                found[id_] = Place(path, (path,), str(number), level, split_in_path(path, folder))
+                found[id_] = Entry(path, (path,), str(number), level, split_in_path(path, folder))
         if not found:
             raise UserError(f"{folder}: holds no record in a file with tfrecord in its name")
         return found
 
-    def _read(self, place: Place) -> RawEpisode:
-        where = f"{place.path}: episode {place.key}"
-        example = parse_example(_records(place.path).read(int(place.key)), where)
+    def _read(self, entry: Entry) -> RawEpisode:
+        where = f"{entry.path}: episode {entry.key}"
+        example = parse_example(_records(entry.path).read(int(entry.key)), where)
         pixels, taken = _feature(example, PIXELS, where), _feature(example, TAKEN, where)
         last = _feature(example, LAST, where)
         if not isinstance(pixels, list) or not len(pixels) == len(taken) == len(last) / len(ACTIONS):
@@ -107,7 +107,7 @@ def _records_in(files: Sequence[Path]) -> list[Path]:
 
 @lru_cache(maxsize=1)
 def _records(path: Path) -> RecordFile:
-    """The file that is being read: episodes are read in order, and each goes on where the last one ended."""
+    """The file in use, kept open: episodes are read in order, each from where the last one ended."""
     return RecordFile(path)
 
 

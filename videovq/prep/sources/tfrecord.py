@@ -1,8 +1,8 @@
 """TFRecord files and the ``tf.train.Example`` messages in them, without TensorFlow.
 
 A record is its length (8 bytes), the length's checksum (4), the payload and its checksum (4), little-endian; the whole
-file may be gzipped. Sources: tensorflow/core/lib/io/record_writer.h, tensorflow/core/example/feature.proto and the
-wire format of Protocol Buffers.
+file may be gzipped (tensorflow/core/lib/io/record_writer.h). Messages and checksums are those of the package tfrecord.
+Its reader of records is not used: it checks no checksum, and makes room for whatever length a broken file claims.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from videovq.data.packages import optional
 from videovq.errors import UserError
+from videovq.packages import optional
 
 LARGEST = 1 << 30  # bytes of a record; whatever claims to be longer is broken, or wants the memory
 BLOCK = 1 << 20
 
-Feature = list[memoryview] | np.ndarray
+Feature = list[bytes] | np.ndarray
 
 
 class RecordFile:
@@ -62,7 +62,7 @@ class RecordFile:
             if length is None:
                 raise UserError(f"{self.path}: has no record {number}, only {self._next}")
             payload = self._take(length)
-            if masked_crc(payload) != int.from_bytes(self._take(4), "little"):
+            if masked_crc(payload) != self._take(4):
                 raise UserError(f"{self.path}: record {number} is corrupt, its checksum is wrong")
         except ValueError:
             self._close()
@@ -75,8 +75,7 @@ class RecordFile:
         try:
             with self.path.open("rb") as file:
                 start = file.read(12)
-            plain = masked_crc(start[:8]) == int.from_bytes(start[8:], "little")
-            gzipped = start.startswith(b"\x1f\x8b") and not plain
+            gzipped = start.startswith(b"\x1f\x8b") and masked_crc(start[:8]) != start[8:]
             self._stream = gzip.open(self.path, "rb") if gzipped else self.path.open("rb")  # noqa: SIM115
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read ({error})") from None
@@ -106,7 +105,7 @@ class RecordFile:
         if not head:
             return None
         length = int.from_bytes(head[:8], "little")
-        if masked_crc(head[:8]) != int.from_bytes(head[8:], "little"):
+        if masked_crc(head[:8]) != head[8:]:
             raise UserError(
                 f"{self.path}: no TFRecord file, or corrupt: wrong checksum of record {self._next}'s length"
             )
@@ -130,10 +129,9 @@ class RecordFile:
         return UserError(f"{self.path}: breaks off within record {self._next} ({why})")
 
 
-def masked_crc(data: bytes) -> int:
-    """The checksum as TFRecord stores it: rotated, plus a constant, so that checksums of checksums are no trouble."""
-    crc = optional("crc32c", "tfrecord").crc32c(data)
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+def masked_crc(data: bytes) -> bytes:
+    """The checksum as TFRecord stores it."""
+    return optional("tfrecord", "tfrecord").TFRecordWriter.masked_crc(data)
 
 
 def parse_example(payload: bytes, where: str) -> dict[str, Feature]:
@@ -142,73 +140,16 @@ def parse_example(payload: bytes, where: str) -> dict[str, Feature]:
     Raises:
         UserError: it is none.
     """
-    found: dict[str, Feature] = {}
+    messages = optional("tfrecord.example_pb2", "tfrecord")
     try:
-        for features in _messages(memoryview(payload), 1):
-            for entry in _messages(features, 1):
-                name = b"".join(_messages(entry, 1)).decode()
-                for feature in _messages(entry, 2):
-                    found[name] = _feature(feature)
-    except ValueError as error:  # of which a UnicodeDecodeError is one
+        features = messages.Example.FromString(payload).features.feature
+    except optional("google.protobuf.message", "tfrecord").DecodeError as error:
         raise UserError(f"{where}: is no tf.train.Example ({error})") from None
-    return found
+    return {name: _feature(feature) for name, feature in features.items()}
 
 
-def _feature(data: memoryview) -> Feature:
-    found: Feature = []
-    for values in _messages(data, 1):
-        found = list(_messages(values, 1))
-    for values in _messages(data, 2):  # one number a field, or packed: the bytes are the same
-        found = np.frombuffer(b"".join(_messages(values, 1)), dtype="<f4")
-    for values in _messages(data, 3):
-        numbers: list[int] = []
-        for number, value in _fields(values):
-            if number == 1:
-                numbers += [value] if isinstance(value, int) else _varints(value)
-        found = np.array(numbers, dtype=np.uint64).astype(np.int64)  # two's complement
-    return found
-
-
-def _messages(data: memoryview, wanted: int) -> Iterator[memoryview]:
-    for number, value in _fields(data):
-        if number == wanted:
-            if isinstance(value, int):
-                raise UserError(f"field {number} is a number")
-            yield value
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        if tag & 7 == 0:
-            value, at = _varint(data, at)
-            yield tag >> 3, value
-            continue
-        size = {1: 8, 5: 4}.get(tag & 7)
-        if tag & 7 == 2:
-            size, at = _varint(data, at)
-        if size is None or size > len(data) - at:
-            raise UserError("a field of a strange kind, or one that is longer than its message")
-        yield tag >> 3, data[at : at + size]
-        at += size
-
-
-def _varints(data: memoryview) -> list[int]:
-    found, at = [], 0
-    while at < len(data):
-        value, at = _varint(data, at)
-        found.append(value)
-    return found
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= len(data):
-            break
-        octet, at = data[at], at + 1
-        value |= (octet & 127) << shift
-        if octet < 128:
-            return value & (1 << 64) - 1, at
-    raise UserError("a number breaks off, or never ends")
+def _feature(feature: Any) -> Feature:
+    kind = feature.WhichOneof("kind")
+    values = getattr(feature, kind).value if kind else []
+    dtype = {"float_list": np.float32, "int64_list": np.int64}.get(kind)
+    return np.array(values, dtype) if dtype else list(values)

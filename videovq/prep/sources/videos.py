@@ -17,25 +17,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor
 
 from videovq.data.columns import KINDS
 from videovq.data.listing import files_below
-from videovq.data.sidecars import SIDECARS, beside, json_object, listed_actions, moved_back, refuse_declared
+from videovq.data.sidecars import SIDECARS, beside, json_object, listed_actions, refuse_declared
 from videovq.data.store import POSE
 from videovq.data.video import frame_rate, video_pieces
 from videovq.errors import UserError
 from videovq.prep.sources.contract import (
     OUTCOME_KEYS,
-    Place,
+    Entry,
     RawEpisode,
     Reader,
     identity,
     level_of,
     split_in_path,
     stated_actions,
-    stated_outcomes,
     stated_split,
     usual_names,
 )
@@ -63,7 +62,7 @@ class VideosReader(Reader):
         pictures = sum(path.suffix.lower() in PICTURES for path in files)  # else they may be the videos' thumbnails
         return cls.may_lack_actions and len(videos) > 0 and len(videos) >= pictures
 
-    def find(self, folder: Path, without: Path) -> dict[str, Place]:
+    def find(self, folder: Path, without: Path) -> dict[str, Entry]:
         paths = files_below(folder, without)
         videos: dict[Path, Path] = {}
         for ending in VIDEOS:
@@ -91,35 +90,32 @@ class VideosReader(Reader):
                 stated_split(value.get("split"), str(said[0])) if value and stem in videos else ""
             )  # else no sidecar
             level, around = value.get("level") if value else None, split_in_path(video, folder)
-            found[identity(video, folder)] = Place(
+            found[identity(video, folder)] = Entry(
                 video,
                 (video, *said),
                 level=level_of(video) if level is None else str(level),
                 split=split or around,
-                told=bool(split and not around),
+                stated=bool(split and not around),
                 actions=bool(said) and (value is None or self._tells_actions(value)),
             )
-        acted = any(place.actions for place in found.values() if place.path in there)
+        acted = any(entry.actions for entry in found.values() if entry.path in there)
         if videos and self.may_lack_actions and not acted:
-            self._refuse_declared(folder)
-            return {id_: replace(place, actions=False) for id_, place in found.items() if place.path in there}
+            why = f"no video in {folder} has actions beside it (NAME{', NAME'.join(self.sidecars)})"
+            refuse_declared(self.declared, ABOUT_ACTIONS, why)
+            return {id_: replace(entry, actions=False) for id_, entry in found.items() if entry.path in there}
         return {
-            id_: replace(place, actions=True, files=(*place.files, beside(place.path, self.sidecars)[0])[:2])
-            for id_, place in found.items()
+            id_: replace(entry, actions=True, files=(*entry.files, beside(entry.path, self.sidecars)[0])[:2])
+            for id_, entry in found.items()
         }
 
     def _tells_actions(self, value: dict[str, Any]) -> bool:
-        """Whether a JSON is about actions: one that is not tells the rate, the level or the split of a video."""
+        """Whether a JSON holds actions; one that does not gives the rate, the level or the split of a video."""
         return not {self.declared.actions_key or "actions", "action_spec", "action_legend"}.isdisjoint(value)
 
-    def _refuse_declared(self, folder: Path) -> None:
-        why = f"no video in {folder} has actions beside it (NAME{', NAME'.join(self.sidecars)})"
-        refuse_declared(self.declared, ABOUT_ACTIONS, why)
-
-    def _read(self, place: Place) -> RawEpisode:
-        if not place.actions:
-            return self._read_silent(*place.files)
-        video, sidecar = place.files
+    def _read(self, entry: Entry) -> RawEpisode:
+        if not entry.actions:
+            return self._read_silent(*entry.files)
+        video, sidecar = entry.files
         if sidecar.suffix == ".json":
             return self._read_json(video, sidecar)
         columns = KINDS[sidecar.suffix](sidecar, self.declared.actions_key)
@@ -128,7 +124,8 @@ class VideosReader(Reader):
             setting: [columns.column(name, unknown=setting == "rewards_key") for name in names]
             for setting, names in usual_names(columns.names, self.declared, str(sidecar)).items()
         }
-        return self._episode(video, sidecar, actions, spec, self.declared.fps or frame_rate(video), outcomes)
+        fps = self.declared.fps or frame_rate(video)
+        return self.episode(lambda: video_pieces(video), actions, spec, fps, outcomes, str(sidecar))
 
     def _read_silent(self, video: Path, sidecar: Path | None = None) -> RawEpisode:
         """A video without actions; its JSON, where there is one, may state the rate and the breaks."""
@@ -159,31 +156,9 @@ class VideosReader(Reader):
         names = usual_names(there, self.declared, str(sidecar))
         outcomes = {setting: [value[name] for name in some] for setting, some in names.items()}
         cuts, ends = (_field(sidecar, value, name, _numbers, ()) for name in ("discontinuities", "ends"))
-        episode = self._episode(video, sidecar, actions, spec, fps, outcomes, cuts, ends)
+        where = str(sidecar)
+        episode = self.episode(lambda: video_pieces(video), actions, spec, fps, outcomes, where, cuts, ends)
         return replace(episode, poses=_poses(value.get("poses"), len(actions)))
-
-    def _episode(
-        self,
-        video: Path,
-        sidecar: Path,
-        actions: Shaped[Tensor, "t a"],
-        spec: ActionSpec,
-        fps: float,
-        columns: dict[str, list[Any]],
-        cuts: Sequence[int] = (),
-        ends: Sequence[int] = (),
-    ) -> RawEpisode:
-        """An episode with what its columns say came of its actions, and with what it says by frame numbers."""
-        found = stated_outcomes(columns, len(actions), str(sidecar), self.before)
-        return RawEpisode(
-            lambda: video_pieces(video),
-            moved_back(actions) if self.before else actions,
-            spec,
-            fps,
-            (*cuts, *found["discontinuities"]),
-            found["rewards"],
-            tuple(sorted({*ends, *found["ends"]})),
-        )
 
 
 def _spec(value: dict[str, Any], path: Path) -> ActionSpec | None:
@@ -199,7 +174,7 @@ def _spec(value: dict[str, Any], path: Path) -> ActionSpec | None:
 
 
 def _poses(said: Any, count: int) -> Float[Tensor, "t 6"] | None:
-    """The poses of ``count`` frames, where that is what it is."""
+    """The poses of ``count`` frames; None: the value is something else."""
     try:
         found = torch.tensor(said, dtype=torch.float32)
     except (TypeError, ValueError, RuntimeError):

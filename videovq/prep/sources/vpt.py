@@ -1,4 +1,4 @@
-"""What OpenAI's contractors played in Minecraft, for VPT (Baker et al. 2022, arXiv 2206.11795).
+"""The Minecraft recordings of OpenAI's contractors, for VPT (Baker et al. 2022, arXiv 2206.11795).
 
 An episode is ``NAME.mp4`` with ``NAME.jsonl``, 20 frames a second, one JSON object a frame. An action is 25 numbers:
 the buttons of ``BUTTONS``, 0 or 1 each, then the mouse sideways (dx) and downwards (dy), in one of 11 steps each, 5
@@ -29,7 +29,7 @@ from torch import Tensor
 from videovq.data.text import json_lines
 from videovq.data.video import video_pieces
 from videovq.errors import UserError
-from videovq.prep.sources.contract import Place, RawEpisode
+from videovq.prep.sources.contract import Entry, RawEpisode
 from videovq.prep.sources.videos import VideosReader
 from videovq.types import ActionSpec
 
@@ -64,8 +64,8 @@ class VPTReader(VideosReader):
                 return isinstance(line, dict) and {"mouse", "keyboard", "isGuiOpen"} <= set(line)
         return False
 
-    def _read(self, place: Place) -> RawEpisode:
-        video, sidecar = place.files
+    def _read(self, entry: Entry) -> RawEpisode:
+        video, sidecar = entry.files
         lines = [line for _, line in json_lines(sidecar)]
         actions = _actions(lines, str(sidecar))
         return RawEpisode(lambda: _frames(video, len(lines)), actions, SPEC, FPS)
@@ -98,7 +98,7 @@ def _actions(lines: list[Any], where: str) -> Int64[Tensor, "t a"]:
 
 
 def _frames(video: Path, lines: int) -> Iterator[UInt8[Tensor, "n h w c"]]:
-    """The frames, without the last where there is one more than lines."""
+    """The frames, without the last where there is one frame more than there are lines."""
     count, held = 0, None
     for piece in video_pieces(video):
         if held is not None:
