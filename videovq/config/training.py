@@ -57,8 +57,8 @@ class TrainingConfig(Settings):
     """Number of devices in each node."""
     nodes: int = 1
     """Number of machines; start the same command on each through torchrun or SLURM."""
-    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    """How several devices share the work: ``ddp`` copies the network, ``fsdp`` spreads it over GPUs."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """How several devices share the work: ``ddp``, and so ``auto``, gives each a copy of the network."""
     validate_every: int = 500
     """Steps between validations, each with a curve plot (and, for a VQ-VAE, a reconstruction grid)."""
     checkpoint_every: int = 500

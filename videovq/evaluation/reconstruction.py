@@ -50,7 +50,7 @@ class Reconstruction:
 
     @cached_property
     def perplexity(self) -> float:
-        return perplexity(self.usage)
+        return float(perplexity(self.usage))
 
     @property
     def bits_per_pixel(self) -> float:

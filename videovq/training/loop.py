@@ -57,7 +57,6 @@ def fit(task: Task) -> None:
     callbacks = task.callbacks(run)
     trainer = make_trainer(
         training,
-        optimizer,
         task.accumulate,
         max_steps=training.steps,
         val_check_interval=min(training.validate_every, training.steps) * task.accumulate,  # batches
@@ -175,7 +174,7 @@ def trained(trainer: L.Trainer, module: TaskModule, run: Path) -> dict[str, Tens
                 why = "an earlier version wrote it, which grouped the parameters otherwise"
                 raise UserError(f"{newest}: {why}; end the training with that version, or remove {run}") from error
             raise
-        weights = trainer.strategy.lightning_module_state_dict()  # of all ranks where they are spread
+        weights = module.state_dict()
     return {name.removeprefix("network."): value for name, value in weights.items() if name.startswith("network.")}
 
 
@@ -193,6 +192,6 @@ def _quieten() -> None:
     """Silence Lightning's banners and hints; its warnings about what goes wrong stay."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
-    quiet = (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*")
+    quiet = (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*", ".*find_unused_param.*")
     for harmless in (*quiet, ".*callbacks used to create the checkpoint.*"):  # earlier versions had another one
         warnings.filterwarnings("ignore", message=harmless)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_for
+from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_for, ranks_of
 from videovq.data.store import CodeStore
 from videovq.types import Batch
 
@@ -39,14 +39,13 @@ class LevelData(L.LightningDataModule):
         self.places = {"train": frame_positions(store, "train"), "val": frame_positions(store, "val")[::SPARSE]}
 
     def train_dataloader(self) -> RandomBatches[LevelBatch]:
-        assert self.trainer is not None
-        ranks, places = (self.trainer.global_rank, self.trainer.world_size), self.places["train"]
+        places, ranks = self.places["train"], ranks_of(self)
         pool = pool_for(self.store, places[:, 0], self.batch_size, self.seed, *ranks)
         make = self._batch("train")
         return RandomBatches(len(places), make, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
 
     def val_dataloader(self) -> Batches[LevelBatch]:
-        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size)
+        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size, *ranks_of(self))
 
     def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], LevelBatch]:
         infos = self.store.split(split)

@@ -9,7 +9,7 @@ import lightning as L
 from jaxtyping import Int64
 from torch import Tensor
 
-from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_for
+from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_for, ranks_of
 from videovq.data.store import CodeStore
 from videovq.errors import UserError
 from videovq.types import Batch
@@ -39,14 +39,13 @@ class TwoLevelData(L.LightningDataModule):
         self.places = {split: frame_positions(top, split) for split in ("train", "val")}
 
     def train_dataloader(self) -> RandomBatches[TwoLevelBatch]:
-        assert self.trainer is not None
-        ranks, places = (self.trainer.global_rank, self.trainer.world_size), self.places["train"]
+        places, ranks = self.places["train"], ranks_of(self)
         pool = pool_for(self.top, places[:, 0], self.batch_size, self.seed, *ranks)
         make = self._batch("train")
         return RandomBatches(len(places), make, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
 
     def val_dataloader(self) -> Batches[TwoLevelBatch]:
-        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size)
+        return Batches(len(self.places["val"]), self._batch("val"), self.batch_size, *ranks_of(self))
 
     def _batch(self, split: str) -> Callable[[Int64[Tensor, "b"]], TwoLevelBatch]:
         def make(chosen: Int64[Tensor, "b"]) -> TwoLevelBatch:
