@@ -40,7 +40,7 @@ def test_codes_of_a_large_codebook_are_the_encoders(episode_store: EpisodeStore,
     network = VQVAE(VQVAEConfig(hidden=8, residual_hidden=4, code_dim=16, quantizer=LFQConfig(codebook_size=2**16)))
     network.eval()
     network.encoder[-1].bias.data.fill_(100)  # every sign is plus: the last code
-    found = encode_store(episode_store, network, "large", str(tmp_path / "codes"), 100, None, {})
+    found = encode_store(episode_store, network, "large", str(tmp_path / "codes"), 100, None, {}, torch.device("cpu"))
     info = found.episodes[0]
     assert found.read(info).codes.unique().tolist() == [65535]
     assert found.codes(torch.tensor([[info.shard, info.start + 2]])).unique().tolist() == [65535]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, named, part, shared, within, without_effect
-from videovq.config.choices import Precision, VQVAEChoice
+from videovq.config.choices import DeviceChoice, Precision, VQVAEChoice
 from videovq.config.models import PatchPredictorConfig, PredictorConfig, VQVAEConfig
 from videovq.errors import UserError
 
@@ -186,7 +186,7 @@ class TrainVQVAEConfig(CommandSettings):
 
 
 @dataclass(frozen=True)
-class EncodeConfig(VQVAEChoice, CommandSettings):
+class EncodeConfig(DeviceChoice, VQVAEChoice, CommandSettings):
     """Encode every frame of an EpisodeStore with a trained VQ-VAE into a CodeStore."""
 
     store: str = "stores/episodes"

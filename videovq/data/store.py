@@ -97,6 +97,7 @@ def write_shard(
     episodes: Iterable[EpisodeInfo],
     skipped: Iterable[dict[str, str]] = (),
     sizes: Mapping[str, int] | None = None,
+    device: str = "",
 ) -> None:
     """Write one shard.
 
@@ -105,11 +106,13 @@ def write_shard(
         episodes: their places in it.
         skipped: ``{"source", "reason"}`` of every episode that was left out.
         sizes: how many recordings had frames of which size (``640x360``: width, height); None: nobody knows.
+        device: the kind that computed them, where something was computed.
     """
     name = shard_name(index)
     write_spooled(place.path / f"{name}.safetensors", tensors)
     rows = [asdict(info) for info in episodes]
-    known = {"sizes": dict(sizes)} if sizes is not None else {}
+    known: dict[str, Any] = {"sizes": dict(sizes)} if sizes is not None else {}
+    known |= {"device": device} if device else {}
     write_json(place.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped), **known})
     place.send(f"{name}.safetensors", f"{name}.json")
 
@@ -127,6 +130,11 @@ def read_shard_index(place: Folder, index: int) -> tuple[list[EpisodeInfo], list
 def read_sizes(place: Folder, index: int) -> dict[str, int]:
     """How many recordings of a complete shard had frames of which size, as far as is known."""
     return read_json(place.path / f"{shard_name(index)}.json").get("sizes", {})
+
+
+def read_device(place: Folder, index: int) -> str:
+    """The kind of device that computed a complete shard; empty: nobody knows."""
+    return read_json(place.path / f"{shard_name(index)}.json").get("device", "")
 
 
 def remove_shard(place: Folder, index: int) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from videovq.config import VQVAEConfig
 from videovq.errors import UserError
+from videovq.models.tf32 import without_tf32
 from videovq.models.vqvae import VQVAE, VQVAEOutput
 from videovq.training.similar import SimilarCodes
 from videovq.types import QuantizerOutput
@@ -39,7 +40,7 @@ class DecoderAlone(VQVAE):
 
     def forward(self, frames: Float[Tensor, "b c h w"]) -> VQVAEOutput:
         # In float32, so that these are the codes that `videovq encode` finds.
-        with torch.no_grad(), torch.autocast(frames.device.type, enabled=False):
+        with torch.no_grad(), torch.autocast(frames.device.type, enabled=False), without_tf32():
             codes = self.encode(frames)
             seen = codes
             if self.training and self.swaps:
