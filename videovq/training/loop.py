@@ -58,6 +58,7 @@ def fit(task: Task) -> None:
     trainer = make_trainer(
         training,
         task.accumulate,
+        network,
         max_steps=training.steps,
         val_check_interval=min(training.validate_every, training.steps) * task.accumulate,  # batches
         check_val_every_n_epoch=None,
@@ -192,6 +193,7 @@ def _quieten() -> None:
     """Silence Lightning's banners and hints; its warnings about what goes wrong stay."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
-    quiet = (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*", ".*find_unused_param.*")
+    # Metrics of a validation are those of all ranks already.
+    quiet = (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*", ".*sync_dist=True.*")
     for harmless in (*quiet, ".*callbacks used to create the checkpoint.*"):  # earlier versions had another one
         warnings.filterwarnings("ignore", message=harmless)

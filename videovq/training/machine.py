@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.imports import _IS_INTERACTIVE
+from torch import nn
 
 from videovq.config import TrainingConfig
 from videovq.errors import UserError
@@ -27,11 +28,12 @@ def precision(wanted: str, accelerator: str) -> Any:
     return "bf16-mixed" if computes_bf16(device) else "32-true"
 
 
-def make_trainer(training: TrainingConfig, accumulate: int, **settings: Any) -> L.Trainer:
+def make_trainer(training: TrainingConfig, accumulate: int, network: nn.Module, **settings: Any) -> L.Trainer:
     """A trainer on the devices that the settings name.
 
     Args:
         accumulate: batches of the data to a step.
+        network: what learns; where one of its modules is ``sometimes_unused``, a step may do without its parameters.
         settings: of Lightning's Trainer.
 
     Raises:
@@ -43,7 +45,7 @@ def make_trainer(training: TrainingConfig, accumulate: int, **settings: Any) -> 
             accelerator=training.accelerator,
             devices=training.devices,
             num_nodes=training.nodes,
-            strategy=_strategy(training),
+            strategy=_strategy(training, network),
             precision=precision(training.precision, training.accelerator),
             accumulate_grad_batches=accumulate,
             **settings,
@@ -52,12 +54,11 @@ def make_trainer(training: TrainingConfig, accumulate: int, **settings: Any) -> 
         raise UserError(f"training.devices, training.nodes: {' '.join(str(error).split())}") from error
 
 
-def _strategy(training: TrainingConfig) -> str:
-    """Lightning's strategy. A step may leave parameters unused (a head whose loss has no weight, a codebook that starts
-    later), which it must then look for; what it costs is a walk through the graph.
-    """
-    if training.devices * training.nodes == 1:
-        return "auto"
+def _strategy(training: TrainingConfig, network: nn.Module) -> str:
+    """Lightning's strategy, which must know whether there are parameters whose gradients it may wait for in vain."""
+    unused = any(getattr(part, "sometimes_unused", False) for part in network.modules())
+    if training.devices * training.nodes == 1 or not unused:
+        return training.strategy
     way = "ddp_fork" if training.strategy == "auto" and _IS_INTERACTIVE else "ddp"
     return f"{way}_find_unused_parameters_true"
 

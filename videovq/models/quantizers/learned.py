@@ -175,6 +175,7 @@ class CodebookLossQuantizer(VectorQuantizer):
     def __init__(self, config: CodebookLossConfig, code_dim: int) -> None:
         super().__init__(config, code_dim)
         self.codebook = nn.Parameter(torch.randn(config.codebook_size, code_dim) / code_dim**0.5)
+        self.sometimes_unused = config.start_after > 0
 
     def loss(self, vectors: Float[Tensor, "n d"], chosen: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
         """|sg[z] - e|^2 + beta |z - sg[e]|^2."""
