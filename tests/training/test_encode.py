@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,20 @@ def test_killed_and_continued_equals_uninterrupted(
     encode(settings)
     for path in code_store.place.path.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_store_of_several_kinds_of_devices_says_so(
+    episode_store: EpisodeStore, vqvae_run: Path, tmp_path: Path
+) -> None:
+    settings, out = config(episode_store, vqvae_run, tmp_path / "out"), tmp_path / "out"
+    assert "devices" not in encode(settings).header.provenance["encoded"]
+    for first, expected in (({"device": "cuda"}, ["cpu", "cuda"]), ({}, None)):  # earlier versions did not say
+        (out / "store.json").unlink()
+        shard = json.loads((out / "shard-00000.json").read_text())
+        shard.pop("device")
+        (out / "shard-00000.json").write_text(json.dumps({**shard, **first}))
+        assert encode(settings).header.provenance["encoded"].get("devices") == expected
+    assert len(CodeStore(out).episodes) == len(episode_store.episodes)
 
 
 def test_codes_of_another_vqvae_are_refused(episode_store: EpisodeStore, code_store: CodeStore, tmp_path: Path) -> None:

@@ -49,15 +49,15 @@ def line(folder: Path, devices: int) -> TrainVQVAEConfig:
 
 def predictors(store: CodeStore, folder: Path, devices: int) -> dict[str, TrainPredictorConfig]:
     """One of each context network and decoder, with heads that nothing is learnt by, parts, and averaged weights."""
-    config = replace(predictor_config(store, folder, steps=4), context_noise=0.0, targets=10)
-    config = replace(config, training=replace(config.training, batch_size=4, devices=devices, validate_every=4))
+    config = replace(predictor_config(store, folder, steps=3), context_noise=0.0, window=6, targets=6)
+    config = replace(config, training=replace(config.training, batch_size=4, devices=devices, validate_every=3))
     every = {
         "patch": replace(config, model=replace(config.model, latent_loss=0.0, frame_attention=1,
                                                frame_attention_width=32, frame_attention_heads=2)),
         "raster": replace(config, model=replace(SMALL_RASTER, latent_loss=0.0),
                           training=replace(config.training, accumulate=2)),
         "pixelcnn": replace(config, model=SMALL_PIXELCNN,
-                            optimizer=replace(config.optimizer, method="muon", weight_average=0.9)),
+                            optimizer=replace(config.optimizer, weight_average=0.9)),
     }  # fmt: skip
     return {name: replace(one, run=str(folder / name)) for name, one in every.items()}
 
@@ -101,8 +101,8 @@ def weights(run: Path) -> dict[str, Tensor]:
 def check_close(found: Path, expected: Path) -> None:
     one, other = weights(found), weights(expected)
     assert one.keys() == other.keys()
-    for name, value in one.items():
-        torch.testing.assert_close(value, other[name], rtol=1e-3, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}")
+    first, second = (torch.cat([z[name].flatten().float() for name in one]) for z in (one, other))
+    assert (first - second).norm() < 3e-3 * second.norm(), "other batches move them by some percent"
 
 
 def test_validations_are_shared_by_weight_and_come_by_steps(ranks: Path, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def training_fingerprint(store: EpisodeStore, split: str) -> str:
 
 
 def train_or_load(store: EpisodeStore, split: str, cache: Path, device: torch.device) -> InverseDynamics:
-    """The network on a device, trained there on a split of discrete actions in about a minute, or loaded from the cache.
+    """The network on a device, trained on a split of discrete actions in about a minute, or loaded from the cache.
 
     Args:
         cache: folder of ``inverse-dynamics-FINGERPRINT.safetensors``; created if it is missing.

@@ -232,8 +232,7 @@ def smoothed(values: Sequence[float]) -> Sequence[float]:
 
 
 def log_picture(trainer: L.Trainer, run: Path, name: str, draw: Callable[[], np.ndarray]) -> None:
-    """Draw ``NAME.png`` into the run and hand it to wandb or TensorBoard where one is used; only the first rank does.
-    """
+    """Draw ``NAME.png`` into the run and hand it to wandb or TensorBoard where one is used; on the first rank."""
     if not trainer.is_global_zero:
         return
     picture = draw()

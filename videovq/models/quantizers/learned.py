@@ -144,7 +144,9 @@ class VectorQuantizer(Quantizer, ABC):
         threshold = max(self.restart_below, 0.01) * batch / self.codebook_size
         self.mean_usage.copy_(threshold.where(which, self.mean_usage))
 
-    def _sample_vectors(self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"] | None) -> Float[Tensor, "k d"]:
+    def _sample_vectors(
+        self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"] | None
+    ) -> Float[Tensor, "k d"]:
         """Sample as many vectors as there are codes of the batches of all ranks in proportion to their weights (None:
         evenly), the same on every rank; each once before any is sampled again.
         """
