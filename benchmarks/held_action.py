@@ -58,13 +58,13 @@ def turn(
     found = windows(store.split(split), context + 1)
     chosen = [found[i] for i in torch.linspace(0, len(found) - 1, contexts).long().tolist()]
     parts = [store.read(w.episode, w.start, w.start + context) for w in chosen]
-    pixels = torch.stack([p.frames for p in parts])
+    pixels = torch.stack([p.frames for p in parts]).to(vqvae.device)
     codes = vqvae.encode(to_float(pixels.flatten(0, 1))).unflatten(0, pixels.shape[:2])
-    context_actions = torch.stack([p.actions[: context - 1] for p in parts])
-    held = torch.full((contexts, frames, 1), action)
+    context_actions = torch.stack([p.actions[: context - 1] for p in parts]).to(vqvae.device)
+    held = torch.full((contexts, frames, 1), action, device=vqvae.device)
     drawn = predict_codes(predictor, codes, context_actions, held, sampling, [seed + i for i in range(contexts)])
     shifts = _median_shift(decode_codes(vqvae, torch.cat([codes[:, -1:], drawn], dim=1)))
-    recorded = shift_by_action(store, split)[action]
+    recorded = shift_by_action(store, split, vqvae.device)[action]
     sign = math.copysign(1, recorded)
     stretches = _held(store, split, action, frames, contexts)
     really = float((_median_shift(stretches).sign() == sign).float().mean()) if len(stretches) else math.nan

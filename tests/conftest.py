@@ -148,6 +148,19 @@ def episode_store(recordings: Path, once: Once) -> EpisodeStore:
     return EpisodeStore(once("episodes", lambda out: prepare(prep_config(recordings, out))))
 
 
+GPUS = [
+    pytest.param(name, marks=pytest.mark.gpu)
+    for name, there in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()))
+    if there
+]
+
+
+@pytest.fixture(params=["cpu", *GPUS])
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """The processor, and every kind of GPU that there is."""
+    return torch.device(request.param)
+
+
 KILL = """
 import os, signal, sys
 

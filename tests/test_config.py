@@ -115,6 +115,8 @@ def test_names_of_folders_and_files_are_not_empty(name: str) -> None:
         ("train vqvae --training 5", "training: holds settings of its own"),
         ("train vqvae --training.batch_size 9 --training.devices 2", "training.batch_size: 9 does not divide by 2"),
         ("train vqvae --loss.adversarial 1 --training.devices 2", "loss.adversarial: trains on one device"),
+        ("train vqvae --loss.adversarial 1 --training.nodes 2", "loss.adversarial: trains on one device"),
+        ("train vqvae --training.strategy fsdp", "training.strategy: no 'fsdp'; choose from 'auto', 'ddp'"),
         ("train vqvae --loss.lpips_network alex", "loss.lpips_network: has no effect while lpips is 0"),
         ("train vqvae --code_swaps 0.1", "code_swaps: has no effect without decoder_only"),
         ("train vqvae --decoder_only true", "decoder_only: needs init, the VQ-VAE whose encoder and codebook stay"),

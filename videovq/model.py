@@ -164,7 +164,7 @@ class Model:
             UserError: they are not of the size that the VQ-VAE was trained on.
         """
         checked = self._frames(frames)
-        return self.vqvae.network.encode(to_float(checked).to(self.vqvae.network.device)).cpu()
+        return self.vqvae.network.encode(to_float(checked.to(self.vqvae.network.device))).cpu()
 
     @torch.inference_mode()
     def decode(self, codes: Int64[Tensor, "t y x"] | np.ndarray) -> UInt8[Tensor, "t h w c"]:

@@ -330,7 +330,7 @@ class QuantizerOutput:
         quantized: the chosen code vectors, with the straight-through gradient.
         codes: their indices.
         loss: what the quantizer adds to the training loss.
-        usage: how often each code was chosen, over all ranks.
+        usage: how often each code was chosen: in training over all ranks, else by this one.
     """
 
     quantized: Float[Tensor, "b d y x"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -106,6 +107,23 @@ def test_the_mirror_is_bounded_and_never_stale(
     assert not torch.equal(store.shard(0)["frames"], episode_store.shard(0)["frames"]) or not torch.equal(
         store.shard(0)["actions"], episode_store.shard(0)["actions"]
     )
+
+
+def test_ranks_that_share_a_mirror_do_not_trip_over_each_other(
+    episode_store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = Path(shutil.copytree(episode_store.place.path, tmp_path / "there"))
+    monkeypatch.setenv("VIDEOVQ_CACHE_GB", "0")  # whatever one fetches drives out what the others have
+    names = sorted(path.name for path in there.glob("*.safetensors"))
+
+    def rank(number: int) -> None:
+        folder = RemoteFolder(f"file://{there}")
+        for at in range(6):
+            folder.refresh()
+            folder.fetch(names[(number + at) % len(names)])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(rank, range(4)))
 
 
 def test_what_cannot_be_reached(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from videovq.data.modules import Batches, FrameData, RandomBatches
@@ -29,6 +30,14 @@ def test_ranks_share_the_batch_and_seeds_differ() -> None:
 
 def test_every_validation_sample_comes_once() -> None:
     assert torch.cat(list(Batches(10, lambda chosen: chosen, 4))).tolist() == list(range(10))
+
+
+def test_ranks_share_the_validation_in_micro_batches() -> None:
+    parts = [list(Batches(11, lambda chosen: chosen, 8, rank, 2, parts=2)) for rank in range(2)]
+    assert torch.cat([batch for one in parts for batch in one]).sort().values.tolist() == list(range(11))
+    assert [len(batch) for batch in parts[0]] == [2, 2, 2] and [len(batch) for batch in parts[1]] == [2, 2, 1]
+    with pytest.raises(ValueError, match=r"training\.devices: 4 devices cannot share 3 samples of the validation"):
+        Batches(3, lambda chosen: chosen, 8, 0, 4)
 
 
 def test_variance_is_that_of_the_training_frames(episode_store: EpisodeStore) -> None:

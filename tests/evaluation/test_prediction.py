@@ -212,7 +212,7 @@ def test_a_ratio_of_sums_has_the_interval_of_its_episodes() -> None:
 
 
 def test_motion_of_actions(episode_store: EpisodeStore) -> None:
-    assert shift_by_action(episode_store, "train") == [0.0, 4.0, -4.0]
+    assert shift_by_action(episode_store, "train", torch.device("cpu")) == [0.0, 4.0, -4.0]
     last = torch.arange(24, dtype=torch.uint8)[None, None, :, None].expand(1, 24, 24, 3)
     moved = moved_along(last, torch.tensor([[[LEFT], [LEFT], [RIGHT]]]), [0.0, 4.0, -4.0])
     assert moved[0, :, 5, 10, 0].tolist() == [6, 2, 6]
@@ -247,7 +247,7 @@ def test_frechet_distance_of_known_gaussians(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="255 videos are too few"):
         frechet(first[:255], second)
     with pytest.raises(ValueError, match="cannot be read as TorchScript"):
-        VideoDistance(str(tmp_path / "missing.pt"))
+        VideoDistance(str(tmp_path / "missing.pt"), torch.device("cpu"))
 
 
 def test_turns(episode_store: EpisodeStore) -> None:

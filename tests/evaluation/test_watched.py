@@ -32,6 +32,7 @@ from videovq.evaluation.watched import watch
 from videovq.prep.prepare import prepare
 from videovq.types import ActionSpec, Sampling
 
+CPU = torch.device("cpu")
 TURN, WALK, BOTH, STAND = range(4)
 LAB = ActionSpec("discrete", (4,), ("noop", "look_left", "forward", "forward+look_left"))
 
@@ -173,12 +174,12 @@ def test_rollouts_that_follow_their_actions_are_told_from_those_that_do_not(
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    network = train_or_load(episode_store, "train", tmp_path)
+    network = train_or_load(episode_store, "train", tmp_path, CPU)
     assert torch.equal(torch.rand(3), expected), "whoever draws numbers elsewhere draws the same"
     (kept,) = tmp_path.iterdir()
     assert kept.name == f"inverse-dynamics-{training_fingerprint(episode_store, 'train')[:16]}.safetensors"
     changed = kept.stat().st_mtime_ns
-    again = train_or_load(episode_store, "train", tmp_path)
+    again = train_or_load(episode_store, "train", tmp_path, CPU)
     assert kept.stat().st_mtime_ns == changed, "read, not learnt again"
     for one, other in zip(network.parameters(), again.parameters(), strict=True):
         assert torch.equal(one, other)
@@ -201,7 +202,7 @@ def test_rollouts_that_follow_their_actions_are_told_from_those_that_do_not(
 def test_what_cannot_be_measured_is_left_out_with_the_reason(episode_store: EpisodeStore, tmp_path: Path) -> None:
     config = EvaluateConfig(store=str(episode_store), following=False, out=str(tmp_path / "out"))
     chosen = windows(episode_store.split("test"), 16, 16)
-    found = watch(config, episode_store, chosen)
+    found = watch(config, episode_store, chosen, CPU)
     assert found.observers == [] and found.kinds is None and not (tmp_path / "out").exists()
     said = json.dumps(found.left_out)
     assert "the names stay, left, right do not tell" in said and "no poses are recorded" in said and "following" in said

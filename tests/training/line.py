@@ -15,7 +15,7 @@ from videovq.config import (
     TrainingConfig,
     TrainVQVAEConfig,
 )
-from videovq.data.modules import Batches, RandomBatches
+from videovq.data.modules import Batches, RandomBatches, ranks_of
 from videovq.training import loop
 from videovq.training.task import Metrics, Task, TaskModule
 
@@ -59,10 +59,10 @@ class Points(L.LightningDataModule):
 
     def train_dataloader(self) -> RandomBatches[Tensor]:
         batch_size, steps = self.training.batch_size, self.training.steps
-        return RandomBatches(50, self.points.__getitem__, batch_size, steps, 0, parts=self.parts)
+        return RandomBatches(50, self.points.__getitem__, batch_size, steps, 0, *ranks_of(self), parts=self.parts)
 
     def val_dataloader(self) -> Batches[Tensor]:
-        return Batches(8, self.points.__getitem__, 8)
+        return Batches(7, self.points.__getitem__, 8, *ranks_of(self))
 
 
 def config_of(folder: Path, **training: object) -> TrainVQVAEConfig:

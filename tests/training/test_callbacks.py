@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -8,7 +9,7 @@ import pytest
 import torch
 from lightning.pytorch.demos.boring_classes import BoringModel
 
-from videovq.training.callbacks import Curves, StepSeed, draw_curves
+from videovq.training.callbacks import Curves, Pictures, StepSeed, draw_curves
 
 
 def test_a_training_that_goes_on_with_other_threads_says_that_it_may_round_otherwise(
@@ -36,6 +37,18 @@ def test_a_single_value_is_visible_in_the_curves(split: str) -> None:
     colour = {"train": (31, 119, 180), "val": (255, 127, 14)}[split]
     count = [(picture == colour).all(-1).sum() for picture in (empty, one)]
     assert count[0] == 0 and count[1] > 8 + 30, "the legend's line, and a mark in the panel"
+
+
+def test_ranks_other_than_the_first_draw_nothing(tmp_path: Path) -> None:
+    def draw(*_: object) -> Any:
+        raise AssertionError("drawn")
+
+    other: Any = SimpleNamespace(is_global_zero=False, global_step=1, callback_metrics={})
+    Pictures(tmp_path, "picture", draw).on_validation_end(other, L.LightningModule())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("videovq.training.callbacks.draw_curves", draw)
+        Curves(tmp_path, [("loss", "loss", False)]).on_validation_end(other, L.LightningModule())
+    assert not list(tmp_path.iterdir())
 
 
 def test_curves_begin_with_the_first_step(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def test_codes_of_a_large_codebook_are_the_encoders(episode_store: EpisodeStore,
     network = VQVAE(VQVAEConfig(hidden=8, residual_hidden=4, code_dim=16, quantizer=LFQConfig(codebook_size=2**16)))
     network.eval()
     network.encoder[-1].bias.data.fill_(100)  # every sign is plus: the last code
-    found = encode_store(episode_store, network, "large", str(tmp_path / "codes"), 100, None, {})
+    found = encode_store(episode_store, network, "large", str(tmp_path / "codes"), 100, None, {}, torch.device("cpu"))
     info = found.episodes[0]
     assert found.read(info).codes.unique().tolist() == [65535]
     assert found.codes(torch.tensor([[info.shard, info.start + 2]])).unique().tolist() == [65535]
@@ -56,6 +57,20 @@ def test_killed_and_continued_equals_uninterrupted(
     encode(settings)
     for path in code_store.folder.path.iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_a_store_of_several_kinds_of_devices_says_so(
+    episode_store: EpisodeStore, vqvae_run: Path, tmp_path: Path
+) -> None:
+    settings, out = config(episode_store, vqvae_run, tmp_path / "out"), tmp_path / "out"
+    assert "devices" not in encode(settings).header.provenance["encoded"]
+    for first, expected in (({"device": "cuda"}, ["cpu", "cuda"]), ({}, None)):  # earlier versions did not say
+        (out / "store.json").unlink()
+        shard = json.loads((out / "shard-00000.json").read_text())
+        shard.pop("device")
+        (out / "shard-00000.json").write_text(json.dumps({**shard, **first}))
+        assert encode(settings).header.provenance["encoded"].get("devices") == expected
+    assert len(CodeStore(out).episodes) == len(episode_store.episodes)
 
 
 def test_codes_of_another_vqvae_are_refused(episode_store: EpisodeStore, code_store: CodeStore, tmp_path: Path) -> None:

@@ -115,15 +115,12 @@ def test_the_estimate_counts_what_is_there(plain: TrainPredictorConfig) -> None:
     ("change", "word"),
     [
         ({"strategy": "ddp"}, "training.strategy"),
-        ({"strategy": "fsdp", "devices": 2}, "training.strategy"),
         ({"accumulate": 3}, "training.batch_size"),
     ],
 )
 def test_settings_that_cannot_work(
     change: dict[str, object], word: str, plain: TrainPredictorConfig, tmp_path: Path
 ) -> None:
-    if torch.cuda.is_available() and "fsdp" in change.values():
-        pytest.skip("there are GPUs")
     training = replace(plain.training, **change)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=word):
         predictor.train(replace(plain, run=str(tmp_path / "run"), training=training))

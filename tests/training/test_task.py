@@ -26,9 +26,9 @@ class Costly(Line):
         loss, metrics = super().loss(network, batch)
         return loss, {**metrics, "costly": self.work_out}
 
-    def work_out(self) -> float:
+    def work_out(self) -> Tensor:
         self.worked_out += 1
-        return float(self.worked_out)
+        return torch.tensor(float(self.worked_out))
 
 
 def test_costly_metrics_are_worked_out_for_the_steps_that_are_shown(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class EvaluateConfig(DeviceChoice, SamplingChoice, ModelChoice, CommandSettings)
 
 
 @dataclass(frozen=True)
-class EvaluateLongConfig(SamplingChoice, ModelChoice, CommandSettings):
+class EvaluateLongConfig(DeviceChoice, SamplingChoice, ModelChoice, CommandSettings):
     """Roll out hundreds of frames and measure whether they stay in the world: metrics.json and one HTML page."""
 
     store: str = "stores/episodes"
@@ -106,7 +106,7 @@ class CompareConfig(CommandSettings):
 
 
 @dataclass(frozen=True)
-class EvaluateVQVAEConfig(VQVAEChoice, CommandSettings):
+class EvaluateVQVAEConfig(DeviceChoice, VQVAEChoice, CommandSettings):
     """Measure a VQ-VAE over every frame of a split: report.json, plots, and a grid of reconstructions."""
 
     store: str = "stores/episodes"
@@ -127,7 +127,7 @@ class EvaluateVQVAEConfig(VQVAEChoice, CommandSettings):
 
 
 @dataclass(frozen=True)
-class ShowCodebookConfig(VQVAEChoice, CommandSettings):
+class ShowCodebookConfig(DeviceChoice, VQVAEChoice, CommandSettings):
     """Draw every code of a VQ-VAE decoded alone with its usage, and a map of the codes."""
 
     store: str = "stores/episodes"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from videovq.config.checks import CommandSettings, Settings, at_least, named, part, shared, within, without_effect
-from videovq.config.choices import Precision, VQVAEChoice
+from videovq.config.choices import DeviceChoice, Precision, VQVAEChoice
 from videovq.config.models import PatchPredictorConfig, PredictorConfig, VQVAEConfig
 from videovq.errors import UserError
 
@@ -57,8 +57,8 @@ class TrainingConfig(Settings):
     """Number of devices in each node."""
     nodes: int = 1
     """Number of machines; start the same command on each through torchrun or SLURM."""
-    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
-    """How several devices share the work: ``ddp`` copies the network, ``fsdp`` spreads it over GPUs."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """How several devices share the work: ``ddp``, and so ``auto``, gives each a copy of the network."""
     validate_every: int = 500
     """Steps between validations, each with a curve plot (and, for a VQ-VAE, a reconstruction grid)."""
     checkpoint_every: int = 500
@@ -201,7 +201,7 @@ class TrainVQVAEConfig(TrainConfig):
 
 
 @dataclass(frozen=True)
-class EncodeConfig(VQVAEChoice, CommandSettings):
+class EncodeConfig(DeviceChoice, VQVAEChoice, CommandSettings):
     """Encode every frame of an EpisodeStore with a trained VQ-VAE into a CodeStore."""
 
     store: str = "stores/episodes"

@@ -14,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from videovq.errors import UserError
 from videovq.storage import atomic, beside
 from videovq.writable import hindrance
@@ -119,12 +121,18 @@ class RemoteFolder(Folder):
             except FileNotFoundError as error:
                 raise UserError(f"{self.url}: {error} is not there") from None
 
+    @property
+    def _alone(self) -> FileLock:
+        """Held while the mirror changes, which ranks of a training share; the file lies beside it."""
+        return FileLock(self.path.with_name(f"{self.path.name}.lock"))
+
     def refresh(self) -> None:
         names = [name for name in self.files() if name.endswith(SMALL)]
-        for path in self.path.glob(f"*{SMALL}"):
-            if path.name not in names:
-                path.unlink()
-        self.get({name: self.path / name for name in names})
+        with self._alone:
+            for path in self.path.glob(f"*{SMALL}"):
+                if path.name not in names:
+                    path.unlink()
+            self.get({name: self.path / name for name in names})
 
     def fetch(self, name: str) -> Path:
         try:
@@ -133,14 +141,15 @@ class RemoteFolder(Folder):
             raise UserError(f"{self.url}: {name} is not there") from None
         version = hashlib.sha256(repr([info.get(key) for key in VERSION]).encode()).hexdigest()[:16]
         target = self.path / f"{name}@{version}"
-        if target.exists():
-            os.utime(target)
-        else:
-            for older in self.path.glob(f"{name}@*"):
-                older.unlink(missing_ok=True)
-            with atomic(target) as partial:
-                self.get({name: partial})
-            self._make_room(target)
+        with self._alone:
+            if target.exists():
+                os.utime(target)
+            else:
+                for older in self.path.glob(f"{name}@*"):
+                    older.unlink(missing_ok=True)
+                with atomic(target) as partial:
+                    self.get({name: partial})
+                self._make_room(target)
         return target
 
     def send(self, *names: str) -> None:

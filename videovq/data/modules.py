@@ -13,6 +13,7 @@ from torch import Tensor
 from videovq.data.pool import Pool
 from videovq.data.store import CodeStore, EpisodeStore, Store
 from videovq.data.windows import Window, evened, windows
+from videovq.errors import UserError
 from videovq.types import CodeBatch, FrameBatch, Outcomes
 
 Batch = TypeVar("Batch")
@@ -72,16 +73,43 @@ class RandomBatches(Generic[Batch]):
 
 
 class Batches(Generic[Batch]):
-    """Every sample once, in order."""
+    """Every sample once, in order; each rank has its share of them.
 
-    def __init__(self, samples: int, collate: Callable[[Int64[Tensor, "b"]], Batch], batch_size: int) -> None:
-        self.samples, self.collate, self.batch_size = samples, collate, batch_size
+    Args:
+        samples: number of samples.
+        collate: sample numbers -> batch.
+        batch_size: samples in a step of the training, over all ranks.
+        parts: micro-batches that a step's samples come in.
+
+    Raises:
+        UserError: there are fewer samples than ranks.
+    """
+
+    def __init__(
+        self,
+        samples: int,
+        collate: Callable[[Int64[Tensor, "b"]], Batch],
+        batch_size: int,
+        rank: int = 0,
+        ranks: int = 1,
+        parts: int = 1,
+    ) -> None:
+        if samples < ranks:
+            raise UserError(
+                f"training.devices: {ranks} devices cannot share {samples} samples of the validation split; use fewer"
+                " devices, or prepare more validation episodes"
+            )
+        self.own, self.collate, self.size = (
+            torch.arange(rank, samples, ranks),
+            collate,
+            -(-batch_size // (ranks * parts)),
+        )
 
     def __len__(self) -> int:
-        return -(-self.samples // self.batch_size)
+        return -(-len(self.own) // self.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for chosen in torch.arange(self.samples).split(self.batch_size):
+        for chosen in self.own.split(self.size):
             yield self.collate(chosen)
 
 
@@ -102,16 +130,14 @@ class FrameData(L.LightningDataModule):
         return max(float(self.store.frames(chosen).double().div(255).var()), 1 / 255**2)
 
     def train_dataloader(self) -> RandomBatches[FrameBatch]:
-        assert self.trainer is not None
-        ranks = self.trainer.global_rank, self.trainer.world_size
-        positions = self.positions["train"]
+        positions, ranks = self.positions["train"], ranks_of(self)
         pool = pool_for(self.store, positions[:, 0], self.batch_size, self.seed, *ranks)
         return RandomBatches(
             len(positions), self._collate("train"), self.batch_size, self.steps, self.seed, *ranks, pool=pool
         )
 
     def val_dataloader(self) -> Batches[FrameBatch]:
-        return Batches(len(self.positions["val"]), self._collate("val"), self.batch_size)
+        return Batches(len(self.positions["val"]), self._collate("val"), self.batch_size, *ranks_of(self))
 
     def _collate(self, split: str) -> Callable[[Int64[Tensor, "b"]], FrameBatch]:
         return lambda chosen: FrameBatch(self.store.frames(self.positions[split][chosen]))
@@ -142,16 +168,14 @@ class CodeData(L.LightningDataModule):
         }
 
     def train_dataloader(self) -> RandomBatches[CodeBatch]:
-        assert self.trainer is not None
-        ranks = self.trainer.global_rank, self.trainer.world_size
-        found = self.windows["train"]
+        found, ranks = self.windows["train"], ranks_of(self)
         pool = pool_for(self.store, torch.tensor([w.episode.shard for w in found]), self.batch_size, self.seed, *ranks)
         return RandomBatches(
             len(found), self._collate("train"), self.batch_size, self.steps, self.seed, *ranks, self.parts, pool
         )
 
     def val_dataloader(self) -> Batches[CodeBatch]:
-        return Batches(len(self.windows["val"]), self._collate("val"), -(-self.batch_size // self.parts))
+        return Batches(len(self.windows["val"]), self._collate("val"), self.batch_size, *ranks_of(self), self.parts)
 
     def _collate(self, split: str) -> Callable[[Int64[Tensor, "b"]], CodeBatch]:
         def collate(chosen: Int64[Tensor, "b"]) -> CodeBatch:
@@ -168,6 +192,12 @@ class CodeData(L.LightningDataModule):
         even = [evened(w, self.targets) if split == "train" else torch.tensor(1 / w.length) for w in picked]
         weights = torch.stack([p.weights * one for p, one in zip(parts, even, strict=True)])
         return Outcomes(torch.stack([p.rewards for p in parts]), torch.stack([p.ends for p in parts]), weights)
+
+
+def ranks_of(data: L.LightningDataModule) -> tuple[int, int]:
+    """The rank that asks for data, and the number of ranks."""
+    assert data.trainer is not None
+    return data.trainer.global_rank, data.trainer.world_size
 
 
 def pool_for(store: Store, shards: Int64[Tensor, "n"], batch: int, seed: int, rank: int, ranks: int) -> Pool | None:

@@ -97,6 +97,7 @@ def write_shard(
     episodes: Iterable[EpisodeInfo],
     skipped: Iterable[dict[str, str]] = (),
     sizes: Mapping[str, int] | None = None,
+    device: str = "",
 ) -> None:
     """Write one shard.
 
@@ -105,11 +106,13 @@ def write_shard(
         episodes: where each lies in it.
         skipped: ``{"source", "reason"}`` of every episode that was left out.
         sizes: how many recordings had frames of which size (``640x360``: width, height); None: not known.
+        device: the kind of device that computed them, where something was computed.
     """
     name = shard_name(index)
     write_spooled(folder.path / f"{name}.safetensors", tensors)
     rows = [asdict(info) for info in episodes]
-    known = {"sizes": dict(sizes)} if sizes is not None else {}
+    known: dict[str, Any] = {"sizes": dict(sizes)} if sizes is not None else {}
+    known |= {"device": device} if device else {}
     write_json(folder.path / f"{name}.json", {"episodes": rows, "skipped": list(skipped), **known})
     folder.send(f"{name}.safetensors", f"{name}.json")
 
@@ -127,6 +130,11 @@ def read_shard_index(folder: Folder, index: int) -> tuple[list[EpisodeInfo], lis
 def read_sizes(folder: Folder, index: int) -> dict[str, int]:
     """The number of recordings of each frame size in a complete shard, as far as is known."""
     return read_json(folder.path / f"{shard_name(index)}.json").get("sizes", {})
+
+
+def read_device(folder: Folder, index: int) -> str:
+    """The kind of device that computed a complete shard; empty: not known."""
+    return read_json(folder.path / f"{shard_name(index)}.json").get("device", "")
 
 
 def remove_shard(folder: Folder, index: int) -> None:

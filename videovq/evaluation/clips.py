@@ -73,7 +73,7 @@ def clips(vqvae: VQVAE, store: EpisodeStore, protocol: Protocol, batch: int, wha
             parts = [store.read(w.episode, w.start, w.start + length) for w in some]
             pixels = torch.stack([p.frames for p in parts])
             with torch.inference_mode():
-                codes = torch.stack([vqvae.encode(to_float(frames).to(vqvae.device)).cpu() for frames in pixels])
+                codes = torch.stack([vqvae.encode(to_float(frames.to(vqvae.device))).cpu() for frames in pixels])
             yield Clips(
                 first=at,
                 episodes=torch.tensor([numbers[w.episode.id] for w in some]),

@@ -19,6 +19,7 @@ from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE
 from videovq.packages import optional
 from videovq.pictures import drawn, enlarged, labelled_rows, new_figure, titled, write_png
+from videovq.rollout.engine import find_device
 from videovq.runs import load_vqvae, vqvae_run
 
 Layout = Callable[[np.ndarray], np.ndarray]
@@ -37,6 +38,7 @@ def show_codebook(config: ShowCodebookConfig) -> None:
     """
     layout = layout_of(config.layout, config.seed)
     trained, store = load_vqvae(vqvae_run(config.vqvae, config.pretrained)), EpisodeStore(config.store)
+    trained.network.to(find_device(config.device))
     usage = reconstruction(trained.network, store, config.split).usage
     tiles = decoded_codes(trained.network)
     out = Path(config.out)
@@ -53,8 +55,8 @@ def decoded_codes(vqvae: VQVAE) -> UInt8[Tensor, "k h w c"]:
     """The middle of a field of each code, decoded."""
     codes = torch.arange(vqvae.quantizer.codebook_size)[:, None, None].expand(-1, FIELD, FIELD)
     edge = (FIELD - SHOWN) // 2 * vqvae.stride
-    parts = [to_uint8(vqvae.decode(part.contiguous())) for part in codes.split(256)]
-    return torch.cat(parts)[:, edge:-edge, edge:-edge]
+    parts = [to_uint8(vqvae.decode(part.contiguous().to(vqvae.device))) for part in codes.split(256)]
+    return torch.cat(parts).cpu()[:, edge:-edge, edge:-edge]
 
 
 def code_sheet(tiles: UInt8[Tensor, "k h w c"], usage: Float[Tensor, "k"]) -> np.ndarray:
@@ -102,7 +104,7 @@ def code_map(
     vqvae: VQVAE, tiles: UInt8[Tensor, "k h w c"], usage: Float[Tensor, "k"], layout: Layout, name: str
 ) -> np.ndarray:
     """The codes' vectors in two dimensions, each in its decoded colour, as large as it is used."""
-    points = layout(vqvae.quantizer.code_vectors().numpy())
+    points = layout(vqvae.quantizer.code_vectors().cpu().numpy())
     colours = tiles.float().mean(dim=(1, 2)).div(255).numpy()
     figure = new_figure(7, 7)
     axis = figure.subplots()

@@ -19,7 +19,7 @@ HALF = 0.5  # of the data's perplexity: less is a collapse
 def running_perplexity(codes: Int64[Tensor, "n y x"], codebook_size: int) -> Float[Tensor, "m"]:
     """Perplexity of the codes of every ``SPAN`` consecutive frames."""
     spans = codes.flatten(1).unfold(0, SPAN, 1).flatten(1)
-    return torch.tensor([perplexity(count(one, codebook_size)) for one in spans])
+    return torch.tensor([float(perplexity(count(one, codebook_size))) for one in spans])
 
 
 def collapse(
@@ -48,7 +48,7 @@ def collapse(
     length = rolled.shape[1]
     if length < SPAN or not stretches:
         return None
-    known = torch.tensor([perplexity(count(part.flatten(), codebook_size)) for part in stretches])
+    known = torch.tensor([float(perplexity(count(part.flatten(), codebook_size))) for part in stretches])
     data = float(known.median())
     below = torch.stack([running_perplexity(one, codebook_size) < HALF * data for one in rolled])
     collapsed = below.any(dim=1)
@@ -105,5 +105,5 @@ def _perplexity_interval(
     for number, one in zip(member.tolist(), codes, strict=True):
         usage[number] += torch.bincount(one.flatten(), minlength=codebook_size)
     usage = usage[:, usage.sum(dim=0) > 0]
-    found = torch.tensor([perplexity(one @ usage) for one in times], dtype=torch.float64)
+    found = torch.tensor([float(perplexity(one @ usage)) for one in times], dtype=torch.float64)
     return [json_values(end) for end in percentile_interval(found)]

@@ -73,7 +73,7 @@ def measure_segment(
     return Segment(
         first,
         first + max(len(one) for one in each) - 1,
-        perplexity(count(flat.flatten(), vqvae.quantizer.codebook_size)),
+        float(perplexity(count(flat.flatten(), vqvae.quantizer.codebook_size))),
         float(changed.mean()) if len(changed) else 0.0,
         float(frames.mean()),
         float(frames.std(dim=(-3, -2, -1)).mean()),

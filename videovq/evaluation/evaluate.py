@@ -27,7 +27,7 @@ from videovq.evaluation.watched import watch
 from videovq.evaluation.watched_page import watched_lines
 from videovq.parsing import to_plain
 from videovq.pictures import write_png
-from videovq.rollout.engine import to_device
+from videovq.rollout.engine import find_device, to_device
 from videovq.rollout.pair import Pair, load_pair, model_name, open_episodes
 from videovq.runs import model_card, predictor_run
 from videovq.storage import write_json, write_text
@@ -57,7 +57,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     measures: dict[str, Measure] = dict(MEASURES)
     if config.lpips:
         measures["lpips"] = lpips_measure(config.lpips)
-    distance = VideoDistance(config.fvd) if config.fvd else None
+    device = find_device(config.device)
+    distance = VideoDistance(config.fvd, device) if config.fvd else None
     vqvae, predictor = pair = load_pair(config)
     store = open_episodes(config.store, pair)
     to_device(vqvae.network, predictor.network, config.device, "32-true")
@@ -70,10 +71,10 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     shifts = None
     if predictor.action_spec.kind == "discrete":
         if any(info.split == "train" for info in store.episodes):
-            shifts = shift_by_action(store, "train")
+            shifts = shift_by_action(store, "train", device)
         else:
             print(f"{store}: has no episode in split train, which `copy, moved` is measured on: it is left out")
-    watched = watch(config, store, chosen)
+    watched = watch(config, store, chosen, device)
     batches = clips(vqvae.network, store, protocol, config.batch_size, "bits")
     bits = likelihood(predictor.network, batches, config.context_frames)
     batches = clips(vqvae.network, store, protocol, config.batch_size, "rollouts")

@@ -45,6 +45,10 @@ class InverseDynamics(nn.Module):
     def forward(self, motion: Float[Tensor, "b m"]) -> Float[Tensor, "b k"]:
         return self.layers(motion)
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
 
 def motion_features(before: UInt8[Tensor, "b h w c"], after: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b m"]:
     """Inputs of the network for two frames. For every part of the picture: the mean absolute difference after each
@@ -101,34 +105,34 @@ def training_fingerprint(store: EpisodeStore, split: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def train_or_load(store: EpisodeStore, split: str, cache: Path) -> InverseDynamics:
-    """The network, trained on a split of discrete actions in about a minute, or loaded from the cache.
+def train_or_load(store: EpisodeStore, split: str, cache: Path, device: torch.device) -> InverseDynamics:
+    """The network on a device, trained on a split of discrete actions in about a minute, or loaded from the cache.
 
     Args:
         cache: folder of ``inverse-dynamics-FINGERPRINT.safetensors``; created if it is missing.
     """
     kept = cache / f"inverse-dynamics-{training_fingerprint(store, split)[:16]}.safetensors"
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(SEED)
-        network = InverseDynamics(store.header.action_spec.sizes[0])
+        network = InverseDynamics(store.header.action_spec.sizes[0]).to(device)
         if kept.is_file():
             network.load_state_dict(read_tensors(kept))
             return network.eval()
         _train(network, store, split)
     cache.mkdir(parents=True, exist_ok=True)
-    write_tensors(kept, network.state_dict())
+    write_tensors(kept, {name: value.cpu() for name, value in network.state_dict().items()})
     return network.eval()
 
 
 def _train(network: InverseDynamics, store: EpisodeStore, split: str) -> None:
-    episodes, chosen = store.split(split), pairs(store, split)
+    episodes, chosen, device = store.split(split), pairs(store, split), network.device
     seen, taken = [], []
     with progress(len(chosen), "motion between frames", "pair") as bar:
         for at in range(0, len(chosen), BATCH):
             parts = [store.read(episodes[number], t, t + 2) for number, t in chosen[at : at + BATCH]]
-            frames = torch.stack([part.frames for part in parts])
+            frames = torch.stack([part.frames for part in parts]).to(device)
             seen.append(motion_features(frames[:, 0], frames[:, 1]).half())
-            taken.append(torch.stack([part.actions[0, 0] for part in parts]))
+            taken.append(torch.stack([part.actions[0, 0] for part in parts]).to(device))
             bar.update(len(parts))
     inputs, actions = torch.cat(seen), torch.cat(taken)
     in_epoch = math.ceil(len(chosen) / BATCH)
@@ -137,7 +141,7 @@ def _train(network: InverseDynamics, store: EpisodeStore, split: str) -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=epochs * in_epoch)
     with progress(epochs * in_epoch, "inverse dynamics", "step") as bar:
         for _ in range(epochs):
-            for some in torch.randperm(len(inputs)).tensor_split(in_epoch):  # no batch of a single pair
+            for some in torch.randperm(len(inputs)).to(device).tensor_split(in_epoch):  # no batch of a single pair
                 loss = cross_entropy(network(inputs[some].float()), actions[some])
                 optimizer.zero_grad()
                 loss.backward()
@@ -169,8 +173,9 @@ class Following:
 
     @torch.no_grad()
     def _keep(self, method: str, frames: UInt8[Tensor, "b n h w c"]) -> None:
+        frames = frames.to(self.network.device)
         logits = self.network(motion_features(frames[:, :-1].flatten(0, 1), frames[:, 1:].flatten(0, 1)))
-        self._seen.setdefault(method, []).append(logits.argmax(dim=1).view(len(frames), -1))
+        self._seen.setdefault(method, []).append(logits.argmax(dim=1).view(len(frames), -1).cpu())
 
     def found(self, names: list[str], episodes: Int64[Tensor, "w"], seed: int) -> dict[str, Any]:
         """Method -> action -> how often it was taken, and precision, recall and F1 with 95 % bootstrap confidence

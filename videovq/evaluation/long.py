@@ -47,7 +47,7 @@ def evaluate(config: EvaluateLongConfig) -> dict[str, Any]:
     pairs = inverses(spec, config.inverses)
     if config.mirror_steps and not pairs:
         left_out["mirror test"] = "no two choices are known to take each other back; name them: --inverses"
-    to_device(vqvae.network, predictor.network, "auto", "32-true")
+    to_device(vqvae.network, predictor.network, config.device, "32-true")
     sampling = Sampling(config.temperature, config.top_k, config.top_p)
     codes, actions = spread_contexts(vqvae.network, store, config)
     rolled = roll_out(predictor.network, codes, actions, sampling, config.seed)
@@ -142,7 +142,7 @@ def spread_contexts(
         start = i // len(episodes) * config.context_frames % max(1, info.length - config.context_frames + 1)
         frames = store.read(info, start, start + config.context_frames).frames
         with torch.inference_mode():
-            codes.append(vqvae.encode(to_float(frames).to(vqvae.device)).cpu())
+            codes.append(vqvae.encode(to_float(frames.to(vqvae.device))).cpu())
         needed = torch.arange(config.context_frames - 1 + config.frames) + int(firsts[number]) + start
         actions.append(everything[needed % len(everything)])
     return torch.stack(codes), torch.stack(actions)
@@ -175,7 +175,7 @@ def real_codes(vqvae: VQVAE, store: EpisodeStore, split: str) -> list[Int64[Tens
     with progress(len(episodes), "real episodes", "episode") as bar:
         for info in episodes:
             parts = store.read(info).frames.split(100)
-            found.append(torch.cat([vqvae.encode(to_float(part).to(vqvae.device)).cpu() for part in parts]))
+            found.append(torch.cat([vqvae.encode(to_float(part.to(vqvae.device))).cpu() for part in parts]))
             bar.update(1)
     return found
 

@@ -17,7 +17,7 @@ CLEAR = 3  # columns: the least shift that counts as motion
 CLOSE = 2  # columns, or a quarter of the shift: the error that counts as equally far
 
 
-def shift_by_action(store: EpisodeStore, split: str) -> list[float]:
+def shift_by_action(store: EpisodeStore, split: str, device: torch.device) -> list[float]:
     """For every discrete action, the median shift in columns of the frames that it led to twice in a row; 0 for an
     action that never occurs so.
     """
@@ -27,8 +27,8 @@ def shift_by_action(store: EpisodeStore, split: str) -> list[float]:
     with progress(len(chosen), "motion of actions", "episode") as bar:
         for info in chosen:
             episode = store.read(info)
-            grey, actions = brightness(episode.frames), episode.actions[:, 0]
-            moved = horizontal_shift(grey[:-1], grey[1:])
+            grey, actions = brightness(episode.frames.to(device)), episode.actions[:, 0]
+            moved = horizontal_shift(grey[:-1], grey[1:]).cpu()
             again = torch.cat([torch.tensor([False]), actions[1:-1] == actions[:-2]])
             for t in again.nonzero()[:, 0].tolist():
                 if t not in info.discontinuities:

@@ -58,7 +58,7 @@ def expectations(
                     end = min(start + PIECE, stop)
                     seen = max(first, start - max(BEFORE, context))
                     part, outcomes = store.read(info, seen, end), store.outcomes(info, start, end)
-                    codes = vqvae.encode(to_float(part.frames).to(vqvae.device))
+                    codes = vqvae.encode(to_float(part.frames.to(vqvae.device)))
                     found = predictor.expect(codes[None], part.actions[None].to(codes.device))
                     known = outcomes.weights > 0
                     said = (z[0, start - seen :].float().cpu()[known] for z in (found.rewards, found.ends))

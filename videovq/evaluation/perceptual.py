@@ -41,23 +41,26 @@ class VideoDistance:
     Args:
         path: the network: called with videos ``b c t 224 224`` in -1..1 and ``rescale=False, resize=False,
             return_features=True``, as the I3D that StyleGAN-V published is, it returns features ``b d``.
+        device: what computes.
 
     Raises:
         UserError: there is no such file, or it is no TorchScript.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, device: torch.device) -> None:
+        self.device = device
         try:
-            self.network = torch.jit.load(path, map_location="cpu").eval()
+            self.network = torch.jit.load(path, map_location=device).eval()
         except (ValueError, RuntimeError, OSError) as error:
             raise UserError(f"fvd: {path} cannot be read as TorchScript ({str(error).splitlines()[0]})") from None
         self.weights = hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
     @torch.inference_mode()
     def features(self, videos: UInt8[Tensor, "b t h w c"]) -> Float[Tensor, "b d"]:
-        flat = interpolate(2 * to_float(videos.flatten(0, 1)), (SIDE, SIDE), mode="bilinear", align_corners=False)
+        frames = 2 * to_float(videos.flatten(0, 1).to(self.device))
+        flat = interpolate(frames, (SIDE, SIDE), mode="bilinear", align_corners=False)
         clips = flat.unflatten(0, videos.shape[:2]).transpose(1, 2).contiguous()
-        return self.network(clips, rescale=False, resize=False, return_features=True)
+        return self.network(clips, rescale=False, resize=False, return_features=True).cpu()
 
 
 def frechet(first: Float[Tensor, "n d"], second: Float[Tensor, "m d"]) -> float:

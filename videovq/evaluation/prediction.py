@@ -96,10 +96,11 @@ def prediction(
 
     def keep(method: str, truth: Tensor, frames: Tensor, exact: Tensor | None) -> None:
         """Measure one rollout of each window of a batch."""
-        gradients.setdefault(method, []).append(gradient_energy(frames))
+        frames, truth = frames.to(vqvae.device), truth.to(vqvae.device)
+        gradients.setdefault(method, []).append(gradient_energy(frames).cpu())
         for name, measure in measures.items():
             found = measure(frames.flatten(0, 1), truth.flatten(0, 1)).view(truth.shape[:2])
-            rows.setdefault((method, name), []).append(found)
+            rows.setdefault((method, name), []).append(found.cpu())
         if exact is not None:
             rows.setdefault((method, "accuracy"), []).append(exact.float().mean(dim=(2, 3)))
 
@@ -120,9 +121,10 @@ def prediction(
             keep(f"sample {s}", truth, frames, drawn == codes)
             if s == 0:
                 show(PREDICTION, clips, frames)
-                way, far = motion_agreement(torch.cat([last[:, None], frames], 1), torch.cat([last[:, None], truth], 1))
-                same_way.append(way)
-                as_far.append(far)
+                moved = (torch.cat([last[:, None], one], 1).to(vqvae.device) for one in (frames, truth))
+                way, far = motion_agreement(*moved)
+                same_way.append(way.cpu())
+                as_far.append(far.cpu())
                 if features is not None:
                     shown = torch.cat([clips.pixels[:, :context], frames], dim=1)
                     videos.append((features(clips.pixels), features(shown)))
@@ -136,7 +138,7 @@ def prediction(
             keep(MOVED, truth, moved_along(last, clips.actions[:, context - 1 : -1], shifts), None)
         keep(CEILING, truth, again[:, 1:], None)
         show(CEILING, clips, again[:, 1:])
-        levels += grey_levels(truth, again[:, 1:])
+        levels += grey_levels(truth.to(vqvae.device), again[:, 1:].to(vqvae.device)).cpu()
         gradients.setdefault(TRUTH, []).append(gradient_energy(truth))
     columns = {key: torch.cat(parts) for key, parts in rows.items()}
     values: dict[str, dict[str, Tensor]] = {}

@@ -50,7 +50,7 @@ class Reconstruction:
 
     @cached_property
     def perplexity(self) -> float:
-        return perplexity(self.usage)
+        return float(perplexity(self.usage))
 
     @property
     def bits_per_pixel(self) -> float:
@@ -97,14 +97,15 @@ def reconstruction(vqvae: VQVAE, store: EpisodeStore, split: str) -> Reconstruct
     episodes = store.split(split)
     with progress(sum(info.length for info in episodes), "reconstruct", "frame") as bar:
         for info in episodes:
-            for frames in store.read(info).frames.split(100):
+            for part in store.read(info).frames.split(100):
+                frames = part.to(vqvae.device)
                 codes, again = reconstruct(vqvae, frames)
-                usage += torch.bincount(codes.flatten(), minlength=len(usage))
-                ratios.append(psnr(again, frames))
-                similarities.append(ssim(again, frames))
-                error += float((again.double() - frames.double()).pow(2).sum())
-                total += float(frames.double().sum())
-                squares += float(frames.double().pow(2).sum())
+                usage += torch.bincount(codes.cpu().flatten(), minlength=len(usage))
+                ratios.append(psnr(again, frames).cpu())
+                similarities.append(ssim(again, frames).cpu())
+                error += float((again.int() - frames.int()).pow(2).sum())
+                total += float(frames.sum())
+                squares += float(frames.int().pow(2).sum())
                 values += frames.numel()
                 kept += float(gradient_energy(again).sum())
                 given += float(gradient_energy(frames).sum())
@@ -125,7 +126,7 @@ def reconstruction(vqvae: VQVAE, store: EpisodeStore, split: str) -> Reconstruct
 def reconstruct(
     vqvae: VQVAE, frames: UInt8[Tensor, "t h w c"]
 ) -> tuple[Int64[Tensor, "t y x"], UInt8[Tensor, "t h w c"]]:
-    """The codes of frames, and their reconstructions."""
+    """The codes of frames on the VQ-VAE's device, and their reconstructions."""
     codes = vqvae.encode(to_float(frames))
     return codes, to_uint8(vqvae.decode(codes))
 

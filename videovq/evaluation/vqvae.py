@@ -22,6 +22,7 @@ from videovq.models.vqvae import VQVAE
 from videovq.page import write_report
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
+from videovq.rollout.engine import find_device
 from videovq.runs import load_vqvae, vqvae_run
 from videovq.storage import write_json
 from videovq.worlds import world_called
@@ -42,6 +43,7 @@ def evaluate(config: EvaluateVQVAEConfig) -> None:
     if any(side % stride for side in store.header.grid):
         raise UserError(f"{store}: frames of {store.header.grid} do not divide into cells of {stride} pixels")
     others = [read_report(Path(path)) for path in config.compare]
+    trained.network.to(find_device(config.device))
     found = reconstruction(trained.network, store, config.split)
     report = {
         "name": world_called(config.pretrained) if config.pretrained else run.name,
@@ -127,7 +129,7 @@ def examples(vqvae: VQVAE, store: EpisodeStore, split: str, found: Reconstructio
     for index in chosen:
         frame = nth_frame(store, split, index)
         with torch.inference_mode():
-            again = reconstruct(vqvae, frame)[1]
+            again = reconstruct(vqvae, frame.to(vqvae.device))[1].cpu()
         difference = (frame.int() - again.int()).mul(2).add(128).clamp(0, 255).to(torch.uint8)
         caption = f"{short(found.levels[index])}  {found.psnr[index]:.1f} dB"
         rows.append((caption, [frame[0].numpy(), again[0].numpy(), difference[0].numpy()]))

@@ -62,8 +62,8 @@ class Watched:
         return found
 
 
-def watch(config: EvaluateConfig, store: EpisodeStore, windows: list[Window]) -> Watched:
-    """Prepare the measures from recorded poses and actions, and train the inverse dynamics model."""
+def watch(config: EvaluateConfig, store: EpisodeStore, windows: list[Window], device: torch.device) -> Watched:
+    """Prepare the measures from recorded poses and actions, and train the inverse dynamics model on a device."""
     spec, left_out = store.header.action_spec, {}
     poses = torch.stack([store.poses(w.episode, w.start, w.start + w.length) for w in windows])
     actions = torch.stack([store.read(w.episode, w.start, w.start + w.length).actions for w in windows])
@@ -90,5 +90,6 @@ def watch(config: EvaluateConfig, store: EpisodeStore, windows: list[Window]) ->
         left_out[FOLLOWED] = "the store has no episode in split train to learn it from"
     else:
         network = training_fingerprint(store, "train")
-        following = Following(train_or_load(store, "train", Path(config.out)), config.context_frames)
+        learned = train_or_load(store, "train", Path(config.out), device)
+        following = Following(learned, config.context_frames)
     return Watched(kinds, source, views, following, network, left_out)

@@ -40,10 +40,14 @@ class ReconstructionLoss:
         self.ssim_weights = ssim_weights(side) if config.ssim else ()
         self.lpips = load_lpips(config.lpips_network, "loss.lpips") if config.lpips else None
 
-    @torch.autocast("cpu", enabled=False)
-    @torch.autocast("cuda", enabled=False)
     def __call__(self, reconstruction: Float[Tensor, "b c h w"], frames: Float[Tensor, "b c h w"]) -> Float[Tensor, ""]:
-        """The loss of frames in -0.5..0.5."""
+        """The loss of frames in -0.5..0.5, in float32 also within autocast."""
+        with torch.autocast(frames.device.type, enabled=False):
+            return self._weighted(reconstruction, frames)
+
+    def _weighted(
+        self, reconstruction: Float[Tensor, "b c h w"], frames: Float[Tensor, "b c h w"]
+    ) -> Float[Tensor, ""]:
         if self.config.pixels == "mse":
             loss = mse_loss(reconstruction, frames) / self.variance
         else:

@@ -174,7 +174,7 @@ class Curves(Callback):
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._keep(trainer, "val/")
-        log_picture(trainer, self.run, "curves", draw_curves(self.rows, self.panels))
+        log_picture(trainer, self.run, "curves", lambda: draw_curves(self.rows, self.panels))
 
     def _keep(self, trainer: L.Trainer, prefix: str) -> None:
         found = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith(prefix)}
@@ -203,7 +203,7 @@ class Pictures(Callback):
         self.run, self.name, self.draw = run, name, draw
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        log_picture(trainer, self.run, self.name, self.draw(module, trainer.global_step))
+        log_picture(trainer, self.run, self.name, lambda: self.draw(module, trainer.global_step))
 
 
 def draw_curves(rows: list[dict[str, float]], panels: Sequence[tuple[str, str, bool]]) -> np.ndarray:
@@ -232,10 +232,11 @@ def smoothed(values: Sequence[float]) -> Sequence[float]:
     return [float(np.mean(values[max(0, i - reach) : i + reach + 1])) for i in range(len(values))]
 
 
-def log_picture(trainer: L.Trainer, run: Path, name: str, picture: np.ndarray) -> None:
-    """Write ``NAME.png`` into the run and hand it to wandb or TensorBoard where one is used."""
+def log_picture(trainer: L.Trainer, run: Path, name: str, draw: Callable[[], np.ndarray]) -> None:
+    """Draw ``NAME.png`` into the run and hand it to wandb or TensorBoard where one is used; on the first rank."""
     if not trainer.is_global_zero:
         return
+    picture = draw()
     write_png(run / f"{name}.png", picture)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from videovq.config import VQVAEConfig
 from videovq.errors import UserError
-from videovq.models.quantizers.contract import count
+from videovq.models.tf32 import without_tf32
 from videovq.models.vqvae import VQVAE, VQVAEOutput
 from videovq.training.similar import SimilarCodes
 from videovq.types import QuantizerOutput
@@ -39,9 +39,8 @@ class DecoderAlone(VQVAE):
         return SimilarCodes(self.quantizer.code_vectors())
 
     def forward(self, frames: Float[Tensor, "b c h w"]) -> VQVAEOutput:
-        size = self.quantizer.codebook_size
         # In float32, so that these are the codes that `videovq encode` finds.
-        with torch.no_grad(), torch.autocast(frames.device.type, enabled=False):
+        with torch.no_grad(), torch.autocast(frames.device.type, enabled=False), without_tf32():
             codes = self.encode(frames)
             seen = codes
             if self.training and self.swaps:
@@ -49,7 +48,7 @@ class DecoderAlone(VQVAE):
             vectors = self.quantizer.decode(seen)
         reconstruction = self.decoder(vectors).float()
         nmse = (reconstruction - frames).pow(2).mean() / self.data_variance
-        found = QuantizerOutput(vectors, codes, nmse.new_zeros(()), count(codes.flatten(), size))
+        found = QuantizerOutput(vectors, codes, nmse.new_zeros(()), self.quantizer.count(codes.flatten()))
         return VQVAEOutput(reconstruction, found, nmse)
 
 

@@ -20,6 +20,7 @@ from videovq.data.store import (
     CodeStore,
     EpisodeStore,
     claimed,
+    read_device,
     read_shard_index,
     shard_is_complete,
     write_shard,
@@ -28,7 +29,9 @@ from videovq.errors import UserError
 from videovq.follow_up import free, typed
 from videovq.frames import to_float
 from videovq.models.quantizers.contract import Quantizer
+from videovq.models.tf32 import without_tf32
 from videovq.progress import progress
+from videovq.rollout.engine import find_device
 from videovq.runs import load_vqvae, vqvae_run
 from videovq.storage import write_tensors
 from videovq.types import ActionSpec
@@ -64,7 +67,8 @@ def encode(config: EncodeConfig) -> CodeStore:
         )
     swap = mirrored_actions(store.header.action_spec) if config.mirror else None
     by = {"pretrained": config.pretrained} if config.pretrained else {"vqvae": config.vqvae}
-    found = encode_store(store, trained.network, trained.codes_of, config.out, config.batch_size, swap, by)
+    device = find_device(config.device)
+    found = encode_store(store, trained.network, trained.codes_of, config.out, config.batch_size, swap, by, device)
     print(f"next: {typed('train predictor', store=config.out, run=free(TrainPredictorConfig.run))}")
     return found
 
@@ -83,6 +87,7 @@ def encode_store(
     batch_size: int,
     swap: Int64[Tensor, "k"] | None,
     by: dict[str, str],
+    device: torch.device,
 ) -> CodeStore:
     """Write every shard's codes into ``folder``.
 
@@ -90,6 +95,7 @@ def encode_store(
         fingerprint: of what encodes.
         swap: for every action the one that does the same in a mirror, to encode training episodes mirrored too.
         by: the option that names what encodes.
+        device: what computes.
 
     Raises:
         UserError: ``folder`` holds other codes.
@@ -105,7 +111,7 @@ def encode_store(
     if swap is not None:
         origin["mirror"] = True
     with claimed(out, "origin.json", origin, "episodes or settings, or by another VQ-VAE"):
-        _encode(store, network, fingerprint, out, batch_size, swap, {"episodes": str(store), **by})
+        _encode(store, network.to(device), fingerprint, out, batch_size, swap, {"episodes": str(store), **by})
     found = CodeStore(folder)
     rows, columns = found.header.grid
     total = sum(info.length for info in found.episodes)
@@ -120,12 +126,10 @@ def _encode(
     out: Folder,
     batch_size: int,
     swap: Int64[Tensor, "k"] | None,
-    encoded: dict[str, str],
+    encoded: dict[str, Any],
 ) -> None:
     keep_freed_memory()
     network = network.to(memory_format=torch.channels_last)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network.to(device)
     todo = [i for i in range(store.header.shards) if not shard_is_complete(out, i)]
     sizes = [sum(info.length for info in store.episodes if info.shard == i) for i in range(store.header.shards)]
     with progress(sum(sizes), "encode", "frame", done=sum(n for i, n in enumerate(sizes) if i not in todo)) as bar:
@@ -138,10 +142,12 @@ def _encode(
                 twins = {**kept, "actions": swap[kept["actions"]]}
                 kept = {name: torch.cat([kept[name], twins[name]]) for name in kept}
                 infos += [replace(e, id=f"{e.id}~mirrored", start=e.start + len(frames)) for e in infos]
-            write_shard(out, index, {"codes": codes, **kept}, infos)
+            write_shard(out, index, {"codes": codes, **kept}, infos, device=network.device.type)
             bar.update(len(frames))
     if not (out.path / "store.json").exists():
-        _finish(out, store, network, fingerprint, encoded)
+        kinds = {read_device(out, i) for i in range(store.header.shards)} - {""}
+        devices = {"devices": sorted(kinds)} if len(kinds) > 1 else {}
+        _finish(out, store, network, fingerprint, {**encoded, **devices})
 
 
 @torch.inference_mode()
@@ -149,14 +155,15 @@ def encode_frames(
     network: Encoder, frames: UInt8[Tensor, "t h w c"], batch_size: int, mirrored: bool = False
 ) -> Shaped[Tensor, "t y x"]:
     """Codes of frames as they are stored, in float32 whatever the training's precision, so that every machine finds the
-    same codes.
+    same codes, but where a vector is about as near to two of them.
 
     Args:
         mirrored: left and right swapped.
     """
-    parts = (part.flip(2) if mirrored else part for part in frames.split(batch_size))
-    codes = (network.encode(to_float(part).to(network.device)) for part in parts)
-    return torch.cat([to_stored(part, network.quantizer.codebook_size) for part in codes])
+    with without_tf32():
+        parts = (part.to(network.device) for part in frames.split(batch_size))
+        codes = (network.encode(to_float(part.flip(2) if mirrored else part)) for part in parts)
+        return torch.cat([to_stored(part, network.quantizer.codebook_size) for part in codes])
 
 
 def mirrored_actions(spec: ActionSpec) -> Int64[Tensor, "k"]:
@@ -174,7 +181,7 @@ def mirrored_actions(spec: ActionSpec) -> Int64[Tensor, "k"]:
     return torch.tensor([spec.names.index(twin) for twin in twins])
 
 
-def _finish(out: Folder, store: EpisodeStore, network: Encoder, fingerprint: str, encoded: dict[str, str]) -> None:
+def _finish(out: Folder, store: EpisodeStore, network: Encoder, fingerprint: str, encoded: dict[str, Any]) -> None:
     quantizer = network.quantizer
     write_tensors(out.path / "codebook.safetensors", {"codebook": quantizer.code_vectors().float().cpu().contiguous()})
     out.send("codebook.safetensors")

@@ -56,8 +56,8 @@ def fit(task: Task) -> None:
     callbacks = task.callbacks(run)
     trainer = make_trainer(
         training,
-        optimizer,
         task.accumulate,
+        network,
         max_steps=training.steps,
         val_check_interval=min(training.validate_every, training.steps) * task.accumulate,  # batches
         check_val_every_n_epoch=None,
@@ -176,7 +176,7 @@ def trained(trainer: L.Trainer, module: TaskModule, run: Path) -> dict[str, Tens
                 why = "an earlier version wrote it, which grouped the parameters otherwise"
                 raise UserError(f"{newest}: {why}; end the training with that version, or remove {run}") from error
             raise
-        weights = trainer.strategy.lightning_module_state_dict()  # of all ranks where they are spread
+        weights = module.state_dict()
     return {name.removeprefix("network."): value for name, value in weights.items() if name.startswith("network.")}
 
 
@@ -194,6 +194,7 @@ def _quieten() -> None:
     """Silence Lightning's banners and hints; its warnings about what goes wrong stay."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
-    quiet = (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*")
+    # Metrics of a validation are those of all ranks already.
+    quiet = (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*", ".*sync_dist=True.*")
     for harmless in (*quiet, ".*callbacks used to create the checkpoint.*"):  # earlier versions had another one
         warnings.filterwarnings("ignore", message=harmless)

@@ -8,8 +8,10 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.imports import _IS_INTERACTIVE
+from torch import nn
 
-from videovq.config import OptimizerConfig, TrainingConfig
+from videovq.config import TrainingConfig
 from videovq.errors import UserError
 from videovq.models.bf16 import computes_bf16
 
@@ -26,23 +28,24 @@ def precision(setting: str, accelerator: str) -> Any:
     return "bf16-mixed" if computes_bf16(device) else "32-true"
 
 
-def make_trainer(training: TrainingConfig, optimizer: OptimizerConfig, accumulate: int, **settings: Any) -> L.Trainer:
+def make_trainer(training: TrainingConfig, accumulate: int, network: nn.Module, **settings: Any) -> L.Trainer:
     """A trainer on the devices that the settings name.
 
     Args:
         accumulate: batches of the data to a step.
+        network: what learns; where one of its modules is ``sometimes_unused``, a step may do without its parameters.
         settings: of Lightning's Trainer.
 
     Raises:
         UserError: they are not there, or cannot be used so.
     """
-    check(training, optimizer)
+    check(training)
     try:
         return L.Trainer(
             accelerator=training.accelerator,
             devices=training.devices,
             num_nodes=training.nodes,
-            strategy=training.strategy,
+            strategy=_strategy(training, network),
             precision=precision(training.precision, training.accelerator),
             accumulate_grad_batches=accumulate,
             **settings,
@@ -51,7 +54,16 @@ def make_trainer(training: TrainingConfig, optimizer: OptimizerConfig, accumulat
         raise UserError(f"training.devices, training.nodes: {' '.join(str(error).split())}") from error
 
 
-def check(training: TrainingConfig, optimizer: OptimizerConfig) -> None:
+def _strategy(training: TrainingConfig, network: nn.Module) -> str:
+    """Lightning's strategy, which must know whether there are parameters whose gradients it may wait for in vain."""
+    unused = any(getattr(part, "sometimes_unused", False) for part in network.modules())
+    if training.devices * training.nodes == 1 or not unused:
+        return training.strategy
+    way = "ddp_fork" if training.strategy == "auto" and _IS_INTERACTIVE else "ddp"
+    return f"{way}_find_unused_parameters_true"
+
+
+def check(training: TrainingConfig) -> None:
     """Refuse settings of accelerator, devices and strategy that cannot work on this machine.
 
     Raises:
@@ -64,8 +76,6 @@ def check(training: TrainingConfig, optimizer: OptimizerConfig) -> None:
         raise UserError(f"training.accelerator: {training.accelerator!r} is not on this machine; use auto or cpu")
     if training.strategy != "auto" and training.devices * training.nodes == 1:
         raise UserError(f"training.strategy: {training.strategy} needs several devices or nodes")
-    if training.strategy == "fsdp" and (not torch.cuda.is_available() or optimizer.method == "muon"):
-        raise UserError("training.strategy: fsdp needs GPUs, and optimizer.method adamw (muon needs whole matrices)")
     tasks = int(os.environ.get("SLURM_NTASKS", "1"))
     started = os.environ.keys() & {"SLURM_STEP_ID", "TORCHELASTIC_RUN_ID"}  # by srun, by torchrun
     if tasks > 1 and not started and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive"):

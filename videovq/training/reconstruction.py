@@ -19,7 +19,7 @@ from videovq.errors import UserError
 from videovq.follow_up import free, typed
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.models.losses import ReconstructionLoss
-from videovq.models.quantizers.contract import perplexity
+from videovq.models.quantizers.contract import perplexity, sum_over_ranks
 from videovq.models.vqvae import VQVAE, VQVAEOutput
 from videovq.pictures import labelled_rows, scale_to
 from videovq.training.callbacks import Pictures
@@ -75,8 +75,8 @@ class VQVAETask(Task):
         return {"nmse": output.nmse, "psnr": found}, output.quantizer.usage
 
     def summary(self, seen: list[Any]) -> Metrics:
-        usage = sum(seen)
-        return {"perplexity": perplexity(usage), "codes_used": float((usage > 0).sum())}
+        usage = sum_over_ranks(torch.stack(seen).sum(dim=0))
+        return {"perplexity": perplexity(usage), "codes_used": (usage > 0).sum()}
 
     def callbacks(self, run: Path) -> list[Callback]:
         store, positions = self.data.store, self.data.positions["val"]

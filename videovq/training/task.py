@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from videovq.config import TrainConfig
+from videovq.models.quantizers.contract import sum_over_ranks
 from videovq.training.callbacks import Curves
 from videovq.training.optimizers import optimizer
 
-Metrics = Mapping[str, Tensor | float | Callable[[], float]]
+Metrics = Mapping[str, Tensor | Callable[[], Tensor]]
 """Values by name; in training, a costly one is worked out, by calling it, only for the steps that are shown."""
 
 Panels = Sequence[tuple[str, str, bool]]
@@ -71,7 +73,7 @@ class Task(ABC):
         return self.loss(network, batch)[1], None
 
     def summary(self, seen: list[Any]) -> Metrics:
-        """The metrics of a whole validation, of what ``measure`` kept of its batches."""
+        """The metrics of a whole validation, of what ``measure`` kept of this rank's batches."""
         return {}
 
     def callbacks(self, run: Path) -> list[Callback]:
@@ -109,18 +111,30 @@ class TaskModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.seen: list[Any] = []
+        self.sums: dict[str, Tensor] = {}
+        self.size = 0
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         metrics, kept = self.task.measure(self.network, batch)
         self.seen.append(kept)
-        self._log("val", metrics, batch_size=len(batch), sync_dist=True)
+        self.size += len(batch)
+        for name, value in metrics.items():
+            weighted = _float(value) * len(batch)
+            self.sums[name] = self.sums[name] + weighted if name in self.sums else weighted
 
     def on_validation_epoch_end(self) -> None:
-        self._log("val", self.task.summary(self.seen))
+        # Not by self.log, which over ranks rounds the mean of their sizes down to a whole number.
+        size = sum_over_ranks(torch.tensor(self.size, device=self.device))
+        means = {name: sum_over_ranks(value) / size for name, value in self.sums.items()}
+        self._log("val", {**means, **self.task.summary(self.seen)})
 
     def configure_optimizers(self) -> Any:
         return self.task.optimizers(self.network)
 
-    def _log(self, split: str, metrics: Metrics, **how: Any) -> None:
+    def _log(self, split: str, metrics: Metrics) -> None:
         for name, value in metrics.items():
-            self.log(f"{split}/{name}", value() if callable(value) else value, **how)
+            self.log(f"{split}/{name}", _float(value))
+
+
+def _float(value: Tensor | Callable[[], Tensor]) -> Tensor:
+    return (value() if callable(value) else value).detach().float()

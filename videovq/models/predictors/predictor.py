@@ -110,6 +110,7 @@ class Predictor(nn.Module):
         self.actions = ActionEmbedding(action_spec, config.embedding)
         self.context = context
         self.latent = nn.Conv2d(config.width, codebook.shape[1], 1)
+        self.sometimes_unused = not config.latent_loss
         self.decoder = decoder
         self.outcome = None if values is None else OutcomeHead(config.width, values)  # last: the rest is as without it
         self.levels = config.corruption_levels

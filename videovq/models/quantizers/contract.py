@@ -21,7 +21,7 @@ class Quantized(NamedTuple):
         vectors: the codes' vectors, with the straight-through gradient to the encoder.
         codes: their indices.
         loss: the quantizer's term of the training loss.
-        usage: how often each code was chosen, over all ranks.
+        usage: how often each code was chosen: in training over all ranks, else by this one.
     """
 
     vectors: Float[Tensor, "n d"]
@@ -38,12 +38,11 @@ class Quantizer(nn.Module, ABC):
 
     codebook_size: int
 
-    @torch.autocast("cpu", enabled=False)
-    @torch.autocast("cuda", enabled=False)
     def forward(self, z: Float[Tensor, "b d y x"]) -> QuantizerOutput:
         """Quantize; in training mode also learn from ``z``."""
         b, _, y, x = z.shape
-        found = self.quantize(rearrange(z.float(), "b d y x -> (b y x) d"))
+        with torch.autocast(z.device.type, enabled=False):
+            found = self.quantize(rearrange(z.float(), "b d y x -> (b y x) d"))
         return QuantizerOutput(
             quantized=rearrange(found.vectors, "(b y x) d -> b d y x", b=b, y=y, x=x),
             codes=rearrange(found.codes, "(b y x) -> b y x", b=b, y=y, x=x),
@@ -51,20 +50,19 @@ class Quantizer(nn.Module, ABC):
             usage=found.usage,
         )
 
-    @torch.autocast("cpu", enabled=False)
-    @torch.autocast("cuda", enabled=False)
     def encode(self, z: Float[Tensor, "b d y x"]) -> Int64[Tensor, "b y x"]:
         """The codes of a grid of vectors; learns nothing."""
         b, _, y, x = z.shape
-        codes = self.nearest(rearrange(z.float(), "b d y x -> (b y x) d"))
+        with torch.autocast(z.device.type, enabled=False):
+            codes = self.nearest(rearrange(z.float(), "b d y x -> (b y x) d"))
         return rearrange(codes, "(b y x) -> b y x", b=b, y=y, x=x)
 
-    @torch.autocast("cpu", enabled=False)
-    @torch.autocast("cuda", enabled=False)
     def decode(self, codes: Int64[Tensor, "b y x"]) -> Float[Tensor, "b d y x"]:
         """The vectors of a grid of codes."""
         b, y, x = codes.shape
-        return rearrange(self.look_up(codes.flatten()), "(b y x) d -> b d y x", b=b, y=y, x=x)
+        with torch.autocast(codes.device.type, enabled=False):
+            vectors = self.look_up(codes.flatten())
+        return rearrange(vectors, "(b y x) d -> b d y x", b=b, y=y, x=x)
 
     def code_vectors(self) -> Float[Tensor, "k d"]:
         """The vector of every code."""
@@ -74,6 +72,11 @@ class Quantizer(nn.Module, ABC):
     @abstractmethod
     def quantize(self, vectors: Float[Tensor, "n d"]) -> Quantized:
         """Quantize vectors; in training mode also learn from them."""
+
+    def count(self, codes: Int64[Tensor, "n"]) -> Float[Tensor, "k"]:
+        """How often each code occurs: in training over all ranks, else in this one, which may have a batch more."""
+        found = count(codes, self.codebook_size)
+        return sum_over_ranks(found) if self.training else found
 
     @abstractmethod
     def nearest(self, vectors: Float[Tensor, "n d"]) -> Int64[Tensor, "n"]:
@@ -85,14 +88,16 @@ class Quantizer(nn.Module, ABC):
 
 
 def count(codes: Int64[Tensor, "n"], codebook_size: int) -> Float[Tensor, "k"]:
-    """How often each code occurs, over all ranks."""
-    return sum_over_ranks(torch.bincount(codes, minlength=codebook_size).float())
+    """How often each code occurs."""
+    ones = torch.ones_like(codes, dtype=torch.int32)
+    return ones.new_zeros(codebook_size).index_add_(0, codes, ones).float()  # a GPU's bincount waits for the CPU
 
 
-def perplexity(usage: Float[Tensor, "k"]) -> float:
+def perplexity(usage: Float[Tensor, "k"]) -> Float[Tensor, ""]:
     """Perplexity of codebook usage, exp of its entropy in nats: 1 (collapsed) to k (uniform)."""
-    p = usage.double() / usage.sum().clamp(min=1)
-    return float(torch.exp(-(p * p.clamp(min=1e-12).log()).sum()))
+    known = usage.cpu() if usage.device.type == "mps" else usage  # which has no float64
+    p = known.double() / known.sum().clamp(min=1)
+    return torch.exp(-(p * p.clamp(min=1e-12).log()).sum())
 
 
 def ranks() -> tuple[int, int]:

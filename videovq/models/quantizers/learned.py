@@ -10,12 +10,12 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import embedding, mse_loss, normalize
 
 from videovq.config import CodebookLossConfig, CosineConfig, EMAConfig
-from videovq.models.quantizers.contract import Quantized, Quantizer, count, ranks, sum_over_ranks
+from videovq.models.quantizers.contract import Quantized, Quantizer, ranks, sum_over_ranks
 
 KMEANS_ITERATIONS = 10
 CHUNK = 1024  # vectors whose distances to 512 codes stay in a core's cache: a quarter of the time of all at once
@@ -45,18 +45,20 @@ class VectorQuantizer(Quantizer, ABC):
         self.register_buffer("initialised", torch.tensor(False))
         self.register_buffer("mean_usage", torch.zeros(config.codebook_size))
         self.register_buffer("updates", torch.tensor(0))  # seeds the random draws, so that they resume exactly
+        self._known: tuple[bool, int] | None = None
 
     def quantize(self, vectors: Float[Tensor, "n d"]) -> Quantized:
         vectors = self.prepare(vectors)
         flat = vectors.detach()
-        if self.training and not self.initialised:
-            if self.updates < self.start_after:
-                self.updates += 1
+        initialised, updates = self._progress() if self.training else (True, 0)
+        if not initialised:
+            if updates < self.start_after:
+                self._count_update()
                 nothing = torch.zeros(len(flat), dtype=torch.int64, device=flat.device)
                 return Quantized(vectors, nothing, vectors.new_zeros(()), vectors.new_zeros(self.codebook_size))
             self._initialise(flat)
         codes = self._search(flat)
-        usage = count(codes, self.codebook_size)
+        usage = self.count(codes)
         chosen = embedding(codes, self.codebook)
         loss = self.loss(vectors, chosen)
         if self.training:
@@ -88,18 +90,34 @@ class VectorQuantizer(Quantizer, ABC):
         chunks = vectors.split(CHUNK) if vectors.device.type == "cpu" else [vectors]
         return torch.cat([torch.addmm(half_norms, chunk, codebook.T, alpha=-1).min(dim=1).indices for chunk in chunks])
 
+    def _progress(self) -> tuple[bool, int]:
+        """``initialised`` and ``updates``, read once: after that no step waits for the device to tell."""
+        if self._known is None:
+            self._known = bool(self.initialised), int(self.updates)
+        return self._known
+
+    def _count_update(self) -> None:
+        initialised, updates = self._progress()
+        self.updates += 1
+        self._known = initialised, updates + 1
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._known = None
+
     @torch.no_grad()
     def _initialise(self, vectors: Float[Tensor, "n d"]) -> None:
         """k-means on a batch, from randomly chosen vectors."""
-        centres = self._sample_vectors(vectors, vectors.new_ones(len(vectors)), self.codebook_size)
+        centres = self._sample_vectors(vectors, None)
         for _ in range(KMEANS_ITERATIONS):
             self.codebook.data.copy_(centres)
             codes = self._search(vectors)
-            usage = count(codes, self.codebook_size)
+            usage = self.count(codes)
             sums = sum_over_ranks(torch.zeros_like(centres).index_add_(0, codes, vectors))
             centres = torch.where(usage[:, None] > 0, sums / usage.clamp(min=1)[:, None], centres)
-        self._set_codes(torch.arange(self.codebook_size, device=vectors.device), centres, usage.sum())
+        self._set_codes(torch.ones_like(usage, dtype=torch.bool), centres, usage.sum())
         self.initialised.fill_(True)
+        self._known = True, self._progress()[1]
 
     @torch.no_grad()
     def _learn(
@@ -109,35 +127,46 @@ class VectorQuantizer(Quantizer, ABC):
         codes: Int64[Tensor, "n"],
         usage: Float[Tensor, "k"],
     ) -> None:
-        self.updates += 1
+        self._count_update()
         self.mean_usage.lerp_(usage, 1 - self.decay)
         self.update_codebook(vectors, codes)
-        dead = (self.mean_usage < self.restart_below * usage.sum() / self.codebook_size).nonzero()[:, 0]
-        if len(dead):
-            weights = vectors.new_ones(len(vectors))
-            if self.restart_at == "far":
-                weights = (vectors - chosen).pow(2).sum(dim=1)
-            self._set_codes(dead, self._sample_vectors(vectors, weights, len(dead)), usage.sum())
+        if self.restart_below:
+            dead = self.mean_usage < self.restart_below * usage.sum() / self.codebook_size
+            weights = (vectors - chosen).pow(2).sum(dim=1) if self.restart_at == "far" else None
+            sampled = self._sample_vectors(vectors, weights)  # one for every code: how many are dead a GPU knows later
+            self._set_codes(dead, sampled[(dead.cumsum(0) - 1).clamp(min=0)], usage.sum())
 
-    def _set_codes(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
-        """Set codes to new vectors, with their mean usage at the restart threshold: little, so that they can move
+    def _set_codes(self, which: Bool[Tensor, "k"], vectors: Float[Tensor, "k d"], batch: Float[Tensor, ""]) -> None:
+        """Set some codes to new vectors, with their mean usage at the restart threshold: little, so that they can move
         quickly, and a code that is used rarely in its first batches restarts again.
         """
-        self.codebook.data[indices] = vectors
-        self.mean_usage[indices] = max(self.restart_below, 0.01) * batch / self.codebook_size
+        self.codebook.data.copy_(vectors.where(which[:, None], self.codebook))
+        threshold = max(self.restart_below, 0.01) * batch / self.codebook_size
+        self.mean_usage.copy_(threshold.where(which, self.mean_usage))
 
     def _sample_vectors(
-        self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"], number: int
-    ) -> Float[Tensor, "m d"]:
-        """Sample vectors of the batches of all ranks in proportion to their weights; the same on every rank."""
+        self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"] | None
+    ) -> Float[Tensor, "k d"]:
+        """Sample as many vectors as there are codes of the batches of all ranks in proportion to their weights (None:
+        evenly), the same on every rank; each once before any is sampled again.
+        """
         rank, world = ranks()
-        every = weights.new_zeros(world, len(weights))
-        every[rank] = weights
-        every = sum_over_ranks(every).flatten().cpu().double()
+        number, device = world * len(vectors), vectors.device
+        generator = torch.Generator().manual_seed(self._progress()[1])
+        times = torch.empty(number, dtype=torch.float64).exponential_(generator=generator)
+        if weights is None:
+            every = torch.ones_like(times)
+        else:
+            every = weights.new_zeros(world, len(weights))
+            every[rank] = weights
+            every = sum_over_ranks(every).flatten()
+            every = every if device.type == "mps" else every.double()  # which has no float64
+            times = _moved(times.to(every.dtype), device)
         every += 1e-9 * every.mean() + 1e-30  # where all weights are 0, they are uniform
-        generator = torch.Generator().manual_seed(int(self.updates))
-        indices = torch.multinomial(every, number, replacement=len(every) < number, generator=generator)
-        indices = indices.to(vectors.device) - rank * len(vectors)
+        # The first to ring of clocks that ring in proportion to weights, as in torch.multinomial without replacement.
+        first = (every / times).topk(min(self.codebook_size, number)).indices
+        indices = _moved(first.repeat(-(-self.codebook_size // number))[: self.codebook_size], device)
+        indices = indices - rank * len(vectors)
         mine = (indices >= 0) & (indices < len(vectors))
         return sum_over_ranks(vectors[indices.where(mine, 0)] * mine[:, None])
 
@@ -148,6 +177,7 @@ class CodebookLossQuantizer(VectorQuantizer):
     def __init__(self, config: CodebookLossConfig, code_dim: int) -> None:
         super().__init__(config, code_dim)
         self.codebook = nn.Parameter(torch.randn(config.codebook_size, code_dim) / code_dim**0.5)
+        self.sometimes_unused = config.start_after > 0
 
     def loss(self, vectors: Float[Tensor, "n d"], chosen: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
         """|sg[z] - e|^2 + beta |z - sg[e]|^2."""
@@ -174,11 +204,11 @@ class EMAQuantizer(VectorQuantizer):
         self.mean_sum.lerp_(sums, 1 - self.decay)
         # A code that was long unused keeps its vector until it restarts: 0 / 0 has no direction.
         used = self.mean_usage > 1e-3
-        self.codebook[used] = self.mean_sum[used] / self.mean_usage[used, None]
+        self.codebook.copy_((self.mean_sum / self.mean_usage[:, None]).where(used[:, None], self.codebook))
 
-    def _set_codes(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
-        super()._set_codes(indices, vectors, batch)
-        self.mean_sum[indices] = vectors * self.mean_usage[indices, None]
+    def _set_codes(self, which: Bool[Tensor, "k"], vectors: Float[Tensor, "k d"], batch: Float[Tensor, ""]) -> None:
+        super()._set_codes(which, vectors, batch)
+        self.mean_sum.copy_((vectors * self.mean_usage[:, None]).where(which[:, None], self.mean_sum))
 
 
 class CosineQuantizer(EMAQuantizer):
@@ -194,8 +224,13 @@ class CosineQuantizer(EMAQuantizer):
         super().update_codebook(vectors, codes)
         self.codebook.copy_(normalize(self.codebook))
 
-    def _set_codes(self, indices: Int64[Tensor, "m"], vectors: Float[Tensor, "m d"], batch: Float[Tensor, ""]) -> None:
-        super()._set_codes(indices, normalize(vectors), batch)
+    def _set_codes(self, which: Bool[Tensor, "k"], vectors: Float[Tensor, "k d"], batch: Float[Tensor, ""]) -> None:
+        super()._set_codes(which, normalize(vectors), batch)
+
+
+def _moved(z: Tensor, device: torch.device) -> Tensor:
+    """A copy on the device, for which the CPU does not wait."""
+    return z.to(device, non_blocking=device.type == "cuda")
 
 
 class StraightThrough(torch.autograd.Function):

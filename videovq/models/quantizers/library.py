@@ -11,7 +11,7 @@ from vector_quantize_pytorch import FSQ, LFQ, ResidualVQ, VectorQuantize
 
 from videovq.config import FSQConfig, LFQConfig, ResidualConfig, RotationConfig
 from videovq.errors import UserError
-from videovq.models.quantizers.contract import Quantized, Quantizer, count, ranks
+from videovq.models.quantizers.contract import Quantized, Quantizer, ranks
 
 
 class FSQQuantizer(Quantizer):
@@ -28,7 +28,7 @@ class FSQQuantizer(Quantizer):
     def quantize(self, vectors: Float[Tensor, "n d"]) -> Quantized:
         chosen, codes = self.fsq(vectors[None])
         codes = codes[0].long()
-        return Quantized(chosen[0], codes, vectors.new_zeros(()), count(codes, self.codebook_size))
+        return Quantized(chosen[0], codes, vectors.new_zeros(()), self.count(codes))
 
     def nearest(self, vectors: Float[Tensor, "n d"]) -> Int64[Tensor, "n"]:
         return self.fsq(vectors[None])[1][0].long()
@@ -56,7 +56,7 @@ class LFQQuantizer(Quantizer):
     def quantize(self, vectors: Float[Tensor, "n d"]) -> Quantized:
         chosen, codes, loss = self.lfq(vectors[None])
         codes = codes[0].long()
-        return Quantized(chosen[0], codes, loss.reshape(()), count(codes, self.codebook_size))
+        return Quantized(chosen[0], codes, loss.reshape(()), self.count(codes))
 
     def nearest(self, vectors: Float[Tensor, "n d"]) -> Int64[Tensor, "n"]:
         powers: Tensor = self.lfq.mask
@@ -85,7 +85,7 @@ class RotationQuantizer(Quantizer):
     def quantize(self, vectors: Float[Tensor, "n d"]) -> Quantized:
         _refuse_ranks("RotationConfig")
         chosen, codes, loss = self.vq(vectors[None])
-        return Quantized(chosen[0], codes[0], loss.reshape(()), count(codes[0], self.codebook_size))
+        return Quantized(chosen[0], codes[0], loss.reshape(()), self.count(codes[0]))
 
     @torch.no_grad()
     def nearest(self, vectors: Float[Tensor, "n d"]) -> Int64[Tensor, "n"]:
@@ -119,7 +119,7 @@ class ResidualQuantizer(Quantizer):
         _refuse_ranks("ResidualConfig")
         chosen, digits, losses = self.vq(vectors[None])
         codes = (digits[0] * self.powers).sum(dim=1)
-        return Quantized(chosen[0], codes, losses.sum(), count(codes, self.codebook_size))
+        return Quantized(chosen[0], codes, losses.sum(), self.count(codes))
 
     @torch.no_grad()
     def nearest(self, vectors: Float[Tensor, "n d"]) -> Int64[Tensor, "n"]:
@@ -143,4 +143,6 @@ def _codebook(config: RotationConfig | ResidualConfig) -> dict[str, Any]:
 def _refuse_ranks(config: str) -> None:
     """The library decides whether to share codebooks when a quantizer is built, before the ranks know each other."""
     if ranks()[1] > 1:
-        raise UserError(f"model.quantizer: {config} trains on one device; set training.devices to 1")
+        raise UserError(
+            f"model.quantizer: {config} trains on one device; set training.devices to 1, and training.nodes"
+        )

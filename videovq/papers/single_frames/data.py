@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_for
+from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_for, ranks_of
 from videovq.data.store import CodeStore
 from videovq.types import Batch
 
@@ -43,14 +43,13 @@ class SingleFrameData(L.LightningDataModule, ABC):
         self.positions = {"train": frame_positions(store, "train"), "val": frame_positions(store, "val")[::every]}
 
     def train_dataloader(self) -> RandomBatches[Any]:
-        assert self.trainer is not None
-        ranks, positions = (self.trainer.global_rank, self.trainer.world_size), self.positions["train"]
+        ranks, positions = ranks_of(self), self.positions["train"]
         pool = pool_for(self.store, positions[:, 0], self.batch_size, self.seed, *ranks)
         collate = self.collate_of("train")
         return RandomBatches(len(positions), collate, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
 
     def val_dataloader(self) -> Batches[Any]:
-        return Batches(len(self.positions["val"]), self.collate_of("val"), self.batch_size)
+        return Batches(len(self.positions["val"]), self.collate_of("val"), self.batch_size, *ranks_of(self))
 
     @abstractmethod
     def collate_of(self, split: str) -> Callable[[Int64[Tensor, "b"]], Batch]:

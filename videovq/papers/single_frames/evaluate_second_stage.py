@@ -55,7 +55,7 @@ def evaluate(config: EvaluateSecondStageConfig) -> dict[str, Any]:
         "settings": to_plain(config),
         "frames": len(codes),
         "bits_per_frame_of_latents": network.latents * math.log2(next(network.each_quantizer()).codebook_size),
-        "perplexity": [perplexity(one.bincount().float()) for one in latents.unbind(1)],
+        "perplexity": [float(perplexity(one.bincount().float())) for one in latents.unbind(1)],
         "bits_per_latent": prior,
         "bits_per_code": {
             "with its latents": bits(network, codes, latents, "its own latents"),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from videovq.data.store import CodeStore
 from videovq.follow_up import typed
-from videovq.models.quantizers.contract import perplexity
+from videovq.models.quantizers.contract import count, perplexity, sum_over_ranks
 from videovq.papers.single_frames.config import TrainSecondStageConfig
 from videovq.papers.single_frames.data import LevelBatch, LevelData
 from videovq.papers.single_frames.second_stage import SecondStage, SecondStageOutput
@@ -35,7 +35,9 @@ class SecondStageTask(Task):
         super().__init__(config, data, facts, about=self.store.amount("train"), then=then)
 
     def build(self) -> SecondStage:
-        return SecondStage(self.config.model, self.store.header.grid, self.store.codebook)
+        network = SecondStage(self.config.model, self.store.header.grid, self.store.codebook)
+        self.codebook_size = next(network.each_quantizer()).codebook_size
+        return network
 
     def loss(self, network: SecondStage, batch: LevelBatch) -> tuple[Tensor, Metrics]:
         output = network(batch.codes)
@@ -46,8 +48,9 @@ class SecondStageTask(Task):
         return bits_of(output), output.latents
 
     def summary(self, seen: list[Any]) -> Metrics:
-        used = torch.cat(seen).cpu()
-        return {"perplexity": sum(perplexity(one.bincount().float()) for one in used.unbind(1)) / used.shape[1]}
+        every = torch.cat(seen)
+        each = [perplexity(sum_over_ranks(count(one, self.codebook_size))) for one in every.unbind(1)]
+        return {"perplexity": torch.stack(each).mean()}
 
 
 def bits_of(output: SecondStageOutput) -> Metrics:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int64, Shaped
 from torch import Tensor
 
-from videovq.data.modules import Batches, RandomBatches
+from videovq.data.modules import Batches, RandomBatches, ranks_of
 from videovq.errors import UserError
 from videovq.types import Batch
 
@@ -46,13 +46,11 @@ class SymbolData(L.LightningDataModule):
         self.sequences, self.window, self.batch_size, self.steps, self.seed = sequences, window, batch_size, steps, seed
 
     def train_dataloader(self) -> RandomBatches[SymbolBatch]:
-        assert self.trainer is not None
-        ranks = self.trainer.global_rank, self.trainer.world_size
         number, collate = self._windows("train", 1)
-        return RandomBatches(number, collate, self.batch_size, self.steps, self.seed, *ranks)
+        return RandomBatches(number, collate, self.batch_size, self.steps, self.seed, *ranks_of(self))
 
     def val_dataloader(self) -> Batches[SymbolBatch]:
-        return Batches(*self._windows("val", self.window), self.batch_size)
+        return Batches(*self._windows("val", self.window), self.batch_size, *ranks_of(self))
 
     def amount(self, symbols: str) -> str:
         """How much there is to learn from, for people."""

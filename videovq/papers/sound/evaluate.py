@@ -81,7 +81,7 @@ def evaluate(config: EvaluateSoundConfig) -> dict[str, Any]:
         "seconds": sum(len(one.levels) for one in held) / trained.rate,
         "bits_per_second_of_codes": trained.rate / STRIDE * math.log2(len(usage)),
         "codes_used": int((usage > 0).sum()),
-        "perplexity": perplexity(usage),
+        "perplexity": float(perplexity(usage)),
         "bits_per_sample": sample_bits(trained.network, held, train),
     }
     generator = torch.Generator().manual_seed(config.seed)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from videovq.follow_up import free, typed
-from videovq.models.quantizers.contract import perplexity
+from videovq.models.quantizers.contract import perplexity, sum_over_ranks
 from videovq.papers.sound.config import TrainSoundConfig, TrainSoundPriorConfig
 from videovq.papers.sound.data import SymbolBatch, SymbolData
 from videovq.papers.sound.folder import SoundFolder
@@ -44,7 +45,7 @@ class SoundTask(Task):
         return {"bits_per_sample": output.nll.mean() / math.log(2)}, output.quantizer.usage
 
     def summary(self, seen: list[Any]) -> Metrics:
-        return {"perplexity": perplexity(sum(seen))}
+        return {"perplexity": perplexity(sum_over_ranks(torch.stack(seen).sum(dim=0)))}
 
 
 def train(config: TrainSoundConfig) -> None:

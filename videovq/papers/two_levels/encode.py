@@ -8,6 +8,7 @@ from videovq.follow_up import free, typed
 from videovq.papers.two_levels.config import EncodeVQVAE2Config, TrainBottomPriorConfig
 from videovq.papers.two_levels.runs import load_vqvae2
 from videovq.papers.two_levels.vqvae2 import LEVEL_NAMES, Level
+from videovq.rollout.engine import find_device
 from videovq.training.encode import encode_store
 
 
@@ -25,7 +26,7 @@ def encode(config: EncodeVQVAE2Config) -> tuple[CodeStore, CodeStore]:
     for name in LEVEL_NAMES:
         level = Level(trained.network, name)
         out, by = f"{config.out}/{name}", {"vqvae2": config.vqvae2}
-        encode_store(store, level, trained.fingerprint_of(name), out, config.batch_size, None, by)
+        encode_store(store, level, trained.fingerprint_of(name), out, config.batch_size, None, by, find_device("auto"))
     prior = typed("train prior", store=f"{config.out}/top", run=free("runs/top_prior"))
     print(f"next: {prior}, and {typed('train bottom-prior', store=config.out, run=free(TrainBottomPriorConfig.run))}")
     return CodeStore(f"{config.out}/top"), CodeStore(f"{config.out}/bottom")

@@ -180,7 +180,7 @@ def measure(
         "bits": sum(positions * math.log2(size) for positions, size in sizes),
         "bits_by_prior": by_prior,
         "bits_per_code_by_prior": [bits / positions for bits, (positions, _) in zip(by_prior, sizes, strict=True)],
-        "perplexity": [perplexity(count) for count in usage],
+        "perplexity": [float(perplexity(count)) for count in usage],
         "psnr": float(torch.cat(ratios).mean()),
         "ssim": float(torch.cat(similarities).mean()),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from videovq.data.modules import FrameData
@@ -12,7 +13,7 @@ from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
 from videovq.follow_up import free, typed
 from videovq.frames import psnr, to_float, to_uint8
-from videovq.models.quantizers.contract import perplexity
+from videovq.models.quantizers.contract import perplexity, sum_over_ranks
 from videovq.papers.two_levels.config import EncodeVQVAE2Config, TrainVQVAE2Config
 from videovq.papers.two_levels.vqvae2 import VQVAE2, VQVAE2Output
 from videovq.training import loop
@@ -60,7 +61,8 @@ class VQVAE2Task(Task):
         return {"nmse": output.nmse, "psnr": found}, usages(output)
 
     def summary(self, seen: list[Any]) -> Metrics:
-        return {name: perplexity(sum(usage[name] for usage in seen)) for name in seen[0]}
+        used = {name: torch.stack([usage[name] for usage in seen]).sum(dim=0) for name in seen[0]}
+        return {name: perplexity(sum_over_ranks(usage)) for name, usage in used.items()}
 
 
 def usages(output: VQVAE2Output) -> dict[str, Tensor]:
