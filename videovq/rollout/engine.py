@@ -13,8 +13,8 @@ from videovq.errors import UserError
 from videovq.frames import to_float, to_uint8
 from videovq.models.bf16 import computes_bf16
 from videovq.models.embeddings import unknown
+from videovq.models.noise import seed_tensor
 from videovq.models.predictors.predictor import Predictor
-from videovq.models.sampling import gumbel
 from videovq.models.vqvae import VQVAE
 from videovq.types import Rollout, RolloutRequest, Sampling
 
@@ -99,7 +99,8 @@ class Session:
         seeds: Sequence[int],
     ) -> None:
         self.predictor, self.sampling = predictor, sampling
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.seeds = seed_tensor(seeds, context.device)
+        self.frames = torch.zeros_like(self.seeds)
         shared = len(context) == 1 < len(seeds)
         if sampling.guidance != 1:
             context, context_actions = context.repeat(2, 1, 1, 1), self._with_unknown(context_actions)
@@ -109,12 +110,12 @@ class Session:
     @torch.inference_mode()
     def step(self, action: Shaped[Tensor, "b a"]) -> Int64[Tensor, "b y x"]:
         """The next frame, after ``action``."""
-        shape = (*self.predictor.grid, len(self.predictor.codebook))
-        noise = torch.stack([gumbel(shape, generator) for generator in self.generators]).to(action.device)
+        self.frames = self.frames + 1
+        noise = self.predictor.noise(self.seeds, self.frames).unflatten(1, self.predictor.grid)
         if self.sampling.guidance != 1:
             action = self._with_unknown(action)
         codes, self.state = self.predictor.step(self.state, action, noise, self.sampling)
-        return codes[: len(self.generators)]
+        return codes[: len(self.seeds)]
 
     @staticmethod
     def _with_unknown(actions: Shaped[Tensor, "b *t a"]) -> Shaped[Tensor, "two_b *t a"]:

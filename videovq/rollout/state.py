@@ -1,24 +1,25 @@
 """States of rollouts that start, rewind and branch independently, and are computed in batches.
 
-A state is immutable: a step makes a new one, and a kept one can be returned to. Each has its own sampling noise, so
-that its codes are those of :func:`videovq.rollout.engine.generate` with the same seed, context and actions, whatever
-else is in the batch; a batch of another size may round logits differently in the last bit of float32, which shows only
-where two codes are almost equally likely.
+A state is immutable: a step makes a new one, and a kept one can be returned to. Its sampling noise depends on its seed
+and the frame's number alone, so that its codes are those of :func:`videovq.rollout.engine.generate` with the same seed,
+context and actions, whatever else is in the batch; a batch of another size may round logits differently in the last bit
+of float32, which shows only where two codes are almost equally likely.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int64, Shaped, UInt8
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from videovq.errors import UserError
 from videovq.models.embeddings import unknown
+from videovq.models.noise import seed_tensor
 from videovq.models.predictors.predictor import Predictor, PredictorState
-from videovq.models.sampling import entropy, gumbel, sample_codes
+from videovq.models.sampling import entropy, sample_codes
 from videovq.types import Sampling
 
 
@@ -28,11 +29,13 @@ class RolloutState:
 
     Attributes:
         predictor: the predictor's state; with guidance of two rollouts, the second without actions.
-        noise: state of the generator of the sampling noise.
+        seed: of the sampling noise, see videovq.models.noise.
+        frame: number of the last frame, counted from the end of the context.
     """
 
     predictor: PredictorState
-    noise: UInt8[Tensor, "bytes"]
+    seed: Int64[Tensor, "one"]
+    frame: Int64[Tensor, "one"]
 
     @property
     def batch_size(self) -> int:
@@ -41,7 +44,7 @@ class RolloutState:
 
     def copy(self) -> RolloutState:
         """A copy to keep: the states of a batch share their tensors."""
-        return RolloutState(self.predictor.select(list(range(self.batch_size))), self.noise)
+        return replace(self, predictor=self.predictor.copy())
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,10 @@ def start_rollouts(
         contexts = contexts.repeat(2, 1, 1, 1)
         context_actions = torch.cat([context_actions, unknown(context_actions)])
     state = predictor.start(contexts, context_actions)
-    noises = [torch.Generator().manual_seed(seed).get_state() for seed in seeds]
-    return [RolloutState(state.select([i, number + i] if guided else [i]), noise) for i, noise in enumerate(noises)]
+    return [
+        RolloutState(state.select(slice(i, None, number)).copy(), seed, torch.zeros_like(seed))
+        for i, seed in enumerate(seed_tensor(seeds, contexts.device).split(1))
+    ]
 
 
 @torch.inference_mode()
@@ -110,13 +115,12 @@ def force_step(
 ) -> RolloutState:  # fmt: skip
     """The state after a step whose codes are forced to known ones."""
     device = predictor.codebook.device
-    _, noise = _noise(predictor, state)
-    known = codes.to(device).flatten()
-    actions = _guided_actions(state, action.to(device))
+    known = codes.to(device, non_blocking=device.type == "cuda").flatten()
+    actions = _guided_actions(state, action.to(device, non_blocking=device.type == "cuda"))
     _, after = predictor.draw(
         state.predictor, actions, lambda logits, positions: known[positions].expand(len(logits), -1)
     )
-    return RolloutState(after, noise)
+    return RolloutState(after, state.seed, state.frame + 1)
 
 
 class BatchCodeSampler:
@@ -154,33 +158,26 @@ def _step_batch(
     sampler: str,
 ) -> list[RolloutStep]:
     device = predictor.codebook.device
-    noises, after = zip(*(_noise(predictor, state) for state in states), strict=True)
-    blocks: list[tuple[int, list[Tensor], Sampling]] = []
-    for state, noise, sampling in zip(states, noises, samplings, strict=True):
+    frames = torch.cat([state.frame for state in states]) + 1
+    noise = predictor.noise(torch.cat([state.seed for state in states]), frames)
+    blocks: list[tuple[int, Tensor, Sampling]] = []
+    for i, (state, sampling) in enumerate(zip(states, samplings, strict=True)):
         if blocks and state.batch_size == 1 and blocks[-1][2] == sampling:
             size, before, _ = blocks.pop()
-            blocks.append((size + 1, [*before, noise], sampling))
+            blocks.append((size + 1, noise[i - len(before) : i + 1], sampling))
         else:
-            blocks.append((state.batch_size, [noise], sampling))
-    sample = BatchCodeSampler([(size, torch.cat(some), sampling) for size, some, sampling in blocks], predictor.grid)
-    taken = [_guided_actions(state, action.to(device)) for state, action in zip(states, actions, strict=True)]
+            blocks.append((state.batch_size, noise[i : i + 1], sampling))
+    sample = BatchCodeSampler(blocks, predictor.grid)
+    taken = [_guided_actions(state, action.to(device, non_blocking=device.type == "cuda")) for state, action in zip(states, actions, strict=True)]
     joint = PredictorState.cat([state.predictor for state in states])
     codes, joint = predictor.draw(joint, torch.cat(taken), sample, sampler)
     entropies = sample.entropy().view_as(codes)
     steps, first = [], 0
-    for state, noise in zip(states, after, strict=True):
+    for state, frame in zip(states, frames.split(1), strict=True):
         own = joint.select(slice(first, first + state.batch_size))
-        steps.append(RolloutStep(codes[first], entropies[first], RolloutState(own, noise)))
+        steps.append(RolloutStep(codes[first], entropies[first], RolloutState(own, state.seed, frame)))
         first += state.batch_size
     return steps
-
-
-def _noise(predictor: Predictor, state: RolloutState) -> tuple[Float[Tensor, "one n k"], UInt8[Tensor, "bytes"]]:
-    """The rollout's noise for a frame, and the state of its generator after it."""
-    generator = torch.Generator()
-    generator.set_state(state.noise)
-    noise = gumbel((*predictor.grid, len(predictor.codebook)), generator)
-    return noise.to(predictor.codebook.device).flatten(0, 1)[None], generator.get_state()
 
 
 def _guided_actions(state: RolloutState, action: Shaped[Tensor, "a"]) -> Shaped[Tensor, "b a"]:

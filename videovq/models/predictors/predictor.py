@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 
 from videovq.config import PredictorConfig
 from videovq.models.embeddings import ActionEmbedding, CodeEmbedding
+from videovq.models.noise import FrameNoise
 from videovq.models.predictors.contract import (
     CodeSampler,
     ContextNetwork,
@@ -54,6 +55,11 @@ class PredictorState:
         """Some rollouts of the batch: a copy, or with a slice a view, which keeps the whole batch in memory."""
         outcome = OutcomeOutput(self.outcome.rewards[indices], self.outcome.ends[indices]) if self.outcome else None
         return replace(self._of_each(lambda z: z[indices]), outcome=outcome)
+
+    def copy(self) -> PredictorState:
+        """A copy, which shares no memory with the batch."""
+        outcome = OutcomeOutput(self.outcome.rewards.clone(), self.outcome.ends.clone()) if self.outcome else None
+        return replace(self._of_each(torch.clone), outcome=outcome)
 
     @property
     def cache_length(self) -> int:
@@ -113,6 +119,7 @@ class Predictor(nn.Module):
         self.sometimes_unused = not config.latent_loss
         self.decoder = decoder
         self.outcome = None if values is None else OutcomeHead(config.width, values)  # last: the rest is as without it
+        self.noise = FrameNoise(grid[0] * grid[1], len(codebook))
         self.levels = config.corruption_levels
         if self.levels > 1:
             self.corruption = nn.Parameter(torch.zeros(self.levels, config.embedding))
@@ -193,7 +200,7 @@ class Predictor(nn.Module):
 
         Args:
             action: taken after the last frame; leads to the sampled one.
-            noise: Gumbel noise samples from the model (see videovq.models.sampling), zeros are greedy.
+            noise: Gumbel noise samples from the model (see videovq.models.noise), zeros are greedy.
             sampling: temperature, truncation and guidance of the logits, and the sampler.
         """
         return self.draw(state, action, partial(sample_codes, noise.flatten(1, 2), sampling), sampling.sampler)
