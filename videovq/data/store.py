@@ -1,4 +1,4 @@
-"""EpisodeStore and CodeStore: directories of memory-mapped shards, here or on object storage.
+"""EpisodeStore and CodeStore: directories of memory-mapped shards, here, on object storage, or on the Hub.
 
 A store is ``store.json`` and shards ``shard-00000.safetensors`` (the tensors of its episodes, end to end) +
 ``shard-00000.json`` (the episodes in it). Shards are written first, each complete or absent, and ``store.json`` last:
@@ -63,6 +63,7 @@ def claimed(place: Folder, name: str, origin: Any, what: str) -> Iterator[None]:
     Raises:
         UserError: the folder holds something else, or another process is writing there.
     """
+    place.refuse_writing()
     place.refresh()
     with claim(place.path, str(place), partial(_check_claim, place, name, origin, what)):
         write_json(place.path / name, origin)
