@@ -89,7 +89,6 @@ def blob(data: bytes) -> str:
 
 class Handler(BaseHTTPRequestHandler):
     server: HubServer
-    protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: Any) -> None: ...
 
@@ -132,7 +131,8 @@ class Handler(BaseHTTPRequestHandler):
             r"/((?P<kind>datasets)/)?(?P<id>[^/]+/[^/]+?)(\.git/info/lfs/objects/(?P<what>batch)|/resolve/(?P<rest>.*))",
             path,
         )
-        assert found, path
+        if found is None:
+            return self.say(404, {"error": "no such page"})
         name = f"{found['kind'] or 'models'}/{found['id']}"
         repository = self.server.repositories.get(name)
         if repository is None or (repository.private and not token):
