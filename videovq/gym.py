@@ -73,7 +73,8 @@ class World:
 
     Args:
         vqvae, predictor: run folders.
-        pretrained: name of a model that ships with videovq, or path of a packed world, in place of them.
+        pretrained: name of a model that ships with videovq, path of a packed world, or ``user/name`` of one on the Hub,
+            in place of them.
         context: an EpisodeStore, or a video with its actions beside it, in which episodes start; empty: the examples
             that ship with ``pretrained``, or ``stores/episodes``.
         observations: ``pixels``: RGB frames, uint8 ``h w 3``; ``codes``: code grids, int64 ``y x``.

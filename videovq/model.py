@@ -303,10 +303,12 @@ def _tensor(array: Tensor | np.ndarray) -> Tensor:
 
 
 def load(name: str | Path = "", *, vqvae: str = "", predictor: str = "", device: str = "auto") -> Model:
-    """Load a trained model: one that ships, by name; a packed one, by its path; or one of yours, by run folders.
+    """Load a trained model: one that ships, by name; a packed one, by its path; one of the Hub, by ``user/name`` or
+    ``user/name@revision``; or one of yours, by run folders.
 
     Args:
-        name: of a model that ships with videovq, or path of a folder or .zip that ``videovq pack`` wrote.
+        name: of a model that ships with videovq or is on the Hub, or path of a folder or .zip that ``videovq pack``
+            wrote.
         vqvae: run folder of a VQ-VAE, where no name is given.
         predictor: run folder of a predictor of its codes.
         device: ``auto``, ``cpu``, ``gpu``, ``cuda``, ``cuda:1`` ... or ``mps``.
