@@ -18,7 +18,9 @@ import torch
 from filelock import FileLock
 from lightning import Trainer
 
+from tests.hub_server import TOKEN, HubServer
 from tests.small import SMALL_PATCH
+from videovq import hub as of_the_hub
 from videovq.config import (
     EMAConfig,
     EncodeConfig,
@@ -136,6 +138,25 @@ def recordings(once: Once) -> Path:
             )
 
     return once("recordings", make)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """The Hub, as far as this machine can tell: a server of its own, an empty cache, and a token that may write."""
+    constants, server = pytest.importorskip("huggingface_hub.constants"), HubServer()
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, server.address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", server.address)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # another protocol, between the Hub and its storage
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    of_the_hub.open_repo.cache_clear()
+    yield server
+    of_the_hub.open_repo.cache_clear()
+    server.shutdown()
+    server.server_close()
 
 
 def prep_config(source: Path, out: Path, **changes: object) -> PrepConfig:

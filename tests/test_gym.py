@@ -159,3 +159,49 @@ def test_actions_of_every_kind(world: dict[str, Any], spec: ActionSpec, space: g
     found.pair = found.pair._replace(predictor=type(trained)(trained.network, trained.config, spec, 10.0, ""))
     assert found.action_space == space
     assert found._action(space.sample()).shape == (spec.width,)
+
+
+def test_a_state_is_returned_to_and_saved_from(world: dict[str, Any], tmp_path: Path) -> None:
+    environment = videovq.gym.DreamEnv(**world, steps=6)
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        environment.get_state()
+    environment.reset(seed=5)
+    environment.step(1)
+    state, path = environment.get_state(), tmp_path / "state.safetensors"
+    environment.save(path)
+
+    def rest(one: videovq.gym.DreamEnv) -> tuple[list[np.ndarray], list[bool], str]:
+        taken = [one.step(action) for action in (2, 2, 0, 1, 1)]
+        return [*(seen for seen, *_ in taken), one.reset()[0]], [step[3] for step in taken], taken[-1][4]["scene"]
+
+    expected = rest(environment)
+    assert expected[1] == [False] * 4 + [True]
+    another = videovq.gym.DreamEnv(**world, steps=6)
+    for go_back in (lambda: environment.set_state(state), lambda: environment.restore(path)):
+        go_back()
+        assert all(np.array_equal(*pair) for pair in zip(rest(environment)[0], expected[0], strict=True))
+    seen, info = another.restore(path)
+    assert np.array_equal(seen, state.seen) and info == {"scene": state.scene}
+    found = rest(another)
+    assert all(np.array_equal(*pair) for pair in zip(found[0], expected[0], strict=True)) and found[1:] == expected[1:]
+    with pytest.raises(ValueError, match="was saved with other settings"):
+        videovq.gym.DreamEnv(**world, temperature=0.5).restore(path)
+
+
+def test_a_vectors_states_are_returned_to_and_one_is_forked_into_all(world: dict[str, Any], tmp_path: Path) -> None:
+    vector = videovq.gym.DreamVectorEnv(2, **world, steps=2)
+    vector.reset(seed=5)
+    vector.step(np.array([1, 2]))
+    states, path = vector.get_state(), tmp_path / "states.safetensors"
+    vector.save(path)
+    expected = [vector.step(np.array([0, 1]))[0] for _ in range(4)]  # beyond the ends
+    for go_back in (lambda: vector.set_state(states), lambda: vector.restore(path)):
+        go_back()
+        assert all(np.array_equal(vector.step(np.array([0, 1]))[0], seen) for seen in expected)
+    vector.set_state([states[1], states[1]])
+    first, second = vector.step(np.array([1, 1]))[0]
+    assert same_pictures(first, second)
+    with pytest.raises(ValueError, match="is of 2 rollouts, not of 1 environments"):
+        videovq.gym.DreamEnv(**world).restore(path)
+    with pytest.raises(ValueError, match="states: 1 for 2 environments"):
+        vector.set_state(states[:1])

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from videovq import __version__, config
 from videovq.errors import UserError
 from videovq.follow_up import free, occupant
 from videovq.help import help_of
+from videovq.hub import HUB
 from videovq.naming import nearest
 from videovq.parsing import parse
 from videovq.progress import escape_what_cannot_be_shown
@@ -72,7 +74,10 @@ CORE = {
         "every code decoded, its usage, a map",
     ),
     "pack": Command(
-        "videovq.pack", "pack", config.PackConfig, "runs -> a world to share: a folder or a .zip", bare="source"
+        "videovq.pack", "pack", config.PackConfig, "runs -> a world to share: a folder or a .zip", bare=("source",)
+    ),
+    "push": Command(
+        "videovq.push", "push", config.PushConfig, "a world or a store -> the Hugging Face Hub", bare=("source", "repo")
     ),
     "demo": Command("videovq.demo", "demo", config.DemoConfig, "record ViZDoom and run every stage, small"),
 }
@@ -160,6 +165,8 @@ def refuse_unwritable(command: str, settings: Any) -> None:
     """
     for name in OUTPUTS:
         value = getattr(settings, name, "")
+        if value.startswith(HUB):
+            raise UserError(f"{name}: {value} can be read only; write to a folder, and `videovq push` brings it there")
         if value and "://" not in value:
             folder = Path(value).parent if command in OF_FILES else Path(value)
             why = "it is a folder; name a file" if command == "compare" and Path(value).is_dir() else hindrance(folder)
@@ -261,8 +268,9 @@ def run(words: list[str]) -> int:
             print("\n".join(["", f"`videovq {name}` may go on with one more word:", "", *listed(group(name))]))
         return 0
     others, rest = Watch(), words[len(name.split()) :]
-    if command.bare and rest and not rest[0].startswith("-"):
-        rest[0] = f"--{command.bare}={rest[0]}"
+    values = takewhile(lambda word: not word.startswith("-"), rest)
+    for i, (setting, value) in enumerate(zip(command.bare, [*values], strict=False)):
+        rest[i] = f"--{setting}={value}"
     try:
         settings: Any = parse(command.config, rest, f"videovq {name}", CONFIGS)
         refuse_unwritable(name, settings)

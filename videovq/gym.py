@@ -5,11 +5,16 @@ truncated after ``steps`` steps. A predictor that was trained with ``model.outco
 an episode terminates with the predicted probability, sampled by the environment's generator: ends are rare and their
 time uncertain, so that a threshold would hardly ever be passed. With any other the reward is always 0.0 and nothing
 terminates; wrap the environment to compute rewards from observations.
+
+``get_state`` and ``set_state`` fork and rewind episodes, as planning does; ``save`` and ``restore`` keep them in a
+safetensors file, from which another process goes on exactly there.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +31,7 @@ from videovq.packages import install
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import decode_codes, to_device
 from videovq.rollout.pair import load_pair
+from videovq.rollout.saved import load_rollouts, save_rollouts
 from videovq.rollout.state import RolloutState, start_rollouts, step_rollouts
 from videovq.types import ActionSpec, Sampling
 
@@ -42,12 +48,34 @@ ID = "videovq/Dream-v0"
 SCENES = 1024  # to start from, at most
 
 
+@dataclass(frozen=True)
+class EpisodeState:
+    """Where one episode is; it can be returned to any number of times.
+
+    Attributes:
+        rollout: state of the rollout.
+        seen: the last observation.
+        scene: name of the scene it started in.
+        step: how many steps it has taken.
+        over: whether the next step of a vector starts a new one.
+        generator: state of the generator that draws scenes, noise seeds and ends.
+    """
+
+    rollout: RolloutState
+    seen: np.ndarray
+    scene: str
+    step: int
+    over: bool
+    generator: dict[str, Any]
+
+
 class World:
     """The simulator behind both environments: the networks, the scenes, and the sampling settings.
 
     Args:
         vqvae, predictor: run folders.
-        pretrained: name of a model that ships with videovq, or path of a packed world, in place of them.
+        pretrained: name of a model that ships with videovq, path of a packed world, or ``user/name`` of one on the Hub,
+            in place of them.
         context: an EpisodeStore, or a video with its actions beside it, in which episodes start; empty: the examples
             that ship with ``pretrained``, or ``stores/episodes``.
         observations: ``pixels``: RGB frames, uint8 ``h w 3``; ``codes``: code grids, int64 ``y x``.
@@ -141,6 +169,32 @@ class World:
                 ended[i] = generator.random() < float(state.predictor.outcome.ends[0])
         return after, seen.cpu().numpy(), rewards, ended
 
+    def save(self, path: str | Path, episodes: Sequence[EpisodeState]) -> None:
+        """Write where episodes are as a safetensors file."""
+        rows = [
+            {"scene": one.scene, "step": one.step, "over": one.over, "generator": one.generator} for one in episodes
+        ]
+        seen = torch.from_numpy(np.stack([one.seen for one in episodes]))
+        facts = {"observations": self.observations, "episodes": rows}
+        save_rollouts(path, self.pair, self.sampling, [one.rollout for one in episodes], {"seen": seen}, facts)
+
+    def load(self, path: str | Path, number: int) -> list[EpisodeState]:
+        """Where :meth:`save` found ``number`` episodes.
+
+        Raises:
+            UserError: it is no such file, or of other networks, settings, observations or another number.
+        """
+        sampling, states, kept, facts = load_rollouts(path, self.pair)
+        if "episodes" not in facts or len(states) != number:
+            raise UserError(f"{path}: is of {len(states)} rollouts, not of {number} environments")
+        if sampling != self.sampling or facts["observations"] != self.observations:
+            said = f"{sampling}, observations {facts['observations']}"
+            raise UserError(f"{path}: was saved with other settings ({said}); make the environment with those")
+        return [
+            EpisodeState(state, seen, **row)
+            for state, seen, row in zip(states, kept["seen"].numpy(), facts["episodes"], strict=True)
+        ]
+
     def pictures(self, observed: np.ndarray) -> UInt8[np.ndarray, "b h w c"]:
         """RGB of observations."""
         if self.observations == "pixels":
@@ -199,6 +253,36 @@ class DreamEnv(gymnasium.Env[np.ndarray, Any]):
         self._step += 1
         over = self._step >= self.steps
         return self._seen.copy(), float(rewards[0]), bool(ended[0]), over, {"scene": self._name}
+
+    def get_state(self) -> EpisodeState:
+        """Where the episode is now, to return to with :meth:`set_state`, here or in another environment of this world.
+
+        Raises:
+            gymnasium.error.ResetNeeded: there is no episode yet.
+        """
+        if self._state is None:
+            raise gymnasium.error.ResetNeeded("reset comes before the first state")
+        return EpisodeState(
+            self._state, self._seen.copy(), self._name, self._step, False, dict(self.np_random.bit_generator.state)
+        )
+
+    def set_state(self, state: EpisodeState) -> tuple[np.ndarray, dict[str, Any]]:
+        """Go on from a state; gives the observation there, as ``reset`` does."""
+        self._state, self._seen, self._name, self._step = state.rollout, state.seen.copy(), state.scene, state.step
+        self.np_random = generator_at(state.generator)
+        return self._seen.copy(), {"scene": self._name}
+
+    def save(self, path: str | Path) -> None:
+        """Write the state as a safetensors file."""
+        self.world.save(path, [self.get_state()])
+
+    def restore(self, path: str | Path) -> tuple[np.ndarray, dict[str, Any]]:
+        """Go on where :meth:`save` was called; gives the observation there.
+
+        Raises:
+            UserError: it is no such file, or of another world or other settings.
+        """
+        return self.set_state(*self.world.load(path, 1))
 
     def render(self) -> Any:
         """The last observation as RGB, uint8 ``h w 3``, if ``render_mode`` asked for it."""
@@ -275,12 +359,60 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._over = ended | truncated
         return seen.copy(), rewards, ended, truncated, self._info()
 
+    def get_state(self) -> list[EpisodeState]:
+        """Where the episodes are now, to return to with :meth:`set_state`.
+
+        Raises:
+            gymnasium.error.ResetNeeded: there is no episode yet.
+        """
+        if not self._states:
+            raise gymnasium.error.ResetNeeded("reset comes before the first state")
+        return [
+            EpisodeState(state.copy(), seen.copy(), name, int(step), bool(over), generator.bit_generator.state)
+            for state, seen, name, step, over, generator in zip(
+                self._states, self._seen, self._names, self._step, self._over, self._generators, strict=True
+            )
+        ]
+
+    def set_state(self, states: Sequence[EpisodeState]) -> tuple[np.ndarray, dict[str, Any]]:
+        """Go on from states, one for each environment, also all from one; gives the observations there.
+
+        Raises:
+            UserError: they are not as many as environments.
+        """
+        if len(states) != self.num_envs:
+            raise UserError(f"states: {len(states)} for {self.num_envs} environments")
+        self._states, self._names = [one.rollout for one in states], [one.scene for one in states]
+        self._seen = np.stack([one.seen for one in states])
+        self._step, self._over = np.array([one.step for one in states]), np.array([one.over for one in states])
+        self._generators = [generator_at(one.generator) for one in states]
+        return self._seen.copy(), self._info()
+
+    def save(self, path: str | Path) -> None:
+        """Write the states as a safetensors file."""
+        self.world.save(path, self.get_state())
+
+    def restore(self, path: str | Path) -> tuple[np.ndarray, dict[str, Any]]:
+        """Go on where :meth:`save` was called; gives the observations there.
+
+        Raises:
+            UserError: it is no such file, or of another world, other settings, or another number of environments.
+        """
+        return self.set_state(self.world.load(path, self.num_envs))
+
     def render(self) -> Any:
         """The last observations as RGB, if ``render_mode`` asked for them."""
         return tuple(self.world.pictures(self._seen)) if self.render_mode == "rgb_array" else None
 
     def _info(self) -> dict[str, Any]:
         return {"scene": np.array(self._names, object), "_scene": np.ones(self.num_envs, bool)}
+
+
+def generator_at(state: dict[str, Any]) -> np.random.Generator:
+    """A generator in a state."""
+    generator, _ = seeding.np_random(0)
+    generator.bit_generator.state = copy.deepcopy(state)
+    return generator
 
 
 if ID not in gymnasium.registry:

@@ -84,7 +84,8 @@ def with_default(doc: str, value: Any, name: str, hints: dict[str, Any]) -> str:
     """A docstring, with the names that can be given where there are few, and with the default, where there is one."""
     if name in ("pretrained", "init"):
         part = "predictor" if "predictor" in hints or PredictorConfig in hints.values() else "vqvae"
-        doc += f" There are {', '.join(shipped(part))}. The path of what ``videovq pack`` made serves as well."
+        doc += f" There are {', '.join(shipped(part))}. The path of what ``videovq pack`` made serves as well, and a"
+        doc += " world of the Hub: ``user/name``, ``user/name@revision``."
     shown = str(value).lower() if isinstance(value, bool) else value
     return doc if value in ("", [], {}, None) else f"{doc} (default: {shown})"
 

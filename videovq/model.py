@@ -20,7 +20,7 @@ from videovq.errors import UserError
 from videovq.frames import to_float, to_uint8
 from videovq.pictures import write_png
 from videovq.rollout.engine import find_device, generate, to_device
-from videovq.rollout.pair import check_pair
+from videovq.rollout.pair import Pair, check_pair
 from videovq.rollout.render import animation, sample_titles, strip, write_gif, write_movie
 from videovq.rollout.write import write_arrays
 from videovq.runs import (
@@ -32,6 +32,7 @@ from videovq.runs import (
     pretrained_run,
     vqvae_run,
 )
+from videovq.session import Session
 from videovq.types import ActionSpec, Rollout, RolloutRequest, Sampling
 from videovq.writable import hindrance
 
@@ -211,7 +212,7 @@ class Model:
         """
         predictor, context = self._with_predictor(), self._frames(frames)
         spec, between = predictor.action_spec, len(context) - 1
-        values = [spec.parse(a, "actions") if isinstance(a, str) else np.asarray(a).tolist() for a in actions]
+        values = self._actions(actions)
         known, coming = values[:between], values[between:]
         if len(coming) == 1 and n is not None:
             coming = coming * n
@@ -232,6 +233,51 @@ class Model:
         return Prediction(
             found.request, found.context_codes, found.codes, found.frames, tuple(labels), predictor.fps, size
         )
+
+    def session(
+        self,
+        frames: UInt8[Tensor, "t h w c"] | np.ndarray,
+        actions: Sequence[Any] | np.ndarray | Tensor = (),
+        *,
+        temperature: float = LOOKING_TEMPERATURE,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Session:
+        """Start a session, which predicts a frame for each action that it is given, as :meth:`predict` would.
+
+        Args:
+            frames: the context, one frame or more.
+            actions: names or numbers, those between the context frames; more are not looked at.
+            temperature, top_k, top_p: see :class:`videovq.types.Sampling`.
+            seed: of the sampling noise.
+
+        Raises:
+            UserError: frames or actions do not fit the model or each other, or there is no predictor.
+        """
+        spec, context = self.actions, self._frames(frames)
+        known = self._actions(actions)[: len(context) - 1]
+        if len(known) < len(context) - 1:
+            raise UserError(
+                f"actions: {len(known)} for {len(context)} frames; {len(context) - 1} between them are needed"
+            )
+        sampling = Sampling(temperature, top_k, top_p)
+        return Session.start(self._pair(), context, spec.tensor(known, "actions"), sampling, seed)
+
+    def restore(self, path: str | Path) -> Session:
+        """Go on with a session where it was saved.
+
+        Raises:
+            UserError: it is no file of a session, or of one with other networks.
+        """
+        return Session.load(path, self._pair())
+
+    def _pair(self) -> Pair:
+        return Pair(self.vqvae, self._with_predictor())
+
+    def _actions(self, actions: Sequence[Any] | np.ndarray | Tensor) -> list[Any]:
+        spec = self.actions
+        return [spec.parse(a, "actions") if isinstance(a, str) else np.asarray(a).tolist() for a in actions]
 
     def _frames(self, frames: UInt8[Tensor, "t h w c"] | np.ndarray) -> UInt8[Tensor, "t h w c"]:
         tensor = _tensor(frames)
@@ -257,10 +303,12 @@ def _tensor(array: Tensor | np.ndarray) -> Tensor:
 
 
 def load(name: str | Path = "", *, vqvae: str = "", predictor: str = "", device: str = "auto") -> Model:
-    """Load a trained model: one that ships, by name; a packed one, by its path; or one of yours, by run folders.
+    """Load a trained model: one that ships, by name; a packed one, by its path; one of the Hub, by ``user/name`` or
+    ``user/name@revision``; or one of yours, by run folders.
 
     Args:
-        name: of a model that ships with videovq, or path of a folder or .zip that ``videovq pack`` wrote.
+        name: of a model that ships with videovq or is on the Hub, or path of a folder or .zip that ``videovq pack``
+            wrote.
         vqvae: run folder of a VQ-VAE, where no name is given.
         predictor: run folder of a predictor of its codes.
         device: ``auto``, ``cpu``, ``gpu``, ``cuda``, ``cuda:1`` ... or ``mps``.

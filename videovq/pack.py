@@ -12,16 +12,17 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 import torch
 from torch import Tensor
 
-from videovq.config import PackConfig, TrainPredictorConfig, TrainVQVAEConfig
+from videovq.cards import CARD
+from videovq.config import PackConfig, PushConfig, TrainPredictorConfig, TrainVQVAEConfig
 from videovq.data.clip import Clip, read_clip
 from videovq.data.video import write_video
 from videovq.errors import UserError
+from videovq.hub import HUB
 from videovq.parsing import read_config, to_yaml
 from videovq.rollout.contexts import UNSEEN_FIRST
 from videovq.rollout.pair import Pair, check_pair, open_episodes
 from videovq.runs import (
     TrainedPredictor,
-    TrainedVQVAE,
     is_finished,
     kind_of_run,
     load_predictor,
@@ -31,7 +32,7 @@ from videovq.runs import (
 )
 from videovq.shipped import WEIGHTS
 from videovq.storage import atomic, read_tensors, write_json, write_tensors, write_text
-from videovq.worlds import CARD, EXAMPLES, largest, world_called
+from videovq.worlds import EXAMPLES, largest, world_called
 
 KINDS: dict[str, type[Any]] = {"vqvae": TrainVQVAEConfig, "predictor": TrainPredictorConfig}
 LONGEST = 60  # frames of an example
@@ -44,23 +45,10 @@ def pack(config: PackConfig) -> None:
         UserError: a run is missing, unfinished or of another kind, runs do not belong together, or there is something
             where the world is to be.
     """
-    out, source = Path(config.out), Path(config.source)
+    out = Path(config.out)
     if out.is_file() or (out.is_dir() and (out.suffix == ".zip" or any(out.iterdir()))):
         raise UserError(f"out: {out} exists; choose another, or remove it")
-    kind = kind_of_run(source)
-    if kind not in KINDS:
-        what = run_kinds()[kind].what
-        raise UserError(f"source: {source} is a run of {what}; give that of a predictor, or of a VQ-VAE")
-    if kind == "predictor":
-        predictor = load_predictor(source)
-        runs = {"vqvae": Path(config.vqvae) if config.vqvae else vqvae_beside(source, predictor), "predictor": source}
-        check_pair(load_vqvae(runs["vqvae"]), predictor)
-    else:
-        load_vqvae(source)
-        runs = {"vqvae": source}
-        for name in ("vqvae", "examples"):
-            if getattr(config, name):
-                raise UserError(f"{name}: has no effect on a VQ-VAE alone; pack a predictor's run, or leave it out")
+    runs = runs_of(config)
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic(out) as partial:
         if out.suffix == ".zip":
@@ -89,19 +77,50 @@ def vqvae_beside(run: Path, predictor: TrainedPredictor) -> Path:
     return min(fitting, key=lambda path: fitting[path].fingerprint != predictor.vqvae)
 
 
+def runs_of(config: PackConfig | PushConfig) -> dict[str, Path]:
+    """The runs of a world, by what they are in it.
+
+    Raises:
+        UserError: one is missing, unfinished or of another kind, or they do not belong together.
+    """
+    source = Path(config.source)
+    kind = kind_of_run(source)
+    if kind not in KINDS:
+        what = run_kinds()[kind].what
+        raise UserError(f"source: {source} is a run of {what}; give that of a predictor, or of a VQ-VAE")
+    if kind == "predictor":
+        predictor = load_predictor(source)
+        runs = {"vqvae": Path(config.vqvae) if config.vqvae else vqvae_beside(source, predictor), "predictor": source}
+        check_pair(load_vqvae(runs["vqvae"]), predictor)
+        return runs
+    load_vqvae(source)
+    for name in ("vqvae", "examples"):
+        if getattr(config, name):
+            raise UserError(f"{name}: has no effect on a VQ-VAE alone; pack a predictor's run, or leave it out")
+    return {"vqvae": source}
+
+
 def _write(folder: Path, runs: dict[str, Path], config: PackConfig) -> None:
+    write_world(folder, runs, config)
+    write_text(folder / CARD, f"{card(folder, f'PATH/{Path(config.out).name}')}\n\n{TO_SAY}\n")
+
+
+def write_world(folder: Path, runs: dict[str, Path], config: PackConfig | PushConfig) -> None:
+    """Write the parts of a world, and its example.
+
+    Args:
+        runs: what :func:`runs_of` found.
+    """
     dtype: torch.dtype = getattr(torch, config.dtype)
     of_its_own = {} if _keeps_codes(runs["vqvae"], dtype) else {"codes_of": ""}
     _write_part(folder / "vqvae", TrainVQVAEConfig, runs["vqvae"], dtype, of_its_own)
-    vqvae, predictor = load_vqvae(folder / "vqvae"), None
     if "predictor" in runs:
+        vqvae = load_vqvae(folder / "vqvae")
         # Rounded, the VQ-VAE is another one, of which the predictor is.
         belongs = {"vqvae": vqvae.codes_of}
         _write_part(folder / "predictor", TrainPredictorConfig, runs["predictor"], dtype, belongs)
-        predictor = load_predictor(folder / "predictor")
         if config.examples:
-            _write_example(folder, config.examples, Pair(vqvae, predictor))
-    write_text(folder / CARD, card(folder, config.out, vqvae, predictor))
+            _write_example(folder, config.examples, Pair(vqvae, load_predictor(folder / "predictor")))
 
 
 def _write_part(folder: Path, kind: type[Any], run: Path, dtype: torch.dtype, facts: dict[str, Any]) -> None:
@@ -113,7 +132,11 @@ def _write_part(folder: Path, kind: type[Any], run: Path, dtype: torch.dtype, fa
     """
     folder.mkdir()
     settings = read_config(kind, run / "config.yaml")
-    places = {name: Path(value).name for name in ("store", "run", "init") if (value := getattr(settings, name))}
+    places = {
+        name: value if value.startswith(HUB) else Path(value).name
+        for name in ("store", "run", "init")
+        if (value := getattr(settings, name))
+    }
     write_text(folder / "config.yaml", to_yaml(replace(settings, **places)))
     facts = {**read_facts(run), **facts, "packed": str(dtype).removeprefix("torch.")}
     write_tensors(folder / WEIGHTS, _rounded(run, dtype), {"videovq": json.dumps(facts)})
@@ -160,22 +183,29 @@ def _of_store(source: str, pair: Pair) -> Clip:
     return Clip(episode.frames, episode.actions, info.id)
 
 
-def card(folder: Path, out: str, vqvae: TrainedVQVAE, predictor: TrainedPredictor | None) -> str:
-    """What the files of a world say of it, and what its maker should add.
+TO_SAY = (
+    "Every setting is in the `config.yaml` beside the weights. What it was trained on, how good it is and what it"
+    " cannot do is for its maker to say here: `videovq evaluate` and `evaluate vqvae` measure it."
+)
+
+
+def card(folder: Path, taken: str) -> str:
+    """What the files of a world say of it.
 
     Args:
-        out: what it will be called.
+        taken: the name or path by which it will be taken.
     """
-    name, file = world_called(out), Path(out).name
+    vqvae = load_vqvae(folder / "vqvae")
+    predictor = load_predictor(folder / "predictor") if is_finished(folder / "predictor") else None
     height, width = vqvae.frame_size
     size = vqvae.network.quantizer.codebook_size
-    lines = [f"# World `{name}`", "", f"A VQ-VAE ({height}x{width} frames, {size} codes)"]
+    lines = [f"# World `{world_called(taken)}`", "", f"A VQ-VAE ({height}x{width} frames, {size} codes)"]
     if predictor:
         spec = predictor.action_spec
         kinds = {"none": "no actions", "discrete": f"actions {', '.join(spec.names) or spec.sizes}"}
         lines[-1] += f" and a predictor of its codes; {kinds.get(spec.kind, f'{spec.kind} actions')},"
         lines[-1] += f" {predictor.fps:g} frames a second"
-    lines[-1] += f'. Use it with `--pretrained PATH/{file}`, or `videovq.load("PATH/{file}")`.'
+    lines[-1] += f'. Use it with `--pretrained {taken}`, or `videovq.load("{taken}")`.'
     lines += ["", "| | network | weights | steps | seed | started from |", "|---|---|---|---|---|---|"]
     for part, network in (("vqvae", vqvae.network), ("predictor", predictor.network if predictor else None)):
         if network is None:
@@ -188,12 +218,6 @@ def card(folder: Path, out: str, vqvae: TrainedVQVAE, predictor: TrainedPredicto
             f"| {part} | `{type(settings.model).__name__}`, {millions:.2f} million weights | {facts['packed']} |"
             f" {training.steps:,} of {training.batch_size} | {training.seed} | {start} |"
         )
-    lines += [
-        "",
-        "Every setting is in the `config.yaml` beside the weights. What it was trained on, how good it is and what it"
-        " cannot do is for its maker to say here: `videovq evaluate` and `evaluate vqvae` measure it.",
-        "",
-    ]
     return "\n".join(lines)
 
 

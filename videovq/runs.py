@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from videovq.cards import CARD, read_card
 from videovq.config import BEGINS_AS_NOTHING, ModelChoice, TrainPredictorConfig, TrainVQVAEConfig, VQVAEConfig
 from videovq.errors import UserError
 from videovq.models.build import build_predictor
@@ -24,7 +25,7 @@ from videovq.slices import RunKind, slices
 from videovq.storage import read_metadata, read_tensors, read_types, write_tensors
 from videovq.threads import guard_forks
 from videovq.types import ActionSpec
-from videovq.worlds import CARD, EXAMPLES, world
+from videovq.worlds import EXAMPLES, world
 
 guard_forks()  # whoever loads a network may fork afterwards, as gymnasium.vector.AsyncVectorEnv does
 
@@ -120,7 +121,8 @@ def load_vqvae(run: str | Path) -> TrainedVQVAE:
 
 
 def pretrained_run(name: str, part: str = "vqvae", setting: str = "pretrained") -> Path:
-    """The run folder of a part of a world: of one that ships with videovq, by name, or of a packed one, by its path.
+    """The run folder of a part of a world: of one that ships with videovq, by name, of a packed one, by its path, or of
+    one on the Hub, by ``user/name``, ``user/name@revision``.
 
     Args:
         part: ``vqvae`` or ``predictor``.
@@ -194,7 +196,7 @@ def model_card(run: Path) -> str:
     if not card.is_file():
         return ""
     halves = "F16" in read_types(run / WEIGHTS)  # of earlier worlds
-    return card.read_text(encoding="utf-8") if halves or "packed" in read_facts(run) else ""
+    return read_card(card.read_text(encoding="utf-8"))[1].lstrip() if halves or "packed" in read_facts(run) else ""
 
 
 def kind_of_run(folder: Path) -> str:

@@ -22,14 +22,14 @@ class Command(NamedTuple):
     """``module.function(config)`` does the work; ``config`` is the dataclass of its settings.
 
     Attributes:
-        bare: the setting whose value may come first, without its name.
+        bare: the settings whose values may come first, in this order, without their names.
     """
 
     module: str
     function: str
     config: type
     help: str
-    bare: str = ""
+    bare: tuple[str, ...] = ()
 
 
 class RunKind(NamedTuple):

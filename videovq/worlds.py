@@ -1,4 +1,6 @@
-"""Worlds: a VQ-VAE, and the predictor of its codes, in a folder or a .zip file. Those that ship have names."""
+"""Worlds: a VQ-VAE, and the predictor of its codes, in a folder, a .zip file, or a repository of the Hub. Those that
+ship have names.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,13 @@ from functools import cache
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
+from videovq.cards import CARD
 from videovq.errors import UserError
+from videovq.hub import HUB, limits, named, open_repo
 from videovq.shipped import WEIGHTS, shipped, shipped_folder
 
-CARD, EXAMPLES = "README.md", "examples"
+EXAMPLES = "examples"
+PART = "vqvae/config.yaml"  # which no world lacks
 KiB = 2**10
 FILES = {
     re.escape(CARD): 1024 * KiB,
@@ -25,14 +30,16 @@ FILES = {
     rf"(vqvae|predictor)/{re.escape(WEIGHTS)}": 8 * 1024**2 * KiB,
 }
 """What a world may hold (patterns of names), and how large each file may be, in bytes."""
+largest = limits(FILES)
 DENSEST = 200  # times that text may shrink in a .zip; weights hardly do
 
 
 def world(name: str) -> Path | None:
-    """The folder of a world that ships, by its name, or of any, by its path; None where there is nothing.
+    """The folder of a world that ships, by its name, of any, by its path, or of one on the Hub (``user/name``,
+    ``user/name@revision``), which is fetched; None where there is nothing.
 
     Raises:
-        UserError: it is a file, but no world that was packed.
+        UserError: it is a file, but no world that was packed; or it could be one of the Hub only, which has none.
     """
     if name in {*shipped("vqvae"), *shipped("predictor")}:
         return shipped_folder(name)
@@ -40,18 +47,21 @@ def world(name: str) -> Path | None:
     if path.is_file():
         at = path.stat()
         return _unpacked(path.absolute(), at.st_size, at.st_mtime_ns)
-    return path if path.is_dir() else None
+    if path.is_dir():
+        return path
+    repo = named(name)
+    if repo is None:
+        return None
+    there = open_repo(repo, PART, largest)
+    there.fetch_all(there.files)
+    there.remember(PART)
+    return there.folder
 
 
 def world_called(name: str) -> str:
     """What pages and pictures call a world: its name, or that of its folder or file."""
-    path = Path(name)
+    path = Path(name.removeprefix(HUB))
     return path.stem if path.suffix == ".zip" else path.name or path.resolve().name
-
-
-def largest(name: str) -> int | None:
-    """Bytes that a file of a world may have, by its name within; None: a world holds no such file."""
-    return next((most for pattern, most in FILES.items() if re.fullmatch(pattern, name)), None)
 
 
 @cache
@@ -77,9 +87,9 @@ def _remove(folder: Path, owner: int) -> None:
 def _unpack(packed: ZipFile, folder: Path) -> None:
     """Write what a world may hold, under the names that we know, and nothing else."""
     there = packed.namelist()
-    tops = [name.removesuffix("vqvae/config.yaml") for name in there if name.endswith("vqvae/config.yaml")]
+    tops = [name.removesuffix(PART) for name in there if name.endswith(PART)]
     if len(tops) != 1:
-        raise UserError("holds no world of `videovq pack` (one vqvae/config.yaml); pack it again")
+        raise UserError(f"holds no world of `videovq pack` (one {PART}); pack it again")
     inside = {name.removeprefix(tops[0]): packed.getinfo(name) for name in there if name.startswith(tops[0])}
     for name, entry in inside.items():
         most = largest(name)

@@ -26,7 +26,7 @@ from videovq.config.evaluate import (
     EvaluateVQVAEConfig,
     ShowCodebookConfig,
 )
-from videovq.config.export import ExportConfig, PackConfig
+from videovq.config.export import ExportConfig, PackConfig, PushConfig
 from videovq.config.models import (
     BEGINS_AS_NOTHING,
     LEARNING_ALONE,

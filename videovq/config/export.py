@@ -1,11 +1,11 @@
-"""Settings of ``videovq export`` and ``videovq pack``."""
+"""Settings of ``videovq export``, ``videovq pack`` and ``videovq push``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from videovq.config.checks import CommandSettings, named
+from videovq.config.checks import CommandSettings, named, without_effect
 from videovq.config.choices import ModelChoice
 
 
@@ -42,3 +42,37 @@ class PackConfig(CommandSettings):
 
     def check(self) -> None:
         named(self, "source", "out")
+
+
+@dataclass(frozen=True)
+class PushConfig(CommandSettings):
+    """Bring a world, or a store, to a repository of the Hugging Face Hub, with its card. The Hub's token is that of
+    ``hf auth login``, or ``HF_TOKEN``.
+    """
+
+    source: str = "runs/predictor"
+    """What to bring: run folder of a predictor or of a VQ-VAE alone, a world that ``videovq pack`` made, or, with
+    ``kind dataset``, a store; may be given without its name, as ``repo`` after it: `videovq push RUN user/name`."""
+    repo: str = ""
+    """Repository, ``user/name``; made where there is none."""
+    kind: Literal["model", "dataset"] = "model"
+    """``model``: a world. ``dataset``: an EpisodeStore or a CodeStore."""
+    private: bool = False
+    """Whether a repository that is made is to be seen by its owner only."""
+    vqvae: str = ""
+    """As of ``videovq pack``."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """As of ``videovq pack``."""
+    examples: str = ""
+    """As of ``videovq pack``."""
+    license: str = ""
+    """The Hub's name of the licence (``apache-2.0``, ``cc-by-4.0``); empty: the card says what it said."""
+    datasets: list[str] = field(default_factory=list)
+    """Datasets of the Hub that a world was trained on, beside ``hub://`` stores, which its settings name."""
+    report: str = ""
+    """Folder of a report of ``videovq evaluate``, whose measures become the card's results; empty: none."""
+
+    def check(self) -> None:
+        named(self, "source", "datasets")
+        if self.kind == "dataset":
+            without_effect(self, "on a store", "vqvae", "examples", "datasets", "report")

@@ -1,4 +1,5 @@
-"""Folders of this machine, and those that fsspec reaches (``s3://``, ``gs://``, ...), seen through a local mirror.
+"""Folders of this machine, those that fsspec reaches (``s3://``, ``gs://``, ...), seen through a local mirror, and
+datasets of the Hub (``hub://user/name``), in its own cache.
 
 A mirror holds the small files of a remote folder, and as many of the large ones as its limit allows: those used last.
 Mirrors lie in ``$VIDEOVQ_CACHE`` (else ``~/.cache/videovq``); ``$VIDEOVQ_CACHE_GB`` (else 20) limits each of them.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from contextlib import ExitStack, suppress
 from functools import cached_property
@@ -16,11 +18,22 @@ from typing import Any
 
 from filelock import FileLock
 
+from videovq.cards import CARD
 from videovq.errors import UserError
+from videovq.hub import HUB, limits, named, open_repo
 from videovq.storage import atomic, beside
 from videovq.writable import hindrance
 
 SMALL = ".json"
+MiB = 2**20
+FILES = {
+    re.escape(CARD): MiB,
+    r"store\.json": 64 * MiB,
+    r"shard-\d{5}\.json": 1024 * MiB,
+    r"(shard-\d{5}|codebook)\.safetensors": 2**20 * MiB,
+}
+"""What a store may hold on the Hub (patterns of names), and how large each file may be, in bytes."""
+largest = limits(FILES)
 VERSION = ("size", "ETag", "etag", "md5Hash", "LastModified", "mtime", "created", "updated")
 
 
@@ -39,6 +52,13 @@ class Folder:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def refuse_writing(self) -> None:
+        """Check whether files can be sent here.
+
+        Raises:
+            UserError: it is only read from.
+        """
 
     def refresh(self) -> None:
         """Bring the small files up to date."""
@@ -174,10 +194,43 @@ class RemoteFolder(Folder):
                 total -= size
 
 
+class HubFolder(Folder):
+    """A store that is a dataset of the Hub. Its files come into the Hub's cache, a shard when it is first read, and are
+    memory-mapped there: safetensors are read at random, which a stream could not do.
+
+    Args:
+        url: such as ``hub://user/name`` or ``hub://user/name@revision``.
+
+    Raises:
+        UserError: there is none, or it can neither be reached nor found in the cache.
+    """
+
+    def __init__(self, url: str) -> None:
+        repo = named(url, "dataset")
+        assert repo is not None
+        self.url, self.snapshot = url, open_repo(repo, "store.json", largest)
+        super().__init__(self.snapshot.folder)
+
+    def __str__(self) -> str:
+        return self.url
+
+    def refuse_writing(self) -> None:
+        raise UserError(f"{self.url}: stores on the Hub are read; write to a folder, then `videovq push` that")
+
+    def refresh(self) -> None:
+        self.snapshot.fetch_all(name for name in self.snapshot.files if name.endswith(SMALL))
+        self.snapshot.remember("store.json")
+
+    def fetch(self, name: str) -> Path:
+        return self.snapshot.fetch(name)
+
+
 def open_folder(name: str | Path) -> Folder:
     """A folder by its path or URL.
 
     Raises:
         UserError: a URL that cannot be reached.
     """
+    if str(name).startswith(HUB):
+        return HubFolder(str(name))
     return RemoteFolder(str(name)) if "://" in str(name) else Folder(Path(name))

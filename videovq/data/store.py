@@ -1,4 +1,4 @@
-"""EpisodeStore and CodeStore: directories of memory-mapped shards, here or on object storage.
+"""EpisodeStore and CodeStore: directories of memory-mapped shards, here, on object storage, or on the Hub.
 
 A store is ``store.json`` and shards ``shard-00000.safetensors`` (the tensors of its episodes, end to end) +
 ``shard-00000.json`` (the episodes in it). Shards are written first, each complete or absent, and ``store.json`` last:
@@ -63,6 +63,7 @@ def claimed(folder: Folder, name: str, origin: Any, what: str) -> Iterator[None]
     Raises:
         UserError: the folder holds something else, or another process is writing there.
     """
+    folder.refuse_writing()
     folder.refresh()
     with claim(folder.path, str(folder), partial(_check_claim, folder, name, origin, what)):
         write_json(folder.path / name, origin)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 from typing import Any
 
 import torch
@@ -11,8 +10,7 @@ import torch
 from videovq.data.clip import Clip
 from videovq.pictures import png
 from videovq.rollout.engine import decode_codes
-from videovq.rollout.pair import Pair
-from videovq.runs import fingerprint
+from videovq.rollout.pair import Pair, networks_sha256
 
 
 def world_metadata(pair: Pair) -> dict[str, Any]:
@@ -26,12 +24,6 @@ def world_metadata(pair: Pair) -> dict[str, Any]:
         "codes": len(predictor.network.codebook),
         "colours": base64.b64encode(code_colours(pair)).decode(),
     }
-
-
-def networks_sha256(pair: Pair) -> str:
-    """Fingerprint of both networks: architectures, weights and their precision."""
-    both = fingerprint(pair.predictor.config, pair.predictor.network) + pair.vqvae.fingerprint
-    return hashlib.sha256(both.encode()).hexdigest()
 
 
 @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,13 @@ from tempfile import TemporaryDirectory
 
 from videovq.data.folders import RemoteFolder
 from videovq.errors import UserError
+from videovq.hub import HUB, limits, named, open_repo
+from videovq.prep.sources.lerobot_meta import INFO
+from videovq.storage import beside
+
+LEROBOT = {r"(?!.*\.\.)(meta|data|videos)/[\w/.-]+\.(json|jsonl|parquet|mp4)": 2**36}
+"""What is read of a LeRobot dataset (a pattern of names), and how large each file may be, in bytes."""
+largest = limits(LEROBOT)
 
 
 class Source:
@@ -76,6 +84,49 @@ class RemoteSource(Source):
                 _hole(path, self.sizes[name])
 
 
+class HubSource(Source):
+    """A LeRobot dataset of the Hub. Its ``meta/`` is brought here at once, any other file when it is first read, into
+    the Hub's cache; until then a hole of its size stands in ``path``.
+
+    Args:
+        url: such as ``hub://lerobot/pusht``, with ``@revision`` where it is not ``main``.
+
+    Raises:
+        UserError: it cannot be reached, or is no LeRobot dataset.
+    """
+
+    def __init__(self, url: str, scratch: Path) -> None:
+        super().__init__(scratch)
+        repo = named(url, "dataset")
+        assert repo is not None
+        self.snapshot = open_repo(repo, INFO, largest)
+        for name, entry in self.snapshot.files.items():
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            _hole(scratch / name, entry[0] if entry else (self.snapshot.folder / name).stat().st_size)
+        meta = [name for name in self.snapshot.files if name.startswith("meta/")]
+        self.snapshot.fetch_all(meta)
+        self.snapshot.remember(INFO)
+        self._link(meta)
+
+    @contextmanager
+    def staged(self, files: Iterable[Path]) -> Iterator[None]:
+        names = [path.relative_to(self.path).as_posix() for path in files]
+        self._link([name for name in names if name in self.snapshot.files])
+        yield
+
+    def _link(self, names: Iterable[str]) -> None:
+        for name in names:
+            cached, path = self.snapshot.fetch(name), self.path / name
+            if path.exists() and path.samefile(cached):
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with beside(path) as partial:
+                try:
+                    partial.symlink_to(cached)
+                except OSError:  # as on Windows, to most users
+                    shutil.copyfile(cached, partial)
+
+
 @contextmanager
 def open_source(name: str, index: tuple[str, ...]) -> Iterator[Source]:
     """A folder of recordings by its path or URL; ``index`` as for :class:`RemoteSource`.
@@ -83,7 +134,10 @@ def open_source(name: str, index: tuple[str, ...]) -> Iterator[Source]:
     Raises:
         UserError: there is no such folder.
     """
-    if "://" in name:
+    if name.startswith(HUB):
+        with TemporaryDirectory(prefix="videovq-source-") as scratch:
+            yield HubSource(name, Path(scratch, PurePosixPath(name).name.partition("@")[0]))
+    elif "://" in name:
         with TemporaryDirectory(prefix="videovq-source-") as scratch:
             # In a folder called as the remote one, after which the level of what lies in it is called.
             yield RemoteSource(name, Path(scratch, PurePosixPath(name).name), index)

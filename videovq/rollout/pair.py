@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
 from videovq.config import ModelChoice
 from videovq.data.store import EpisodeStore
 from videovq.errors import UserError
-from videovq.runs import TrainedPredictor, TrainedVQVAE, load_predictor, load_vqvae, predictor_run, vqvae_run
+from videovq.runs import (
+    TrainedPredictor,
+    TrainedVQVAE,
+    fingerprint,
+    load_predictor,
+    load_vqvae,
+    predictor_run,
+    vqvae_run,
+)
 from videovq.worlds import world_called
 
 
@@ -46,6 +55,12 @@ def check_pair(vqvae: TrainedVQVAE, predictor: TrainedPredictor) -> None:
     """
     if vqvae.codes_of != predictor.vqvae:
         raise UserError("vqvae: the predictor was trained on codes of another VQ-VAE; give the run that encoded them")
+
+
+def networks_sha256(pair: Pair) -> str:
+    """Fingerprint of both networks: architectures, weights and their precision."""
+    both = fingerprint(pair.predictor.config, pair.predictor.network) + pair.vqvae.fingerprint
+    return hashlib.sha256(both.encode()).hexdigest()
 
 
 def open_episodes(folder: str | Path, pair: Pair) -> EpisodeStore:

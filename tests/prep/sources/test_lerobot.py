@@ -9,8 +9,12 @@ import pytest
 import torch
 
 from tests.conftest import prep_config
+from tests.hub_server import HubServer
 from tests.prep.sources.test_rlu import png
-from videovq.config import DeclareConfig
+from videovq.cli import main
+from videovq.config import DeclareConfig, PrepConfig
+from videovq.data.store import EpisodeStore
+from videovq.hub import open_repo
 from videovq.prep.prepare import prepare
 from videovq.prep.sources.contract import Reader
 from videovq.prep.sources.formats import open_reader
@@ -182,3 +186,44 @@ def test_a_split_that_is_not_known_is_refused(dataset: Path) -> None:
     change(dataset / "meta/info.json", splits={"train": "all"})
     with pytest.raises(ValueError, match=r"info\.json: `splits` gives 'train' 'all'; the format has 'FIRST:END'"):
         reader(dataset).find(dataset, dataset / "out")
+
+
+def test_a_dataset_of_the_hub_is_read_where_it_is(
+    dataset: Path, hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = {path.relative_to(dataset).as_posix(): path.read_bytes() for path in dataset.rglob("*") if path.is_file()}
+    repository = hub.new("datasets/lerobot/set", {**files, "README.md": b"x", "data/run.py": b"x"})
+    words = ["prep", "--frame_size", "24", "--declare.frames_key", "observation.images.top", "--workers", "1"]
+    assert main([*words, "--source", "hub://lerobot/set", "--out", str(tmp_path / "out")]) == 0
+    here = prepare(prep_config(dataset, tmp_path / "here", declare=TOP, validation_fraction=0.05, shard_episodes=64))
+    found = EpisodeStore(tmp_path / "out")
+    assert [info.id for info in found.episodes] == [info.id for info in here.episodes]
+    for info in here.episodes:
+        ours, theirs = here.read(info), found.read(found.find(info.id))
+        assert torch.equal(ours.frames, theirs.frames) and torch.equal(ours.actions, theirs.actions)
+    fetched = {name for name in files if "wrist" not in name}
+    assert sorted({*hub.served}) == sorted(fetched) and len(hub.served) == len(fetched)
+    open_repo.cache_clear()
+    hub.broken = True  # all that is wanted is in the cache now
+    assert main([*words, "--source", "hub://lerobot/set", "--out", str(tmp_path / "again")]) == 0
+    hub.broken = False
+    repository.commit({name: data for name, data in files.items() if name != "meta/info.json"})
+    open_repo.cache_clear()
+    capsys.readouterr()
+    assert main([*words, "--source", "hub://lerobot/set", "--out", str(tmp_path / "other")]) == 2
+    assert "lerobot/set: holds no meta/info.json" in capsys.readouterr().err
+
+
+def test_only_the_episodes_that_are_wanted_come_from_the_hub(hub: HubServer, tmp_path: Path) -> None:
+    folder = Path(__file__).parent / "lerobot_v21"
+    hub.new(
+        "datasets/lerobot/set",
+        {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()},
+    )
+    out = str(tmp_path / "out")
+    prepare(PrepConfig("hub://lerobot/set", out, frame_size=24, declare=TOP, episodes=1, workers=1))
+    fetched = [name for name in hub.served if not name.startswith("meta/")]
+    assert sorted(fetched) == [
+        "data/chunk-000/episode_000000.parquet",
+        "videos/chunk-000/observation.images.top/episode_000000.mp4",
+    ]
