@@ -11,7 +11,6 @@ if __name__ == "__main__":  # before what takes long to import
 from functools import partial
 
 import torch
-from steps import bf16, seconds_of_step
 from torch import Tensor, nn
 
 from videovq.allocator import keep_freed_memory
@@ -19,6 +18,7 @@ from videovq.config import TrainVQVAEConfig
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
 from videovq.training.optimizers import optimizer as make_optimizer
+from videovq.training.step_time import in_bf16, seconds_of_step
 
 keep_freed_memory()
 config = read_config(TrainVQVAEConfig, path)
@@ -40,6 +40,6 @@ kinds = {"with": None, "without": nn.Sequential(network.encoder, network.decoder
 seconds: dict[str, list[float]] = {name: [] for name in kinds}
 for _ in range(steps):
     for name, layers in kinds.items():
-        seconds[name].append(seconds_of_step(partial(loss, layers), optimizer, bf16(config.training)))
+        seconds[name].append(seconds_of_step(partial(loss, layers), optimizer, in_bf16(config.training)))
 medians = {name: float(torch.tensor(values[steps // 6 :]).median()) for name, values in seconds.items()}
 print(f"training with the quantizer: {medians['without'] / medians['with']:.2f} of the throughput without")

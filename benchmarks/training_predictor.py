@@ -11,14 +11,14 @@ if __name__ == "__main__":  # before what takes long to import
     paths, steps = arguments(__doc__, CONFIG=["configs/train_predictor.yaml"], steps=12)
 
 import torch
-from estimate import estimate, matrix_peak
-from steps import CODEBOOK, GRID, SPEC, bf16, seconds_of_step, windows
 
 from videovq.allocator import keep_freed_memory
 from videovq.config import TrainPredictorConfig
 from videovq.models.build import build_predictor
 from videovq.parsing import read_config
+from videovq.training.estimate import estimate, matrix_peak
 from videovq.training.optimizers import optimizer as make_optimizer
+from videovq.training.step_time import CODEBOOK, GRID, SPEC, in_bf16, random_windows, seconds_of_step
 
 keep_freed_memory()
 configs = [read_config(TrainPredictorConfig, path) for path in paths]
@@ -31,17 +31,17 @@ for config in configs:
 
 for _ in range(steps):
     for config, network, optimizer, taken in zip(configs, networks, optimizers, seconds, strict=True):
-        given = windows(config)
-        taken.append(seconds_of_step(lambda n=network, g=given: n(*g).loss, optimizer, bf16(config.training)))
+        given = random_windows(config)
+        taken.append(seconds_of_step(lambda n=network, g=given: n(*g).loss, optimizer, in_bf16(config.training)))
 for path, config, taken in zip(paths, configs, seconds, strict=True):
     targets = config.training.batch_size * config.targets
     found = estimate(
         lambda c=config: build_predictor(c.model, SPEC, GRID, torch.zeros(512, 16)),
-        lambda net, c=config: net(*windows(c)).loss,
-        bf16(config.training),
+        lambda net, c=config: net(*random_windows(c)).loss,
+        in_bf16(config.training),
     )
     step = float(torch.tensor(taken[steps // 6 :]).median())
-    peak = matrix_peak(torch.device("cpu"), bf16(config.training))
+    peak = matrix_peak(torch.device("cpu"), in_bf16(config.training))
     print(
         f"{path}: {found.parameters / 1e6:.1f} M parameters, {targets / step:.0f} frames/s learnt,"
         f" {found.flops / step / peak:.2f} of the matrix peak"

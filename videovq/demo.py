@@ -1,19 +1,30 @@
-"""``videovq demo``: the main job, small. Every stage continues where an earlier demo stopped."""
+"""``videovq demo``: the worlds that ship, then the main job, small.
+
+Every stage continues where an earlier demo stopped.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
 from videovq.config import (
+    LOOKING_TEMPERATURE,
     DemoConfig,
     EMAConfig,
     EncodeConfig,
     EvaluateConfig,
     OptimizerConfig,
     PatchPredictorConfig,
+    PlayConfig,
     PredictorTrainingConfig,
     PrepConfig,
     RecordConfig,
@@ -23,15 +34,32 @@ from videovq.config import (
     TrainVQVAEConfig,
     VQVAEConfig,
 )
-from videovq.data.store import read_json
+from videovq.data.modules import frame_positions
+from videovq.data.store import EpisodeStore, read_json
+from videovq.data.windows import windows
+from videovq.demo_page import write_demo_page
 from videovq.evaluation.evaluate import evaluate
+from videovq.frames import to_float, to_uint8
+from videovq.models.predictors.predictor import Predictor
+from videovq.models.vqvae import VQVAE
+from videovq.play.command import NEEDED, play
 from videovq.prep.prepare import prepare
 from videovq.prep.record import record
+from videovq.rollout.engine import generate
 from videovq.rollout.write import rollout
+from videovq.runs import is_finished, load_vqvae
 from videovq.training import predictor, vqvae
+from videovq.training.callbacks import duration
+from videovq.training.contact_sheet import ContactSheet
 from videovq.training.encode import encode
+from videovq.training.step_time import seconds_of_training
+from videovq.types import RolloutRequest, Sampling
 
-SHIPPED = "vizdoom"
+FIRST, SECOND = "dmlab-small", "vizdoom"  # the worlds that ship
+EXAMPLE = "courtyard"
+CONTEXT, PREDICTED = 6, 10
+COLUMNS = 8  # frames in the VQ-VAE's sheet
+BESIDE = 1.1  # what the trainings take of the time is this much less than all
 
 
 class Stage(NamedTuple):
@@ -42,14 +70,28 @@ class Stage(NamedTuple):
 
 
 def demo(config: DemoConfig) -> None:
-    """Record ViZDoom episodes, run every stage on them, and say how good the prediction is."""
+    """Show the worlds that ship; record ViZDoom episodes, run every stage on them, and say how good the prediction is.
+
+    Raises:
+        UserError: ViZDoom is not installed, or cannot be recorded.
+    """
     out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    notes = [f"Walk through DeepMind Lab's world: videovq play --pretrained {FIRST}"]
     stages = make_stages(config)
+    if config.serve:
+        serve()
     for i, stage in enumerate(stages, start=1):
         print(f"\n[{i}/{len(stages)}] {stage.name}", flush=True)
+        write_demo_page(out, f"{stage.name} ({i} of {len(stages)})", notes)
         stage.run()
+        if i == 1:
+            print(f"\nLook at {out}/rollouts/deepmind-lab/recorded.gif")
+            print(f"The page that grows: {(out / 'index.html').resolve().as_uri()}", flush=True)
     if config.train:
-        print(f"\n{verdict(read_json(out / 'report' / 'metrics.json'))}")
+        notes.insert(0, verdict(read_json(out / "report" / "metrics.json")))
+        print(f"\n{notes[0]}")
+    write_demo_page(out, "", notes)
     print(f"\nThe rollouts, predicted purely as codes after the sixth frame: {out}/rollouts/")
     for path in sorted((out / "rollouts").glob("*/*.gif")):
         print(f"  {path}")
@@ -59,47 +101,115 @@ def make_stages(config: DemoConfig) -> list[Stage]:
     """Every stage with its settings."""
     out = Path(config.out)
     episodes, store, codes = str(out / "episodes"), str(out / "stores/episodes"), str(out / "stores/codes")
-    vqvae_run, predictor_run = str(out / "runs/vqvae"), str(out / "runs/predictor")
-    recording = RecordConfig(out=episodes, episodes=config.episodes, frames=config.frames)
+    reconstructing, predicting = trainings(config)
+    recording = RecordConfig(out=episodes, episodes=config.size("episodes"), frames=config.size("frames"))
     preparing = PrepConfig(source=episodes, out=store, validation_fraction=0.05, test_fraction=0.1)
-    reconstructing = TrainVQVAEConfig(
-        store=store,
-        run=vqvae_run,
-        model=VQVAEConfig(
-            hidden=64, residual_hidden=32, code_dim=16, quantizer=EMAConfig(commitment=1.0, restart_below=0.3)
-        ),
-        optimizer=OptimizerConfig(learning_rate=2e-3),
-        training=TrainingConfig(steps=config.vqvae_steps, batch_size=32, validate_every=400, checkpoint_every=200),
-    )
-    encoding = EncodeConfig(store=store, vqvae=vqvae_run, out=codes)
-    predicting = TrainPredictorConfig(
-        store=codes,
-        run=predictor_run,
-        model=PatchPredictorConfig(width=96, blocks=3, decoder_blocks=1, transformer_width=96, heads=3),
-        optimizer=OptimizerConfig(method="muon", learning_rate=5e-3, weight_decay=0.01),
-        training=PredictorTrainingConfig(
-            steps=config.predictor_steps, batch_size=6, validate_every=350, checkpoint_every=100
-        ),
-    )
-    rolling = RolloutConfig(predictor=predictor_run, vqvae=vqvae_run, context=store, start=20)
-    measuring = EvaluateConfig(predictor=predictor_run, vqvae=vqvae_run, store=store, out=str(out / "report"))
-    shipped = RolloutConfig(pretrained=SHIPPED, context=store, start=20)
+    encoding = EncodeConfig(store=store, vqvae=reconstructing.run, out=codes)
+    predicted, coder = predicting.run, reconstructing.run
+    measuring = EvaluateConfig(predictor=predicted, vqvae=coder, store=store, out=str(out / "report"))
 
     def rollouts(settings: RolloutConfig, folder: str) -> None:
         for actions in ("recorded", "each"):
             rollout(replace(settings, actions=actions, out=str(out / "rollouts" / folder / actions)))
 
+    first = RolloutConfig(pretrained=FIRST, episode=EXAMPLE, frames=20)
+    second = RolloutConfig(pretrained=SECOND, context=store, start=20)
+    own = RolloutConfig(predictor=predicted, vqvae=coder, context=store, start=20)
     stages = [
+        Stage("roll out DeepMind Lab, with the world that ships", lambda: rollouts(first, "deepmind-lab")),
         Stage("record ViZDoom episodes", lambda: record(recording)),
         Stage("prepare the EpisodeStore", lambda: prepare(preparing)),
-        Stage("roll out with the model that ships", lambda: rollouts(shipped, "shipped")),
-        Stage("train the VQ-VAE", lambda: vqvae.train(reconstructing)),
+        Stage("roll out ViZDoom, with the world that ships", lambda: rollouts(second, "vizdoom")),
+    ]
+    if not config.train:
+        return stages
+    return [
+        *stages,
+        Stage("measure how long the rest takes", lambda: announce(reconstructing, predicting)),
+        Stage("train the VQ-VAE", lambda: vqvae.train(reconstructing, [vqvae_sheet(out, store)])),
         Stage("encode the episodes", lambda: encode(encoding)),
-        Stage("train the predictor", lambda: predictor.train(predicting)),
-        Stage("roll out", lambda: rollouts(rolling, "trained")),
+        Stage(
+            "train the predictor",
+            lambda: predictor.train(predicting, [predictor_sheet(out, store, coder)]),
+        ),
+        Stage("roll out", lambda: rollouts(own, "trained")),
         Stage("evaluate", lambda: evaluate(measuring)),
     ]
-    return stages if config.train else stages[:3]
+
+
+def trainings(config: DemoConfig) -> tuple[TrainVQVAEConfig, TrainPredictorConfig]:
+    """Settings of the two trainings."""
+    out = Path(config.out)
+    reconstructing = TrainVQVAEConfig(
+        store=str(out / "stores/episodes"),
+        run=str(out / "runs/vqvae"),
+        model=VQVAEConfig(
+            hidden=64, residual_hidden=32, code_dim=16, quantizer=EMAConfig(commitment=1.0, restart_below=0.3)
+        ),
+        optimizer=OptimizerConfig(learning_rate=2e-3),
+        training=TrainingConfig(
+            steps=config.size("vqvae_steps"), batch_size=32, validate_every=400, checkpoint_every=200
+        ),
+    )
+    predicting = TrainPredictorConfig(
+        store=str(out / "stores/codes"),
+        run=str(out / "runs/predictor"),
+        model=PatchPredictorConfig(width=96, blocks=3, decoder_blocks=1, transformer_width=96, heads=3),
+        optimizer=OptimizerConfig(method="muon", learning_rate=5e-3, weight_decay=0.01),
+        training=PredictorTrainingConfig(
+            steps=config.size("predictor_steps"), batch_size=6, validate_every=350, checkpoint_every=100
+        ),
+    )
+    return reconstructing, predicting
+
+
+def serve() -> None:
+    """Serve the page of ``videovq play`` from a thread of this process, as long as that runs."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        print(f"no page to play on: {', '.join(missing)} are not installed")
+        return
+    settings = PlayConfig(pretrained=FIRST, port=0, open=False)
+    threading.Thread(target=play, args=(settings,), daemon=True, name="play").start()
+
+
+def announce(reconstructing: TrainVQVAEConfig, predicting: TrainPredictorConfig) -> None:
+    """Say how long the trainings that have not ended take on this machine, measured in some steps of each."""
+    left = [config for config in (reconstructing, predicting) if not is_finished(Path(config.run))]
+    if left:
+        seconds = sum(seconds_of_training(config, warm=2, timed=5) for config in left)
+        print(f"{duration(BESIDE * seconds)} to go on this machine, with a picture of it every minute", flush=True)
+
+
+def vqvae_sheet(out: Path, store: str) -> ContactSheet:
+    """Frames of the validation through the codes of the VQ-VAE."""
+    episodes = EpisodeStore(store)
+    positions = frame_positions(episodes, "val")
+    frames = episodes.frames(positions[torch.linspace(0, len(positions) - 1, COLUMNS).long()])
+
+    def draw(network: VQVAE) -> UInt8[Tensor, "n h w c"]:
+        return to_uint8(network(to_float(frames.to(next(network.parameters()).device))).reconstruction)
+
+    return ContactSheet(out / "progress" / "vqvae.png", [""] * COLUMNS, frames, draw)
+
+
+def predictor_sheet(out: Path, store: str, coder: str) -> ContactSheet:
+    """The first window of the validation, predicted after its context."""
+    episodes = EpisodeStore(store)
+    window = windows(episodes.split("val"), CONTEXT + PREDICTED)[0]
+    episode = episodes.read(window.episode, window.start, window.start + window.length)
+    context, between = episode.frames[:CONTEXT], episode.actions[: CONTEXT - 1]
+    sampling = Sampling(LOOKING_TEMPERATURE)
+    request = RolloutRequest(context, between, episode.actions[CONTEXT - 1 : -1], sampling=sampling)
+
+    def draw(network: Predictor) -> UInt8[Tensor, "n h w c"]:
+        decoder = load_vqvae(coder).network.to(network.codebook.device)
+        frames = generate(decoder, network, request).frames
+        assert frames is not None
+        return frames[0]
+
+    titles = [f"+{i + 1}" for i in range(PREDICTED)]
+    return ContactSheet(out / "progress" / "predictor.png", titles, episode.frames[CONTEXT:], draw)
 
 
 def verdict(metrics: dict[str, Any]) -> str:

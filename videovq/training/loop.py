@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, WeightAveraging
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, WeightAveraging
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -29,8 +29,11 @@ from videovq.training.machine import make_trainer
 from videovq.training.task import Task, TaskModule
 
 
-def fit(task: Task) -> None:
+def fit(task: Task, beside: Sequence[Callback] = ()) -> None:
     """Train to the last step, from the run's newest checkpoint where there is one, and write ``model.safetensors``.
+
+    Args:
+        beside: callbacks of the caller's, beside those of the task.
 
     Settings in :data:`videovq.config.MAY_CHANGE` may be others than the run began with. With more ``training.steps`` it
     goes on, also where it had ended, and the steps to come have the learning rates of the longer schedule (see
@@ -53,7 +56,7 @@ def fit(task: Task) -> None:
     shared = [StepSeed(training.seed), Schedule(), announcement, ProgressBar(task.command), checkpoints]
     if optimizer.weight_average:
         shared.append(_average(network, optimizer.weight_average))
-    callbacks = task.callbacks(run)
+    callbacks = [*task.callbacks(run), *beside]
     trainer = make_trainer(
         training,
         task.accumulate,

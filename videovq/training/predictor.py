@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from videovq.config import TrainPredictorConfig
@@ -114,10 +116,10 @@ def rewards_of(store: CodeStore) -> Float[Tensor, "v"]:
     return reward_values(float(rewards.min()), float(rewards.max()))
 
 
-def train(config: TrainPredictorConfig) -> None:
-    """Train a predictor, or go on with an interrupted training.
+def train(config: TrainPredictorConfig, beside: Sequence[Callback] = ()) -> None:
+    """Train a predictor, or go on with an interrupted training; ``beside`` are further callbacks.
 
     Raises:
         UserError: the store cannot be used, or ``config.run`` holds another training.
     """
-    loop.fit(PredictorTask(config))
+    loop.fit(PredictorTask(config), beside)
