@@ -18,7 +18,6 @@ import time
 from pathlib import Path
 
 import torch
-
 from estimate import estimate, matrix_peak
 from measuring import device_name, most_memory
 
@@ -87,7 +86,8 @@ def sampling(precision: str) -> None:
             break
     for frame in sorted({min(20, len(seconds)), len(seconds)}):
         middle = float(torch.tensor(seconds[max(0, frame - 10) : frame]).median())
-        row(f"frame {frame:,} of a rollout, {precision}, batch 1", f"{1000 * middle:.1f} ms", f"{most_memory(device):.0f} MiB")
+        what = f"frame {frame:,} of a rollout, {precision}, batch 1"
+        row(what, f"{1000 * middle:.1f} ms", f"{most_memory(device):.0f} MiB")
 
 
 def training(path: Path, kind: type, peak: dict[bool, float]) -> None:
@@ -115,7 +115,9 @@ def training(path: Path, kind: type, peak: dict[bool, float]) -> None:
         found = estimate(lambda: VQVAE(config.model, 0.08), loss, bf16)
     part = found.flops / seconds / peak[bf16]
     what = f"{path.stem}, {'bf16' if bf16 else 'float32'}, batch {batch}"
-    row(what, f"{learnt / seconds:.0f} frames/s learnt, {part:.2f} of the matrix peak", f"{most_memory(device):.0f} MiB")
+    row(
+        what, f"{learnt / seconds:.0f} frames/s learnt, {part:.2f} of the matrix peak", f"{most_memory(device):.0f} MiB"
+    )
 
 
 torch.manual_seed(0)
@@ -123,7 +125,8 @@ print(f"{device_name(device)}; videovq {__version__}, PyTorch {torch.__version__
 print("| measured | speed | memory at its highest |\n|---|---|---|")
 peak = {bf16: matrix_peak(device, bf16) for bf16 in (False, True)}
 for bf16, most in peak.items():
-    row(f"matrix products, {'bf16' if bf16 else 'float32'}", f"{most / 1e12:.1f} TFLOP/s", f"{most_memory(device):.0f} MiB")
+    what = f"matrix products, {'bf16' if bf16 else 'float32'}"
+    row(what, f"{most / 1e12:.1f} TFLOP/s", f"{most_memory(device):.0f} MiB")
 for precision in ("bf16", "32-true"):
     sampling(precision)
 training(CONFIGS / "train_predictor_dmlab.yaml", TrainPredictorConfig, peak)

@@ -18,9 +18,10 @@ if __name__ == "__main__":  # before what takes long to import
     )
 
 
+from held_action import turn
+
 from videovq.config import ModelChoice
 from videovq.data.store import EpisodeStore
-from videovq.evaluation.turns import turn
 from videovq.rollout.pair import load_pair
 from videovq.types import Sampling
 

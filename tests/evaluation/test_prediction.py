@@ -14,6 +14,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from torch import nn
 from torchmetrics.functional.image import peak_signal_noise_ratio as torchmetrics_psnr
 
+from benchmarks.held_action import turn
 from videovq.data.motion import horizontal_shift
 from videovq.data.store import EpisodeStore
 from videovq.evaluation.bootstrap import bootstrap_interval, horizon_summary
@@ -24,7 +25,6 @@ from videovq.evaluation.perceptual import VideoDistance, frechet
 from videovq.evaluation.prediction import BEST, CEILING, COPY, MEASURES, MOVED, PREDICTION, SHUFFLED, TRUTH, prediction
 from videovq.evaluation.reconstruction import ssim
 from videovq.evaluation.sharpness import gradient_energy
-from videovq.evaluation.turns import turn
 from videovq.frames import psnr, to_uint8
 from videovq.models.predictors.contract import PredictorOutput
 from videovq.models.predictors.predictor import Predictor

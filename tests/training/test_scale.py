@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from benchmarks.estimate import estimate
 from tests.conftest import PATIENCE, predictor_config
 from videovq.config import TrainPredictorConfig
 from videovq.data.store import CodeStore
@@ -19,7 +20,6 @@ from videovq.models.build import build_predictor
 from videovq.parsing import to_yaml
 from videovq.training import predictor
 from videovq.training.activation_checkpointing import recompute_activations
-from videovq.training.estimate import estimate
 
 pytestmark = pytest.mark.slow
 
