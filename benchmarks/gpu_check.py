@@ -1,38 +1,40 @@
 """How fast and how large everything is on one GPU, as a table for the README; ``make gpu-check`` runs the tests first.
 
-    python benchmarks/gpu_check.py [--device auto] [--batches N ...] [--frames N] [--steps N] [--minutes N]
+    python benchmarks/gpu_check.py [CONFIG.yaml ...] [--device auto] [--batches N ...] [--frames N] [--steps N]
+        [--minutes N]
 
-Sampling: the DeepMind Lab world that ships, an action in and a decoded picture out, from random codes, temperature 0.85.
-Training: the configs of the models that ship, on random frames and codes; the peak is that of matrix products in bf16,
-measured in the same run. What is left when ``--minutes`` are over is said and not measured.
+Sampling: the DeepMind Lab world that ships, an action in and a picture out, from random codes, temperature 0.85.
+Training: the configs of the models that ship, on random frames and codes; the peak is that of matrix products of the
+same type, in the same run. What is left when ``--minutes`` are over is named and not measured.
 """
 
 from arguments import arguments
 
 if __name__ == "__main__":  # before what takes long to import
-    name, batches, frames, steps, minutes = arguments(
-        __doc__, device="auto", batches=[1, 8, 64, 512], frames=1000, steps=20, minutes=7.0
+    models = ["configs/train_predictor_dmlab.yaml", "configs/train_vqvae_dmlab.yaml"]
+    paths, name, batches, frames, steps, minutes = arguments(
+        __doc__, CONFIG=models, device="auto", batches=[1, 8, 64, 512], frames=1000, steps=20, minutes=7.0
     )
 
 import time
 from pathlib import Path
 
 import torch
-from estimate import estimate, matrix_peak
+import yaml
+from estimate import matrix_peak
 from measuring import device_name, most_memory
+from torch.utils.flop_counter import FlopCounterMode
 
 from videovq import __version__
 from videovq.config import LOOKING_TEMPERATURE, ModelChoice, TrainPredictorConfig, TrainVQVAEConfig
-from videovq.models.build import build_predictor
-from videovq.models.vqvae import VQVAE
+from videovq.models.bf16 import computes_bf16
 from videovq.parsing import read_config
 from videovq.rollout.engine import Session, decode_codes, find_device, to_device
 from videovq.rollout.pair import load_pair
-from videovq.training.step_time import CODEBOOK, FRAME, GRID, SPEC, in_bf16, now, random_windows, seconds_of_training
+from videovq.training.step_time import SPEC, in_bf16, now, random_training, seconds_of_training
 from videovq.types import Sampling
 
 WORLD, CONTEXT = "dmlab-small", 6
-CONFIGS = Path(__file__).parents[1] / "configs"
 ends = time.monotonic() + 60 * minutes
 device = find_device(name)
 
@@ -90,30 +92,20 @@ def sampling(precision: str) -> None:
         row(what, f"{1000 * middle:.1f} ms", f"{most_memory(device):.0f} MiB")
 
 
-def training(path: Path, kind: type, peak: dict[bool, float]) -> None:
+def training(path: Path, peak: dict[bool, float]) -> None:
     """Throughput, and its part of the peak."""
-    if over(path.name):
+    if over(path.stem):
         return
-    config = read_config(kind, path)
+    of_codes = "class_path" in yaml.safe_load(path.read_text(encoding="utf-8"))["model"]  # predictors are of kinds
+    config = read_config(TrainPredictorConfig, path) if of_codes else read_config(TrainVQVAEConfig, path)
     bf16 = in_bf16(config.training, device)
-    seconds = seconds_of_training(config, warm=5, timed=steps, device=str(device)) / config.training.steps
+    seconds = seconds_of_training(config, warm=min(5, steps), timed=steps, device=str(device)) / config.training.steps
     batch = config.training.batch_size
-    if isinstance(config, TrainPredictorConfig):
-        learnt = batch * config.targets
-        found = estimate(
-            lambda: build_predictor(config.model, SPEC, GRID, torch.zeros_like(CODEBOOK)),
-            lambda network: network(*random_windows(config)).loss,
-            bf16,
-        )
-    else:
-        learnt = batch
-
-        def loss(network: VQVAE) -> torch.Tensor:
-            output = network(torch.rand(batch, 3, *FRAME) - 0.5)
-            return output.nmse + output.quantizer.loss
-
-        found = estimate(lambda: VQVAE(config.model, 0.08), loss, bf16)
-    part = found.flops / seconds / peak[bf16]
+    learnt = batch * config.targets if isinstance(config, TrainPredictorConfig) else batch
+    _, loss = random_training(config, device)
+    with FlopCounterMode(display=False) as counter, torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        loss().backward()
+    part = counter.get_total_flops() / seconds / peak[bf16]
     what = f"{path.stem}, {'bf16' if bf16 else 'float32'}, batch {batch}"
     row(
         what, f"{learnt / seconds:.0f} frames/s learnt, {part:.2f} of the matrix peak", f"{most_memory(device):.0f} MiB"
@@ -123,11 +115,12 @@ def training(path: Path, kind: type, peak: dict[bool, float]) -> None:
 torch.manual_seed(0)
 print(f"{device_name(device)}; videovq {__version__}, PyTorch {torch.__version__}\n")
 print("| measured | speed | memory at its highest |\n|---|---|---|")
-peak = {bf16: matrix_peak(device, bf16) for bf16 in (False, True)}
-for bf16, most in peak.items():
+peak = {}
+for bf16 in (False, True) if computes_bf16(device.type) else (False,):
+    peak[bf16] = matrix_peak(device, bf16, 2048 if device.type == "cpu" else 8192)
     what = f"matrix products, {'bf16' if bf16 else 'float32'}"
-    row(what, f"{most / 1e12:.1f} TFLOP/s", f"{most_memory(device):.0f} MiB")
-for precision in ("bf16", "32-true"):
+    row(what, f"{peak[bf16] / 1e12:.2f} TFLOP/s", f"{most_memory(device):.0f} MiB")
+for path in map(Path, paths):
+    training(path, peak)
+for precision in ("bf16", "32-true") if computes_bf16(device.type) else ("32-true",):
     sampling(precision)
-training(CONFIGS / "train_predictor_dmlab.yaml", TrainPredictorConfig, peak)
-training(CONFIGS / "train_vqvae_dmlab.yaml", TrainVQVAEConfig, peak)

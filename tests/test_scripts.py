@@ -147,7 +147,10 @@ RUNS = {
     "benchmarks/decoders.py": ("{episodes} {out} {vqvae}", "20 % swapped"),
     "benchmarks/encoding.py": ("{vqvae} {episodes}", "of the bare encoder"),
     "benchmarks/export.py": ("{exported} {episodes} 2 --vqvae {vqvae} --predictor {predictor}", "onnxruntime"),
-    "benchmarks/gpu_check.py": ("--batches 1 --frames 2 --steps 1 --minutes 0.001", "of the matrix peak"),
+    "benchmarks/gpu_check.py": (
+        "{configs}/debug/train_vqvae.yaml {configs}/debug/train_predictor.yaml --batches 1 --frames 2 --steps 1",
+        "frame 2 of a rollout, 32-true",
+    ),
     "benchmarks/in_browser.py": ("{exported} 0.01", "one thread"),
     "benchmarks/memory.py": ("1 1", "of one with memory returned"),
     "benchmarks/notebook.py": ("{episodes} 1 16 --size 24", "the plain step takes"),

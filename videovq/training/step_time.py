@@ -31,8 +31,7 @@ def seconds_of_training(
     taken. Draws from torch's own generators.
     """
     on = torch.device(device)
-    network, loss = _vqvae(config, on) if isinstance(config, TrainVQVAEConfig) else _predictor(config, on)
-    network.to(memory_format=torch.channels_last).train()
+    network, loss = random_training(config, on)
     optimizer = make_optimizer(network, config.optimizer, config.training.steps)["optimizer"]
     bf16 = in_bf16(config.training, on)
     taken = [seconds_of_step(loss, optimizer, bf16, on) for _ in range(warm + timed)]
@@ -70,6 +69,14 @@ def random_windows(config: TrainPredictorConfig, device: torch.device = CPU) -> 
     targets = torch.rand(shape, device=device).argsort(dim=1)[:, : config.targets]
     codes = torch.randint(len(CODEBOOK), (*shape, *GRID), device=device)
     return codes, torch.randint(SPEC.sizes[0], (*shape, 1), device=device), None, targets
+
+
+def random_training(
+    config: TrainVQVAEConfig | TrainPredictorConfig, device: torch.device = CPU
+) -> tuple[nn.Module, Callable[[], Tensor]]:
+    """The network of a training, and what makes the loss of a new random batch."""
+    network, loss = _vqvae(config, device) if isinstance(config, TrainVQVAEConfig) else _predictor(config, device)
+    return network.to(memory_format=torch.channels_last).train(), loss
 
 
 def _vqvae(config: TrainVQVAEConfig, device: torch.device) -> tuple[nn.Module, Callable[[], Tensor]]:
