@@ -24,7 +24,7 @@ from videovq.data.store import CodeStore, EpisodeStore
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "data_prep", "docs/examples", "train")
-SHARED = ("arguments.py", "cases.py", "estimate.py", "facts.py", "held_action.py", "steps.py")  # what scripts share
+SHARED = ("arguments.py", "cases.py", "estimate.py", "facts.py", "held_action.py", "measuring.py")  # what scripts share
 SCRIPTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.name not in SHARED]
 NEEDED = {
     "benchmarks/decoders.py": "EPISODE_STORE, PICTURE, VQVAE_RUN",
@@ -147,6 +147,10 @@ RUNS = {
     "benchmarks/decoders.py": ("{episodes} {out} {vqvae}", "20 % swapped"),
     "benchmarks/encoding.py": ("{vqvae} {episodes}", "of the bare encoder"),
     "benchmarks/export.py": ("{exported} {episodes} 2 --vqvae {vqvae} --predictor {predictor}", "onnxruntime"),
+    "benchmarks/gpu_check.py": (
+        "{configs}/debug/train_vqvae.yaml {configs}/debug/train_predictor.yaml --batches 1 --frames 2 --steps 1",
+        "frame 2 of a rollout, 32-true",
+    ),
     "benchmarks/in_browser.py": ("{exported} 0.01", "one thread"),
     "benchmarks/memory.py": ("1 1", "of one with memory returned"),
     "benchmarks/notebook.py": ("{episodes} 1 16 --size 24", "the plain step takes"),
