@@ -20,13 +20,16 @@ import pytest
 from PIL import Image
 
 from tests.play import browser
+from videovq.config import GymnasiumSource, RecordConfig
 from videovq.data.store import CodeStore, EpisodeStore
+from videovq.parsing import to_yaml
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "data_prep", "docs/examples", "train")
 SHARED = ("arguments.py", "cases.py", "facts.py", "steps.py")  # what scripts share
 SCRIPTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.name not in SHARED]
 NEEDED = {
+    "benchmarks/checksums.py": "CONFIG, TEST",
     "benchmarks/decoders.py": "EPISODE_STORE, PICTURE, VQVAE_RUN",
     "benchmarks/encoding.py": "VQVAE_RUN, EPISODE_STORE",
     "benchmarks/export.py": "EXPORTS, NAME",
@@ -134,6 +137,7 @@ def in_this_process(command: list[str], **settings: Any) -> SimpleNamespace:
 STAND_INS = {
     "benchmarks/memory.py": [(subprocess, "run", in_this_process)],
     "benchmarks/in_browser.py": [(browser, "Browser", Page)],
+    "benchmarks/checksums.py": [(concurrent.futures, "ProcessPoolExecutor", in_threads)],
     "benchmarks/prep.py": [(concurrent.futures, "ProcessPoolExecutor", in_threads)],
 }
 PACKAGES = {
@@ -144,6 +148,7 @@ PACKAGES = {
 }
 # What each script is run with, at a tiny size, and what it then says.
 RUNS = {
+    "benchmarks/checksums.py": ("{grid} 1 --package gymnasium", "the checksums of 2 episodes"),
     "benchmarks/decoders.py": ("{episodes} {out} {vqvae}", "20 % swapped"),
     "benchmarks/encoding.py": ("{vqvae} {episodes}", "of the bare encoder"),
     "benchmarks/export.py": ("{exported} {episodes} 2 --vqvae {vqvae} --predictor {predictor}", "onnxruntime"),
@@ -156,6 +161,11 @@ RUNS = {
     "benchmarks/rate_distortion.py": ("{episodes} {out} 1 --points 2x8 1x8", "bits per pixel"),
     "benchmarks/sampling.py": ("{vqvae} {codes} {predictor} --batches 1 --frames 3", "frame     3"),
     "benchmarks/shared_cpu.py": ("0.01 1 --cases 'one alone' --settings 'one thread'", "= 1.00"),
+    "benchmarks/speedrun.py": (
+        "--data {episodes} --minutes 0.001 --out {out} --table {out}/table.json --device cpu --machine here"
+        " --vqvae {configs}/debug/train_vqvae.yaml --predictor {configs}/debug/train_predictor.yaml",
+        '"PSNR at 10"',
+    ),
     "benchmarks/times.py": (
         "{configs}/debug/train_vqvae.yaml {configs}/debug/train_predictor.yaml",
         " s a step, about ",
@@ -201,10 +211,14 @@ def folders(
 ) -> dict[str, object]:
     picture = tmp_path_factory.mktemp("pictures") / "red.png"
     Image.new("RGB", (48, 48), "red").save(picture)
+    source = GymnasiumSource("tests.test_own_environments:VideovqGrid-v0")
+    grid = picture.with_name("record_grid.yaml")
+    grid.write_text(to_yaml(RecordConfig("grid", episodes=2, frames=2, frame_size=8, source=source)))
     made = {
         "recordings": recordings,
         "episodes": episode_store,
         "codes": code_store,
+        "grid": grid,
         "picture": picture,
         "configs": ROOT / "configs",
     }

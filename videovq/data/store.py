@@ -172,10 +172,10 @@ class StoreHeader:
         if not (place.path / "store.json").is_file():
             raise UserError(f"{place}: has no store.json; run the command that was writing it again, to its end")
         value = read_json(place.path / "store.json")
-        if value.get("format_version") not in READABLE:
+        if (written := value.get("format_version")) not in READABLE:
             raise UserError(
-                f"{place}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION} at most;"
-                " use the version that wrote it, or make the store again"
+                f"{place}: format_version of store.json is {written}, and this videovq reads {FORMAT_VERSION} at most:"
+                " a later one wrote it; update videovq, or make the store again"
             )
         if value.get("kind") != kind:
             raise UserError(f"{place}: is a store of {value.get('kind')}, not of {kind}")
