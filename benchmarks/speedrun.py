@@ -4,8 +4,9 @@
 
 For each number of minutes a VQ-VAE and a predictor of its codes are trained from nothing, with as many steps as fit by
 the time of a few; `evaluate` measures them on the test episodes. The time is that of both trainings, starts and
-validations included; encoding and measuring are not. A run that was interrupted goes on. The table, a JSON and the same
-as markdown beside it, keeps the best of each by machine, test episodes and minutes, and the commit that reached it.
+validations included; encoding and measuring are not. A run that was interrupted goes on, in a folder of its commit.
+The table, a JSON and the same as markdown beside it, keeps the best of each by machine, test episodes and minutes, and
+the commit that reached it.
 
 Bits per code are of a VQ-VAE's own codes: they say little without the PSNR beside them.
 """
@@ -24,7 +25,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from videovq.config import EncodeConfig, EvaluateConfig, TrainPredictorConfig, T
 from videovq.data.store import read_json
 from videovq.evaluation.evaluate import evaluate
 from videovq.parsing import read_config
+from videovq.runs import is_finished
 from videovq.storage import write_json, write_text
 from videovq.training import predictor, vqvae
 from videovq.training.encode import encode
@@ -81,7 +83,7 @@ def trained(folder: Path, stage: str, train: Train, config: Any, seconds: float)
     if not plan.is_file():
         start, step = pace(train, config)
         write_json(plan, {"steps": max(1, int((seconds - start) / step))})
-    with timed(folder / "seconds.json", stage):
+    with nullcontext() if is_finished(folder / stage) else timed(folder / "seconds.json", stage):
         train(with_steps(config, read_json(plan)["steps"], run=str(folder / stage)))
 
 
@@ -143,7 +145,7 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     there(data)
     for number in minutes:
-        folder = Path(out) / f"{number:g}"
+        folder = Path(out) / commit() / f"{number:g}"
         reached, episodes = speedrun(folder, 60 * number)
         took = sum(read_json(folder / "seconds.json").values()) / 60
         best = {name: {"value": value, "commit": commit(), "took": took} for name, value in reached.items()}

@@ -253,6 +253,26 @@ def test_a_script_runs_at_a_tiny_size(
     assert ("{out}" in words) == (tmp_path / "out").exists()
 
 
+def test_the_table_of_speedruns_keeps_the_best_of_each_and_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = runpy.run_path(str(ROOT / "benchmarks" / "speedrun.py"))
+    rows: list[dict[str, Any]] = []
+    for commit, minutes, bits, psnr in (
+        ("a", 10, 4.0, 20.0),
+        ("b", 10, 3.0, 19.0),
+        ("c", 10, 5.0, 21.0),
+        ("d", 1, 9, 9),
+    ):
+        best = {
+            name: {"value": value, "commit": commit, "took": 1.0}
+            for name, value in (("bits per code", bits), ("PSNR at 1", psnr))
+        }
+        rows = script["keep_best"](rows, {"machine": "m", "data": "d", "minutes": minutes, "best": best})
+    assert [row["minutes"] for row in rows] == [1, 10]
+    assert {name: one["commit"] for name, one in rows[1]["best"].items()} == {"bits per code": "b", "PSNR at 1": "c"}
+    assert "| m | d | 10 | 3.00 (b, 1.0 min) | 21.00 (c, 1.0 min) |" in script["as_markdown"](rows)
+
+
 def test_what_is_no_longer_as_it_was_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

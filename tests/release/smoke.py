@@ -15,7 +15,7 @@ import urllib.request
 from pathlib import Path
 
 COMMAND = str(Path(sys.executable).with_name("videovq"))
-HANGS = 300.0  # seconds until a command counts as hanging
+HANGS = 900.0  # seconds until a command counts as hanging: far more than it takes on a machine that is busy
 MODULES = {
     "record": ("vizdoom", "gymnasium"),
     "gym": ("videovq.gym",),
