@@ -3,6 +3,7 @@
 # make demo   the main job, small: ViZDoom episodes in, rollout GIFs out
 # make figures  the figures that show rollouts, by the commands printed under them
 # make gpu-check  on a machine with a GPU: the tests that need one, and how fast everything is there, as a table
+# make release-check  sdist and wheel, each installed in bare environments, every command run there: an hour or two
 # make docs   guides and reference as pages: docs/_build/html/index.html
 #
 # Installed into .venv first. On Linux, PyTorch's usual build is the one for CUDA, several GB; a machine without a GPU
@@ -15,7 +16,7 @@ BIN := .venv/bin
 # (tests/conftest.py).
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: check test lint demo figures gpu-check docs clean
+.PHONY: check test lint demo figures gpu-check release-check docs clean
 
 check: lint
 	$(PYTEST) -m "not slow"
@@ -41,6 +42,10 @@ gpu-check: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
+
+# RELEASE='--artefacts wheel --extras bare --borrow': a part of it, see tests/release/check.py
+release-check:
+	$(PYTHON) tests/release/check.py $(RELEASE)
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

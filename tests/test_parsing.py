@@ -5,6 +5,7 @@ import pytest
 
 from videovq import config, parsing
 from videovq.cli import COMMANDS
+from videovq.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,6 +54,19 @@ def test_there_are_shipped_yamls_for_every_command_that_takes_one() -> None:
     stems = [path.stem for path in ROOT.glob("configs/*.yaml")]
     for name in ("record", "prep", "train vqvae", "encode", "train predictor", "rollout"):
         assert any(one.startswith(stem(name)) for one in stems), name
+
+
+def test_files_of_settings_say_their_format_and_those_of_a_later_one_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(parsing.to_yaml(config.PrepConfig(out="here")))
+    assert path.read_text().startswith("format_version: 1\n")
+    assert parsing.read_config(config.PrepConfig, path).out == "here"
+    path.write_text("out: there")  # by hand, or by an earlier version
+    assert parsing.read_config(config.PrepConfig, path).out == "there"
+    for later in ("2", "1.5", "[1]"):
+        path.write_text(f"format_version: {later}\nout: here\nstranger: 1\n")
+        with pytest.raises(UserError, match=r"c\.yaml: format_version is .*: a later one wrote it; update videovq$"):
+            parsing.read_config(config.PrepConfig, path)
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())

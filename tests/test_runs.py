@@ -14,6 +14,7 @@ from videovq import shipped as shipped_models
 from videovq.config import EncodeConfig, ModelChoice, PackConfig, RolloutConfig
 from videovq.data.clip import read_clip
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.frames import psnr, to_float, to_uint8
 from videovq.pack import pack
 from videovq.rollout.contexts import contexts
@@ -111,6 +112,13 @@ def test_torn_files_of_a_run_are_named(part: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="do not belong together|videovq did not write it") as raised:
         load(run)
     assert "\n" not in str(raised.value)
+
+
+def test_a_run_of_a_later_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    run = Path(shutil.copytree(pretrained_run("vizdoom"), tmp_path / "run"))
+    (run / "config.yaml").write_text("format_version: 7\n" + (run / "config.yaml").read_text())
+    with pytest.raises(UserError, match="format_version is 7, .*: a later one wrote it; update videovq$"):
+        load_vqvae(run)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

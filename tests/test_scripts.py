@@ -20,13 +20,16 @@ import pytest
 from PIL import Image
 
 from tests.play import browser
+from videovq.config import GymnasiumSource, RecordConfig
 from videovq.data.store import CodeStore, EpisodeStore
+from videovq.parsing import to_yaml
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("benchmarks", "data_prep", "docs/examples", "train")
 SHARED = ("arguments.py", "cases.py", "estimate.py", "facts.py", "held_action.py", "measuring.py")  # what scripts share
 SCRIPTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py")) if path.name not in SHARED]
 NEEDED = {
+    "benchmarks/checksums.py": "CONFIG, TEST",
     "benchmarks/decoders.py": "EPISODE_STORE, PICTURE, VQVAE_RUN",
     "benchmarks/encoding.py": "VQVAE_RUN, EPISODE_STORE",
     "benchmarks/export.py": "EXPORTS, NAME",
@@ -134,6 +137,7 @@ def in_this_process(command: list[str], **settings: Any) -> SimpleNamespace:
 STAND_INS = {
     "benchmarks/memory.py": [(subprocess, "run", in_this_process)],
     "benchmarks/in_browser.py": [(browser, "Browser", Page)],
+    "benchmarks/checksums.py": [(concurrent.futures, "ProcessPoolExecutor", in_threads)],
     "benchmarks/prep.py": [(concurrent.futures, "ProcessPoolExecutor", in_threads)],
 }
 PACKAGES = {
@@ -144,6 +148,7 @@ PACKAGES = {
 }
 # What each script is run with, at a tiny size, and what it then says.
 RUNS = {
+    "benchmarks/checksums.py": ("{grid} 1 --package gymnasium", "the checksums of 2 episodes"),
     "benchmarks/decoders.py": ("{episodes} {out} {vqvae}", "20 % swapped"),
     "benchmarks/encoding.py": ("{vqvae} {episodes}", "of the bare encoder"),
     "benchmarks/export.py": ("{exported} {episodes} 2 --vqvae {vqvae} --predictor {predictor}", "onnxruntime"),
@@ -160,6 +165,11 @@ RUNS = {
     "benchmarks/rate_distortion.py": ("{episodes} {out} 1 --points 2x8 1x8", "bits per pixel"),
     "benchmarks/sampling.py": ("{vqvae} {codes} {predictor} --batches 1 --frames 3", "frame     3"),
     "benchmarks/shared_cpu.py": ("0.01 1 --cases 'one alone' --settings 'one thread'", "= 1.00"),
+    "benchmarks/speedrun.py": (
+        "--data {episodes} --minutes 0.001 --out {out} --table {out}/table.json --device cpu --machine here"
+        " --vqvae {configs}/debug/train_vqvae.yaml --predictor {configs}/debug/train_predictor.yaml",
+        '"PSNR at 10"',
+    ),
     "benchmarks/times.py": (
         "{configs}/debug/train_vqvae.yaml {configs}/debug/train_predictor.yaml",
         " s a step, about ",
@@ -205,10 +215,14 @@ def folders(
 ) -> dict[str, object]:
     picture = tmp_path_factory.mktemp("pictures") / "red.png"
     Image.new("RGB", (48, 48), "red").save(picture)
+    source = GymnasiumSource("tests.test_own_environments:VideovqGrid-v0")
+    grid = picture.with_name("record_grid.yaml")
+    grid.write_text(to_yaml(RecordConfig("grid", episodes=2, frames=2, frame_size=8, source=source)))
     made = {
         "recordings": recordings,
         "episodes": episode_store,
         "codes": code_store,
+        "grid": grid,
         "picture": picture,
         "configs": ROOT / "configs",
     }
@@ -241,6 +255,26 @@ def test_a_script_runs_at_a_tiny_size(
         runpy.run_path(str(script), run_name="__main__")
     assert said in capsys.readouterr().out
     assert ("{out}" in words) == (tmp_path / "out").exists()
+
+
+def test_the_table_of_speedruns_keeps_the_best_of_each_and_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = runpy.run_path(str(ROOT / "benchmarks" / "speedrun.py"))
+    rows: list[dict[str, Any]] = []
+    for commit, minutes, bits, psnr in (
+        ("a", 10, 4.0, 20.0),
+        ("b", 10, 3.0, 19.0),
+        ("c", 10, 5.0, 21.0),
+        ("d", 1, 9, 9),
+    ):
+        best = {
+            name: {"value": value, "commit": commit, "took": 1.0}
+            for name, value in (("bits per code", bits), ("PSNR at 1", psnr))
+        }
+        rows = script["keep_best"](rows, {"machine": "m", "data": "d", "minutes": minutes, "best": best})
+    assert [row["minutes"] for row in rows] == [1, 10]
+    assert {name: one["commit"] for name, one in rows[1]["best"].items()} == {"bits per code": "b", "PSNR at 1": "c"}
+    assert "| m | d | 10 | 3.00 (b, 1.0 min) | 21.00 (c, 1.0 min) |" in script["as_markdown"](rows)
 
 
 def test_what_is_no_longer_as_it_was_is_named(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
 C = TypeVar("C")
+FORMAT, FORMAT_VERSION = "format_version", 1  # of files of settings; one that does not say is of the first
 MODE = "as written"
 PRINT = "print_config"
 PUBLIC = "videovq.config"  # every choice is found there, whatever its module
@@ -203,7 +204,7 @@ def settings_in(path: str) -> dict[str, Any]:
     """What is in a YAML file of settings, every value as text.
 
     Raises:
-        UserError: the file is missing, or is no YAML file of settings, each with a value.
+        UserError: the file is missing, is no YAML file of settings, each with a value, or a later version wrote it.
     """
     import yaml
 
@@ -226,6 +227,12 @@ def settings_in(path: str) -> dict[str, Any]:
     empty = next(without_value(values), None)
     if empty is not None:
         raise UserError(f"{path}: {empty}: has no value; give one or remove the line")
+    written = values.pop(FORMAT, str(FORMAT_VERSION))
+    if written not in (str(one) for one in range(1, FORMAT_VERSION + 1)):
+        raise UserError(
+            f"{path}: {FORMAT} is {written}, and this videovq reads {FORMAT_VERSION} at most: a later one wrote it;"
+            " update videovq"
+        )
     return values
 
 
@@ -290,7 +297,7 @@ def to_yaml(config: Any) -> str:
     """The YAML text from which :func:`read_config` rebuilds ``config``."""
     import yaml
 
-    return yaml.safe_dump(to_plain(config), sort_keys=False)
+    return yaml.safe_dump({FORMAT: FORMAT_VERSION, **to_plain(config)}, sort_keys=False)
 
 
 def to_plain(config: Any) -> Any:

@@ -94,6 +94,9 @@ class RecordConfig(CommandSettings):
     random one that turns away when it is blocked.
     """
 
+    benchmark: str = ""
+    """A recording that anyone can make, by name (``vizdoom-17``): its settings are those that ship, in
+    configs/benchmarks, and every episode is compared with a checksum. Only ``out`` and ``workers`` are yours then."""
     out: str = "episodes"
     """Folder that receives ``episode_000000.mp4`` + ``.json`` and so on. Episodes already there are kept."""
     source: SourceConfig = field(default_factory=GymnasiumSource)

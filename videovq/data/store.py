@@ -183,10 +183,10 @@ class StoreHeader:
         if not (folder.path / "store.json").is_file():
             raise UserError(f"{folder}: has no store.json; run the command that was writing it again, to its end")
         value = read_json(folder.path / "store.json")
-        if value.get("format_version") not in READABLE:
+        if (written := value.get("format_version")) not in READABLE:
             raise UserError(
-                f"{folder}: store format {value.get('format_version')}, but this videovq reads {FORMAT_VERSION} at"
-                " most; use the version that wrote it, or make the store again"
+                f"{folder}: format_version of store.json is {written}, and this videovq reads {FORMAT_VERSION} at most:"
+                " a later one wrote it; update videovq, or make the store again"
             )
         if value.get("kind") != kind:
             raise UserError(f"{folder}: is a store of {value.get('kind')}, not of {kind}")

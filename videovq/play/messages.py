@@ -56,7 +56,7 @@ class Replay:
             UserError: it is no replay, or its actions are not the model's.
         """
         if not isinstance(value, dict) or value.get("format") != REPLAY_FORMAT:
-            raise UserError(f"replay: is not in the format {REPLAY_FORMAT!r}")
+            raise UserError(f"replay: is not in the format {REPLAY_FORMAT!r}; play it with the version that saved it")
         kinds = {
             "format": str, "model": str, "clip": str, "clip_sha256": str, "seed": int, "guidance": float,
             "sampling": list, "actions": list, "digest": str,

@@ -27,6 +27,7 @@ from videovq.data.video import write_video
 from videovq.errors import UserError
 from videovq.follow_up import typed
 from videovq.parsing import read_config, to_yaml
+from videovq.prep.benchmark import Benchmark, Witness, open_benchmark
 from videovq.prep.environments import Action, Environment, Observation, open_environment, spelled_out
 from videovq.prep.own_policy import OwnPolicy
 from videovq.prep.parallel import run_all
@@ -67,14 +68,18 @@ def record(config: RecordConfig) -> None:
     by file where it is lossless, and up to x264's rounding where it is not.
 
     Raises:
-        UserError: a setting cannot work, the environment is missing or unsuitable, or ``out`` holds something else.
+        UserError: a setting cannot work, the environment is missing or unsuitable, ``out`` holds something else, or an
+            episode of a benchmark is not what it should be.
     """
+    benchmark = open_benchmark(config.benchmark) if config.benchmark else None
+    if benchmark:
+        config = benchmark.settings_for(config)
     out = Path(config.out)
     with claim(out, config.out, partial(check_claim, out, config)):
         write_text(out / SETTINGS, to_yaml(config))
         todo = [index for index in range(config.episodes) if not episode_is_complete(out, index)]
         with progress(config.episodes, "record", "episode", done=config.episodes - len(todo)) as bar:
-            for _ in run_all(partial(record_episode, config), todo, config.workers):
+            for _ in run_all(partial(record_episode, config, benchmark), todo, config.workers):
                 bar.update()
     fields = read_json(episode_stem(out, 0).with_suffix(".json"))
     spec = ActionSpec.from_json(fields["action_spec"])
@@ -118,8 +123,23 @@ def episode_is_complete(out: Path, index: int) -> bool:
     return stem.with_suffix(".mp4").is_file() and stem.with_suffix(".json").is_file()
 
 
-def record_episode(config: RecordConfig, index: int) -> None:
+def record_episode(config: RecordConfig, benchmark: Benchmark | None, index: int) -> None:
     """Record one episode and write it.
+
+    Raises:
+        UserError: it is not that of the benchmark.
+    """
+    recording, fields, checksum = watch_episode(config, index)
+    if benchmark:
+        fields["split"] = benchmark.confirm(index, checksum)
+    stem = episode_stem(Path(config.out), index)
+    quality: Literal["lossless", "archive"] = "lossless" if config.lossless else "archive"
+    write_video(stem.with_suffix(".mp4"), torch.stack(recording.frames), fields["fps"], quality)
+    write_json(stem.with_suffix(".json"), fields)
+
+
+def watch_episode(config: RecordConfig, index: int) -> tuple[Recording, dict[str, Any], str]:
+    """What happens in an episode, the JSON of it, and for a benchmark its checksum (see :class:`Witness`).
 
     The environment is made anew, so that nothing of an earlier episode can leak into this one.
     """
@@ -127,13 +147,11 @@ def record_episode(config: RecordConfig, index: int) -> None:
     if str(Path.cwd()) not in sys.path:  # where environments and policies of one's own are, after all packages
         sys.path.append(str(Path.cwd()))
     with closing(open_environment(config.source, config.frame_size)) as environment:
-        policy = choose_policy(config, environment, seed)
+        chosen = choose_policy(config, environment, seed)
+        policy = Witness(chosen) if config.benchmark else chosen
         recording = play(environment, policy, seed, config.frames, config.frame_size)
         fields = describe(environment, recording, seed, config.frame_size)
-    stem = episode_stem(Path(config.out), index)
-    quality: Literal["lossless", "archive"] = "lossless" if config.lossless else "archive"
-    write_video(stem.with_suffix(".mp4"), torch.stack(recording.frames), fields["fps"], quality)
-    write_json(stem.with_suffix(".json"), fields)
+    return recording, fields, policy.checksum if isinstance(policy, Witness) else ""
 
 
 def choose_policy(config: RecordConfig, environment: Environment, seed: int) -> Policy:
