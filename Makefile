@@ -2,6 +2,7 @@
 # make test   everything that must hold: the same, and all tests
 # make demo   the main job, small: ViZDoom episodes in, rollout GIFs out
 # make figures  the figures that show rollouts, by the commands printed under them
+# make tables   the pages that are made from cards and code: docs/models.md, docs/messages.md
 # make docs   guides and reference as pages: docs/_build/html/index.html
 #
 # Installed into .venv first. On Linux, PyTorch's usual build is the one for CUDA, several GB; a machine without a GPU
@@ -14,7 +15,7 @@ BIN := .venv/bin
 # (tests/conftest.py).
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: check test lint demo figures docs clean
+.PHONY: check test lint demo figures tables docs clean
 
 check: lint
 	$(PYTEST) -m "not slow"
@@ -33,6 +34,10 @@ demo: .venv/installed
 
 figures: .venv/installed
 	$(BIN)/python docs/figures.py
+
+tables: .venv/installed
+	$(BIN)/python docs/model_zoo.py
+	$(BIN)/python docs/messages.py
 
 docs: .venv/installed
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html

@@ -133,6 +133,7 @@ def in_this_process(command: list[str], **settings: Any) -> SimpleNamespace:
 
 STAND_INS = {
     "benchmarks/memory.py": [(subprocess, "run", in_this_process)],
+    "benchmarks/resources.py": [(subprocess, "run", in_this_process)],
     "benchmarks/in_browser.py": [(browser, "Browser", Page)],
     "benchmarks/prep.py": [(concurrent.futures, "ProcessPoolExecutor", in_threads)],
 }
@@ -154,6 +155,10 @@ RUNS = {
     "benchmarks/prep.py": ("{recordings} {codes} --frames 2 --workers 1 --size 24", "of a training step of 1 s"),
     "benchmarks/quantizers.py": ("{episodes} 1", "vector-quantize-pytorch"),
     "benchmarks/rate_distortion.py": ("{episodes} {out} 1 --points 2x8 1x8", "bits per pixel"),
+    "benchmarks/resources.py": (
+        "{configs}/debug/train_vqvae.yaml {configs}/debug/train_predictor.yaml --parts 2 --steps 1 --page {page}",
+        "debug/train_predictor.yaml` | 0.0",
+    ),
     "benchmarks/sampling.py": ("{vqvae} {codes} {predictor} --batches 1 --frames 3", "frame     3"),
     "benchmarks/shared_cpu.py": ("0.01 1 --cases 'one alone' --settings 'one thread'", "= 1.00"),
     "benchmarks/times.py": (
@@ -201,11 +206,14 @@ def folders(
 ) -> dict[str, object]:
     picture = tmp_path_factory.mktemp("pictures") / "red.png"
     Image.new("RGB", (48, 48), "red").save(picture)
+    page = picture.with_name("page.md")
+    page.write_text("# Resources\n")
     made = {
         "recordings": recordings,
         "episodes": episode_store,
         "codes": code_store,
         "picture": picture,
+        "page": page,
         "configs": ROOT / "configs",
     }
     return {**made, "vqvae": vqvae_run, "predictor": predictor_run}
@@ -268,3 +276,11 @@ def test_what_is_no_longer_as_it_was_is_named(
     monkeypatch.setattr(sys, "argv", [str(script), "compare", str(folder)])
     with pytest.raises(ValueError, match="nothing can be compared to the last bit here .threads: 77 then, "):
         runpy.run_path(str(script), run_name="__main__")
+
+
+def test_the_table_of_resources_takes_the_place_of_the_one_of_the_same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    written = runpy.run_path(str(ROOT / "benchmarks" / "resources.py"))["written"]
+    page = written(written("# Resources\n", "slow", "| 1 |"), "fast", "| 2 |")
+    assert written(page, "slow", "| 3 |") == page.replace("| 1 |", "| 3 |")
+    assert page.startswith("# Resources\n\n<!-- slow -->") and page.endswith("| 2 |\n<!-- end -->\n")
