@@ -4,6 +4,7 @@
 # make figures  the figures that show rollouts, by the commands printed under them
 # make gpu-check  on a machine with a GPU: the tests that need one, and how fast everything is there, as a table
 # make release-check  sdist and wheel, each installed in bare environments, every command run there: an hour or two
+# make tables   the pages that are made from cards and code: docs/models.md, docs/messages.md
 # make docs   guides and reference as pages: docs/_build/html/index.html
 #
 # Installed into .venv first. On Linux, PyTorch's usual build is the one for CUDA, several GB; a machine without a GPU
@@ -16,7 +17,7 @@ BIN := .venv/bin
 # (tests/conftest.py).
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: check test lint demo figures gpu-check release-check docs clean
+.PHONY: check test lint demo figures tables gpu-check release-check docs clean
 
 check: lint
 	$(PYTEST) -m "not slow"
@@ -39,6 +40,10 @@ figures: .venv/installed
 gpu-check: .venv/installed
 	$(BIN)/pytest -m gpu
 	$(BIN)/python benchmarks/gpu_check.py
+
+tables: .venv/installed
+	$(BIN)/python docs/model_zoo.py
+	$(BIN)/python docs/messages.py
 
 docs: .venv/installed
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html

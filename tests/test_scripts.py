@@ -136,6 +136,7 @@ def in_this_process(command: list[str], **settings: Any) -> SimpleNamespace:
 
 STAND_INS = {
     "benchmarks/memory.py": [(subprocess, "run", in_this_process)],
+    "benchmarks/resources.py": [(subprocess, "run", in_this_process)],
     "benchmarks/in_browser.py": [(browser, "Browser", Page)],
     "benchmarks/checksums.py": [(concurrent.futures, "ProcessPoolExecutor", in_threads)],
     "benchmarks/prep.py": [(concurrent.futures, "ProcessPoolExecutor", in_threads)],
@@ -163,6 +164,10 @@ RUNS = {
     "benchmarks/prep.py": ("{recordings} {codes} --frames 2 --workers 1 --size 24", "of a training step of 1 s"),
     "benchmarks/quantizers.py": ("{episodes} 1", "vector-quantize-pytorch"),
     "benchmarks/rate_distortion.py": ("{episodes} {out} 1 --points 2x8 1x8", "bits per pixel"),
+    "benchmarks/resources.py": (
+        "{configs}/debug/train_vqvae.yaml {configs}/debug/train_predictor.yaml --parts 2 --steps 1 --page {page}",
+        "debug/train_predictor.yaml` | 0.0",
+    ),
     "benchmarks/sampling.py": ("{vqvae} {codes} {predictor} --batches 1 --frames 3", "frame     3"),
     "benchmarks/shared_cpu.py": ("0.01 1 --cases 'one alone' --settings 'one thread'", "= 1.00"),
     "benchmarks/speedrun.py": (
@@ -218,12 +223,15 @@ def folders(
     source = GymnasiumSource("tests.test_own_environments:VideovqGrid-v0")
     grid = picture.with_name("record_grid.yaml")
     grid.write_text(to_yaml(RecordConfig("grid", episodes=2, frames=2, frame_size=8, source=source)))
+    page = picture.with_name("page.md")
+    page.write_text("# Resources\n")
     made = {
         "recordings": recordings,
         "episodes": episode_store,
         "codes": code_store,
         "grid": grid,
         "picture": picture,
+        "page": page,
         "configs": ROOT / "configs",
     }
     return {**made, "vqvae": vqvae_run, "predictor": predictor_run}
@@ -306,3 +314,11 @@ def test_what_is_no_longer_as_it_was_is_named(
     monkeypatch.setattr(sys, "argv", [str(script), "compare", str(folder)])
     with pytest.raises(ValueError, match="nothing can be compared to the last bit here .threads: 77 then, "):
         runpy.run_path(str(script), run_name="__main__")
+
+
+def test_the_table_of_resources_takes_the_place_of_the_one_of_the_same_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    written = runpy.run_path(str(ROOT / "benchmarks" / "resources.py"))["written"]
+    page = written(written("# Resources\n", "slow", "| 1 |"), "fast", "| 2 |")
+    assert written(page, "slow", "| 3 |") == page.replace("| 1 |", "| 3 |")
+    assert page.startswith("# Resources\n\n<!-- slow -->") and page.endswith("| 2 |\n<!-- end -->\n")
