@@ -191,6 +191,8 @@ RUNS = {
     ),
     "docs/examples/agent.py": ("8 --episodes 8 --length 1", "trained"),
     "docs/examples/exported.py": ("{exported} {picture} left 2", "3 frames"),
+    "docs/examples/plan.py": ("--candidates 2 --rounds 1 --horizon 1", "planned"),
+    "docs/examples/torchrl_world.py": ("1", "1 steps: pixels (1, 3, 42, 42)"),
     "train/encode_episodes.py": ("--vqvae={vqvae} --store={episodes} --out={out}", ""),
     "train/train_predictor.py": (
         "--config={configs}/debug/train_predictor.yaml --store={codes} --run={out} --training.steps=1 --window=10",
