@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -39,15 +38,15 @@ def test_a_single_value_is_visible_in_the_curves(split: str) -> None:
     assert count[0] == 0 and count[1] > 8 + 30, "the legend's line, and a mark in the panel"
 
 
-def test_ranks_other_than_the_first_draw_nothing(tmp_path: Path) -> None:
+def test_ranks_other_than_the_first_draw_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def draw(*_: object) -> Any:
         raise AssertionError("drawn")
 
-    other: Any = SimpleNamespace(is_global_zero=False, global_step=1, callback_metrics={})
-    Pictures(tmp_path, "picture", draw).on_validation_end(other, L.LightningModule())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("videovq.training.callbacks.draw_curves", draw)
-        Curves(tmp_path, [("loss", "loss", False)]).on_validation_end(other, L.LightningModule())
+    trainer = L.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=tmp_path)
+    monkeypatch.setattr(L.Trainer, "is_global_zero", False)
+    monkeypatch.setattr("videovq.training.callbacks.draw_curves", draw)
+    Pictures(tmp_path, "picture", draw).on_validation_end(trainer, L.LightningModule())
+    Curves(tmp_path, [("loss", "loss", False)]).on_validation_end(trainer, L.LightningModule())
     assert not list(tmp_path.iterdir())
 
 

@@ -143,6 +143,4 @@ def _codebook(config: RotationConfig | ResidualConfig) -> dict[str, Any]:
 def _refuse_ranks(config: str) -> None:
     """The library decides whether to share codebooks when a quantizer is built, before the ranks know each other."""
     if ranks()[1] > 1:
-        raise UserError(
-            f"model.quantizer: {config} trains on one device; set training.devices to 1, and training.nodes"
-        )
+        raise UserError(f"model.quantizer: {config} trains on one device; set training.devices to 1, nodes too")
