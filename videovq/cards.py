@@ -51,7 +51,7 @@ def renewed(old: str, metadata: dict[str, Any], said: str, otherwise: str) -> st
         for name, value in metadata.items()
         if name in UNITED and isinstance(before.get(name), list)
     }
-    text, block = text.strip() or otherwise, f"{BEGIN}\n{said.strip()}\n{END}"
+    text, block = text.strip() or otherwise, f"{BEGIN}\n\n{said.strip()}\n\n{END}"
     text = SAID.sub(lambda _: block, text, count=1) if SAID.search(text) else f"{block}\n\n{text}"
     head = yaml.safe_dump({**before, **metadata, **lists}, sort_keys=False, allow_unicode=True)
     return f"---\n{head}---\n\n{text.strip()}\n"
