@@ -92,6 +92,7 @@ def test_what_its_owner_wrote_stays_when_it_is_pushed_again(hub: HubServer, worl
     assert metadata["license"] == "mit" and metadata["language"] == "en" and {"mine", "videovq"} <= {*metadata["tags"]}
     assert "# Mine" in card and "Trained on a bus." in card and "an older fact" not in card
     assert card.count("--pretrained me/world") == 1
+    assert main(["push", world, "me/world", "--private"]) == 2  # it is public
 
 
 def test_a_world_that_is_packed_keeps_its_card(hub: HubServer, world: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,7 +274,8 @@ def test_a_store_is_pushed_and_read_shard_by_shard(
     folder: str, kind: type[EpisodeStore] | type[CodeStore], hub: HubServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["push", str(OLD / folder), "me/data", "--kind", "dataset", "--license", "cc-by-4.0"]) == 0
-    assert capsys.readouterr().out.endswith("videovq inspect --store hub://me/data\n")
+    then = "inspect" if kind is EpisodeStore else "train predictor"
+    assert capsys.readouterr().out.endswith(f"videovq {then} --store hub://me/data\n")
     files = hub.repositories["datasets/me/data"].at("main")[1]
     assert "plan.json" not in files and "origin.json" not in files
     metadata = yaml.safe_load(files["README.md"].decode().split("---")[1])

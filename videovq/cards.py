@@ -8,6 +8,7 @@ from typing import Any
 from videovq.errors import UserError
 
 CARD = "README.md"
+UNITED = ("tags", "datasets")
 BEGIN, END = "<!-- videovq says, and says anew with every push: -->", "<!-- the rest is yours -->"
 METADATA = re.compile(r"\A\s*---\s*\n(.*?)^---\s*$\n?", re.DOTALL | re.MULTILINE)
 SAID = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
@@ -38,19 +39,19 @@ def renewed(old: str, metadata: dict[str, Any], said: str, otherwise: str) -> st
 
     Args:
         old: the older one, or empty.
-        metadata: what takes the place of its metadata of the same names; lists are united.
+        metadata: what takes the place of its metadata of the same names; tags and datasets are united.
         said: what takes the place of what videovq said.
         otherwise: what follows where nobody has written anything.
     """
     import yaml
 
     before, text = read_card(old)
-    lists = {name: [*dict.fromkeys([*before[name], *value])] for name, value in metadata.items()
-             if isinstance(value, list) and isinstance(before.get(name), list) and name != "model-index"}  # fmt: skip
-    block = f"{BEGIN}\n{said.strip()}\n{END}"
-    if SAID.search(text):
-        text = SAID.sub(lambda _: block, text, count=1)
-    else:
-        text = f"{block}\n\n{text.strip() or otherwise.strip()}\n"
+    lists = {
+        name: [*dict.fromkeys([*before[name], *value])]
+        for name, value in metadata.items()
+        if name in UNITED and isinstance(before.get(name), list)
+    }
+    text, block = text.strip() or otherwise, f"{BEGIN}\n\n{said.strip()}\n\n{END}"
+    text = SAID.sub(lambda _: block, text, count=1) if SAID.search(text) else f"{block}\n\n{text}"
     head = yaml.safe_dump({**before, **metadata, **lists}, sort_keys=False, allow_unicode=True)
-    return f"---\n{head}---\n\n{text.lstrip()}"
+    return f"---\n{head}---\n\n{text.strip()}\n"

@@ -12,8 +12,7 @@ safetensors file, from which another process goes on exactly there.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -66,7 +65,7 @@ class EpisodeState:
     scene: str
     step: int
     over: bool
-    generator: dict[str, Any]
+    generator: Mapping[str, Any]
 
 
 class World:
@@ -172,7 +171,8 @@ class World:
     def save(self, path: str | Path, episodes: Sequence[EpisodeState]) -> None:
         """Write where episodes are as a safetensors file."""
         rows = [
-            {"scene": one.scene, "step": one.step, "over": one.over, "generator": one.generator} for one in episodes
+            {"scene": one.scene, "step": one.step, "over": one.over, "generator": dict(one.generator)}
+            for one in episodes
         ]
         seen = torch.from_numpy(np.stack([one.seen for one in episodes]))
         facts = {"observations": self.observations, "episodes": rows}
@@ -408,10 +408,10 @@ class DreamVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return {"scene": np.array(self._names, object), "_scene": np.ones(self.num_envs, bool)}
 
 
-def generator_at(state: dict[str, Any]) -> np.random.Generator:
+def generator_at(state: Mapping[str, Any]) -> np.random.Generator:
     """A generator in a state."""
     generator, _ = seeding.np_random(0)
-    generator.bit_generator.state = copy.deepcopy(state)
+    generator.bit_generator.state = dict(state)  # numpy copies what is in it
     return generator
 
 

@@ -175,11 +175,16 @@ def upload(
         Address of the repository.
 
     Raises:
-        UserError: the token may not do that, or the Hub cannot be reached.
+        UserError: the token may not do that, the Hub cannot be reached or refuses the card, or the repository is not
+            private.
     """
     with _explained(repo) as hub:
         api = hub.HfApi()
         address = api.create_repo(repo.id, repo_type=repo.kind, private=private or None, exist_ok=True)
+        if private and not api.repo_info(repo.id, repo_type=repo.kind).private:
+            raise UserError(
+                f"private: {repo} is there already, for all to see; change that on its page, or leave it out"
+            )
         there = [one for one in api.list_repo_tree(repo.id, recursive=True, repo_type=repo.kind) if _is_file(one)]
         old = ""
         if any(one.path == CARD for one in there):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from videovq import __version__
-from videovq.cards import CARD, read_card, renewed
+from videovq.cards import CARD, renewed
 from videovq.config import PushConfig
 from videovq.config.checks import without_effect
 from videovq.data import folders
@@ -20,7 +20,8 @@ from videovq.follow_up import typed
 from videovq.hub import HUB, Repo, may_upload, named, upload
 from videovq.pack import TO_SAY, card, runs_of, write_world
 from videovq.parsing import settings_in
-from videovq.runs import load_vqvae
+from videovq.rollout.pair import check_pair
+from videovq.runs import is_finished, load_predictor, load_vqvae
 from videovq.shipped import WEIGHTS, shipped
 from videovq.storage import write_json
 from videovq.worlds import PART, largest, world
@@ -43,43 +44,48 @@ def push(config: PushConfig) -> None:
     may_upload(repo)
     with tempfile.TemporaryDirectory(prefix="videovq-push-") as scratch:
         bring = _store if config.kind == "dataset" else _world
-        address = bring(config, repo, Path(scratch))
-    print(f"pushed to {address}")
-    if config.kind == "dataset":
-        print(typed("inspect", store=f"{HUB}{repo.id}"))
-    else:
-        print(typed("play", pretrained=repo.id))
+        address, then = bring(config, repo, Path(scratch))
+    print(f"pushed to {address}\n{then}")
 
 
-def _world(config: PushConfig, repo: Repo, scratch: Path) -> str:
+def _world(config: PushConfig, repo: Repo, scratch: Path) -> tuple[str, str]:
+    """Bring a world there; gives its address, and the command that uses it."""
     if (Path(config.source) / "store.json").is_file():
         raise UserError(f"source: {config.source} is a store; give --kind dataset")
+    own = ""
     if found := _packed(config.source):
         without_effect(config, "on a world that is packed", "vqvae", "dtype", "examples")
-        folder, own = found, (found / CARD).read_text(encoding="utf-8") if (found / CARD).is_file() else ""
-        metadata, otherwise = read_card(own)
-        of_run = folder / "vqvae"
+        folder, measured = found, found / "vqvae"
+        if is_finished(folder / "predictor"):
+            check_pair(load_vqvae(folder / "vqvae"), load_predictor(folder / "predictor"))
+        if (folder / CARD).is_file():
+            own = (folder / CARD).read_text(encoding="utf-8")
         said = f'Use it with `--pretrained {repo.id}`, or `videovq.load("{repo.id}")`.'
     else:
         runs = runs_of(config)
-        folder, metadata, otherwise, of_run = scratch, {}, TO_SAY, runs["vqvae"]
+        folder, measured = scratch, runs["vqvae"]
         write_world(folder, runs, config)
         said = card(folder, repo.id)
-    results = _results(config.report, repo.id, load_vqvae(of_run).codes_of) if config.report else {}
-    trained_on = [*config.datasets, *_datasets(folder)]
+    trained_on = [*dict.fromkeys([*config.datasets, *_datasets(folder)])]
     metadata = {
-        **metadata,
         "library_name": "videovq",
         "tags": TAGS,
         **({"license": config.license} if config.license else {}),
-        **({"datasets": [*dict.fromkeys(trained_on)]} if trained_on else {}),
-        **results,
+        **({"datasets": trained_on} if trained_on else {}),
+        **(_results(config.report, repo.id, load_vqvae(measured).codes_of) if config.report else {}),
     }
+    said = f"{said.strip()}\n\n{_fingerprints(folder)}"
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files = {name: path for name, path in files.items() if largest(name) and name != CARD}
-    said = f"{said.strip()}\n\n{_fingerprints(folder)}"
-    new = partial(renewed, metadata=metadata, said=said, otherwise=otherwise)
-    return upload(repo, files, new, largest, config.private, "A world of videovq")
+    address = upload(
+        repo,
+        files,
+        lambda old: renewed(old or own, metadata, said, TO_SAY),
+        largest,
+        config.private,
+        "A world of videovq",
+    )
+    return address, typed("play" if is_finished(folder / "predictor") else "evaluate vqvae", pretrained=repo.id)
 
 
 def _packed(source: str) -> Path | None:
@@ -143,7 +149,8 @@ def _results(report: str, name: str, vqvae: str) -> dict[str, Any]:
     return {"model-index": [{"name": name.partition("/")[2], "results": [result]}]}
 
 
-def _store(config: PushConfig, repo: Repo, scratch: Path) -> str:
+def _store(config: PushConfig, repo: Repo, scratch: Path) -> tuple[str, str]:
+    """Bring a store there; gives its address, and the command that uses it."""
     folder = Path(config.source)
     if "://" in config.source or not (folder / "store.json").is_file():
         raise UserError(f"source: {config.source} is no folder of a store on this machine, with a store.json")
@@ -163,7 +170,8 @@ def _store(config: PushConfig, repo: Repo, scratch: Path) -> str:
         **({"license": config.license} if config.license else {}),
     }
     new = partial(renewed, metadata=metadata, said=_about(store, repo), otherwise=TO_SAY_OF_A_STORE)
-    return upload(repo, files, new, folders.largest, config.private, f"A store of {kind.kind} of videovq")
+    address = upload(repo, files, new, folders.largest, config.private, f"A store of {kind.kind} of videovq")
+    return address, typed("inspect" if kind is EpisodeStore else "train predictor", store=f"{HUB}{repo.id}")
 
 
 TO_SAY_OF_A_STORE = (
