@@ -48,7 +48,8 @@ tables: .venv/installed
 docs: .venv/installed
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
 
-# RELEASE='--artefacts wheel --extras bare --borrow': a part of it, see tests/release/check.py
+# A part of it: make release-check PYTHON=.venv/bin/python RELEASE='--artefacts wheel --extras bare --borrow', see
+# tests/release/check.py
 release-check:
 	$(PYTHON) tests/release/check.py $(RELEASE)
 

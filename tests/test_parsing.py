@@ -65,7 +65,7 @@ def test_files_of_settings_say_their_format_and_those_of_a_later_one_are_refused
     assert parsing.read_config(config.PrepConfig, path).out == "there"
     for later in ("2", "1.5", "[1]"):
         path.write_text(f"format_version: {later}\nout: here\nstranger: 1\n")
-        with pytest.raises(UserError, match=r"c\.yaml: format_version is .*: a later one wrote it; update videovq$"):
+        with pytest.raises(UserError, match=r"c\.yaml: format_version is .*; if a later one wrote it, update videovq$"):
             parsing.read_config(config.PrepConfig, path)
 
 

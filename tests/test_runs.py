@@ -117,7 +117,7 @@ def test_torn_files_of_a_run_are_named(part: str, tmp_path: Path) -> None:
 def test_a_run_of_a_later_version_is_refused_in_one_line(tmp_path: Path) -> None:
     run = Path(shutil.copytree(pretrained_run("vizdoom"), tmp_path / "run"))
     (run / "config.yaml").write_text("format_version: 7\n" + (run / "config.yaml").read_text())
-    with pytest.raises(UserError, match="format_version is 7, .*: a later one wrote it; update videovq$"):
+    with pytest.raises(UserError, match="format_version is 7, .*; if a later one wrote it, update videovq$"):
         load_vqvae(run)
 
 

@@ -230,7 +230,7 @@ def settings_in(path: str) -> dict[str, Any]:
     written = values.pop(FORMAT, str(FORMAT_VERSION))
     if written not in (str(one) for one in range(1, FORMAT_VERSION + 1)):
         raise UserError(
-            f"{path}: {FORMAT} is {written}, and this videovq reads {FORMAT_VERSION} at most: a later one wrote it;"
+            f"{path}: {FORMAT} is {written}, and this videovq reads {FORMAT_VERSION} at most; if a later one wrote it,"
             " update videovq"
         )
     return values

@@ -21,6 +21,7 @@ import time
 import venv
 from email.parser import BytesParser
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -129,6 +130,8 @@ def main() -> int:
     parser.add_argument("--borrow", action="store_true", help="link PyTorch from the environment that runs this")
     parser.add_argument("--dist", type=Path, help="keep what was built in this folder, which must be new")
     given = parser.parse_args()
+    if given.borrow and find_spec("torch") is None:
+        parser.error("--borrow: there is no PyTorch here; run this with .venv/bin/python")
     with tempfile.TemporaryDirectory(prefix="videovq-release-") as name:
         scratch = Path(name)
         dist = given.dist or scratch / "dist"

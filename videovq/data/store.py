@@ -185,8 +185,8 @@ class StoreHeader:
         value = read_json(folder.path / "store.json")
         if (written := value.get("format_version")) not in READABLE:
             raise UserError(
-                f"{folder}: format_version of store.json is {written}, and this videovq reads {FORMAT_VERSION} at most:"
-                " a later one wrote it; update videovq, or make the store again"
+                f"{folder}: format_version of store.json is {written}, and this videovq reads {FORMAT_VERSION} at most;"
+                " if a later one wrote it, update videovq, else make the store again"
             )
         if value.get("kind") != kind:
             raise UserError(f"{folder}: is a store of {value.get('kind')}, not of {kind}")
