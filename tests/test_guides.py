@@ -112,3 +112,21 @@ def test_every_group_of_messages_has_its_remedies_and_they_quote_what_the_code_s
         ]
         assert quoted, group
         assert not [q for q in quoted if q.strip(f"{messages.ANYTHING} ") not in whole and q not in foreign], group
+
+
+def test_every_module_is_in_the_reference_or_named_as_left_out() -> None:
+    page = read(ROOT / "docs" / "reference.md")
+    documented = set(re.findall(r"automodule:: (\S+)", page))
+    left_out = {
+        package: set(re.findall(r"`(\w+)`", modules))
+        for package, modules in re.findall(r"^\| `(.+?)` \| (.*) \|$", page, re.M)
+    }
+    missing = []
+    for path in sorted((ROOT / "videovq").rglob("[!_]*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        package, _, name = module.rpartition(".")
+        whole = any(module.startswith(f"{one}.") and not names for one, names in left_out.items())
+        named = module in documented or name in left_out.get(package, ())
+        if not (whole or named or package == "videovq.config"):  # its names are those of videovq.config itself
+            missing.append(module)
+    assert not missing, "add them to docs/reference.md"
