@@ -8,13 +8,16 @@ from videovq.slices import SLICES
 project = "videovq"
 author = "the videovq authors"
 release = __version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+if not tags.has("without_source"):  # which is quicker; Sphinx gives the tags
+    extensions.append("sphinx.ext.viewcode")
 html_theme = "furo"
 html_title = f"videovq {__version__}"
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_inherit_docstrings = False  # those of Lightning and torch link to pages of theirs
 nb_execution_mode = "force"  # the tutorial is stored without its pictures
 nb_execution_raise_on_error = True
 

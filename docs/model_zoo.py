@@ -15,9 +15,9 @@ PAGE = ROOT / "docs" / "models.md"
 HORIZONS = (1, 5, 10)
 PAGE_TEXT = """# Models that ship
 
-They are installed with the package and need no network: `--pretrained NAME` in every command, `videovq.load("NAME")`
-in Python. `--init NAME` starts a training from one. Each was measured on test episodes of its own world, so the columns
-say how good a model is at its world, not which of two is the better one.
+They are installed with the package and need no network: `--pretrained NAME` in every command,
+`videovq.load("NAME")` in Python. `--init NAME` starts a training from one. Each was measured on test episodes of its
+own world, so the columns say how good a model is at its world, not which of two is the better one.
 
 {table}
 

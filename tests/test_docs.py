@@ -1,4 +1,4 @@
-"""The guides do what they say: code blocks and the notebook run, and the pages build without a warning."""
+"""The guides do what they say: code blocks, the notebook and the first commands run; pages build without a warning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, SIZE, world
+from tests.printed import commands
+from videovq.cli import command_in, main
+from videovq.data.video import write_video
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +30,43 @@ def test_code_blocks_run_one_after_the_other(guide: Path, tmp_path: Path, monkey
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", guide.read_text(), flags=re.DOTALL):
         exec(compile(block, str(guide), "exec"), names)
+
+
+SMALL = {  # what makes a command of the guides a matter of seconds
+    "prep": ["--frame_size", str(SIZE), "--workers", "1"],
+    "train vqvae": ["--training.steps", "2", "--training.batch_size", "4", "--training.accelerator", "cpu"],
+    "encode": [],
+    "train predictor": ["--training.steps", "1", "--training.batch_size", "2", "--training.accelerator", "cpu"],
+    "rollout": ["--frames", "3"],
+    "evaluate": ["--frames", "3", "--stride", "16"],
+}
+
+
+def printed_for_ones_own(guide: Path) -> list[list[str]]:
+    """The commands of a guide that make something of one's own videos."""
+    printed = (words[1:] for words in commands(guide.read_text(encoding="utf-8")) if words[0] == "videovq")
+    return [words for words in printed if any("/mine" in word for word in words) and "..." not in words]
+
+
+def test_ones_own_videos_are_predicted_by_the_commands_of_the_quick_start_as_they_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the size of frames and the number of steps."""
+    (tmp_path / "videos").mkdir()
+    for i in range(4):
+        write_video(tmp_path / "videos" / f"clip {i}.mp4", world(i)[0], 15, "lossless")
+    monkeypatch.chdir(tmp_path)
+    for words in printed_for_ones_own(ROOT / "docs" / "quickstart.md"):
+        assert main([*words, *SMALL[command_in(words)]]) == 0, words
+    assert {file.suffix for file in (tmp_path / "rollouts").iterdir()} == {".gif", ".mp4", ".png", ".npz"}
+
+
+def test_the_three_lines_of_the_readme_are_those_commands_with_the_default_settings() -> None:
+    quick = [
+        [word for i, word in enumerate(words) if "--config" not in words[max(0, i - 1) : i + 1]]
+        for words in printed_for_ones_own(ROOT / "docs" / "quickstart.md")
+    ]
+    assert printed_for_ones_own(ROOT / "README.md") == [words for words in quick if words[0] != "evaluate"]
 
 
 def outputs(notebook: nbformat.NotebookNode) -> list[set[tuple[str, str]]]:
@@ -74,6 +114,8 @@ def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
         "sphinx",
         "-W",
         "-q",
+        "-t",
+        "without_source",
         "-D",
         "nb_execution_mode=off",
         "-b",

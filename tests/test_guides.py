@@ -12,6 +12,7 @@ import pytest
 
 from tests.printed import GUIDES, ROOT, anchors, commands, links, read
 from videovq.cli import COMMANDS, CONFIGS, TEXTS, command_in
+from videovq.naming import names
 from videovq.parsing import parse
 
 PROJECT = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
@@ -22,6 +23,8 @@ model_zoo = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "model_zoo.py")
 
 def fault(words: list[str]) -> str:
     """What is wrong with a printed command; empty: nothing. ``...`` in one stands for what was said before."""
+    if words[0] in ("torchrun", "srun"):
+        words = words[words.index("videovq") :]
     program, given = words[0], [word for word in words[1:] if word != "..."]
     if messages.ANYTHING in " ".join(words):  # of a message
         return ""
@@ -112,3 +115,34 @@ def test_every_group_of_messages_has_its_remedies_and_they_quote_what_the_code_s
         ]
         assert quoted, group
         assert not [q for q in quoted if q.strip(f"{messages.ANYTHING} ") not in whole and q not in foreign], group
+
+
+def test_every_module_is_in_the_reference_or_named_as_left_out() -> None:
+    page = read(ROOT / "docs" / "reference.md")
+    documented = set(re.findall(r"automodule:: (\S+)", page))
+    left_out = {
+        package: set(re.findall(r"`(\w+)`", modules))
+        for package, modules in re.findall(r"^\| `(.+?)` \| (.*) \|$", page, re.M)
+    }
+    missing = []
+    for path in sorted((ROOT / "videovq").rglob("[!_]*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        package, _, name = module.rpartition(".")
+        whole = any(module.startswith(f"{one}.") and not names for one, names in left_out.items())
+        named = module in documented or name in left_out.get(package, ())
+        if not (whole or named or package == "videovq.config"):  # its names are those of videovq.config itself
+            missing.append(module)
+    assert not missing, "add them to docs/reference.md"
+
+
+def test_every_option_named_in_a_text_is_one_of_some_command() -> None:
+    known = {name for command in COMMANDS.values() for name in names(command.config)} | {"config", "help", "traceback"}
+    unknown = set()
+    for page in GUIDES:
+        text = re.sub(r"```.*?```", "", read(page), flags=re.DOTALL)
+        for spoken in re.findall(r"(?<!`)`(--[^`]+|videovq [^`]+)`(?!`)", text):
+            for name in re.findall(r"(?:^|\s)--([\w.-]+)", spoken):
+                name = name.replace("-", "_")
+                if not {name, name.removeprefix("no_")} & known and messages.ANYTHING not in spoken:
+                    unknown.add(f"{page.name}: {spoken}")
+    assert not unknown

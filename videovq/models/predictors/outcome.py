@@ -69,7 +69,7 @@ class OutcomeHead(nn.Module):
 
 
 def reward_values(low: float, high: float) -> Float[Tensor, "v"]:
-    """Values evenly spaced on the scale sign(x) log(|x| + 1), from the smallest reward or 0 to the largest or 0."""
+    """Values evenly spaced on the scale ``sign(x) log(|x| + 1)``, from the smallest reward or 0 to the largest or 0."""
     low, high = min(low, 0.0), max(high, 0.0)
     ends = torch.tensor([low, high if high > low else 1.0], dtype=torch.float64)
     first, last = (ends.sign() * ends.abs().log1p()).tolist()

@@ -180,7 +180,7 @@ class CodebookLossQuantizer(VectorQuantizer):
         self.sometimes_unused = config.start_after > 0
 
     def loss(self, vectors: Float[Tensor, "n d"], chosen: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
-        """|sg[z] - e|^2 + beta |z - sg[e]|^2."""
+        """``|sg[z] - e|^2 + beta |z - sg[e]|^2``."""
         return mse_loss(chosen, vectors.detach()) + self.commitment * mse_loss(vectors, chosen.detach())
 
 
@@ -195,7 +195,7 @@ class EMAQuantizer(VectorQuantizer):
         self.register_buffer("mean_sum", torch.zeros(config.codebook_size, code_dim))
 
     def loss(self, vectors: Float[Tensor, "n d"], chosen: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
-        """beta |z - sg[e]|^2."""
+        """``beta |z - sg[e]|^2``."""
         return self.commitment * mse_loss(vectors, chosen)
 
     def update_codebook(self, vectors: Float[Tensor, "n d"], codes: Int64[Tensor, "n"]) -> None:
