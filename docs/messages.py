@@ -65,6 +65,9 @@ def template(node: ast.expr) -> str:
         return str(node.value)
     if isinstance(node, ast.JoinedStr):
         return "".join(map(template, node.values))
+    if isinstance(node, ast.FormattedValue):
+        called = getattr(getattr(node.value, "func", None), "id", "")
+        return f"run: pip install {ANYTHING}" if called == "install" else ANYTHING  # videovq.packages.install
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return template(node.left) + template(node.right)
     return ANYTHING

@@ -17,6 +17,7 @@ from videovq.parsing import parse
 
 PROJECT = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
 TARGETS = set(re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), flags=re.MULTILINE))
+OF_RECIPES = ("SignsConfig",)  # CONTRIBUTING makes it, and tests/test_recipes.py does so
 messages = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "messages.py")))
 model_zoo = SimpleNamespace(**runpy.run_path(str(ROOT / "docs" / "model_zoo.py")))
 
@@ -33,8 +34,10 @@ def fault(words: list[str]) -> str:
         if not name:
             return "no such command"
         rest, command = given[len(name.split()) :], COMMANDS[name]
-        if command.bare and rest and not rest[0].startswith("-"):
-            rest[0] = f"--{command.bare}={rest[0]}"
+        for i, name_of in enumerate(command.bare[: len(rest)]):
+            if rest[i].startswith("-"):
+                break
+            rest[i] = f"--{name_of}={rest[i]}"
         try:
             parse(command.config, rest, f"videovq {name}", CONFIGS)
         except ValueError as error:
@@ -54,7 +57,7 @@ def fault(words: list[str]) -> str:
 @pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_printed_command_is_one_that_there_is(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    found = {" ".join(words): fault(words) for words in commands(read(page))}
+    found = {" ".join(words): fault(words) for words in commands(read(page)) if not {*OF_RECIPES} & {*words}}
     assert not {command: why for command, why in found.items() if why}
 
 

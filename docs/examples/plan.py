@@ -3,7 +3,7 @@
     pip install '.[gym]'
     python docs/examples/plan.py [--candidates N] [--rounds N] [--horizon N]
 
-The world is `dmlab-small`. The goal is what a walk of random actions sees in the end. Model predictive control: at every
+The world is `dmlab-small`. The goal is what a walk of random actions sees in the end. Model predictive control: at each
 step a vector environment tries `--candidates` (32) sequences of actions from where the agent is, `--rounds` (4) times,
 each time drawn from how often the best eighth took which action (Rubinstein 1999; Chua et al. 2018, arXiv 1805.12114);
 the first action of the best sequence is taken. Printed is how far the last picture is from the goal, mean squared error
