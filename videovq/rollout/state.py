@@ -168,7 +168,10 @@ def _step_batch(
         else:
             blocks.append((state.batch_size, noise[i : i + 1], sampling))
     sample = BatchCodeSampler(blocks, predictor.grid)
-    taken = [_guided_actions(state, action.to(device, non_blocking=device.type == "cuda")) for state, action in zip(states, actions, strict=True)]
+    taken = [
+        _guided_actions(state, action.to(device, non_blocking=device.type == "cuda"))
+        for state, action in zip(states, actions, strict=True)
+    ]
     joint = PredictorState.cat([state.predictor for state in states])
     codes, joint = predictor.draw(joint, torch.cat(taken), sample, sampler)
     entropies = sample.entropy().view_as(codes)

@@ -121,9 +121,10 @@ class TimeAttention(nn.Module):
         seen = k.shape[2]
         mask = None
         if frames > 1 or seen > self.window:
-            behind = torch.arange(seen - frames, seen)[:, None] - torch.arange(seen)
+            numbers = torch.arange(seen, device=x.device)
+            behind = numbers[seen - frames :, None] - numbers
             band = (behind >= 0) & (behind < self.window)
-            mask = band.repeat_interleave(patches, 0).repeat_interleave(patches, 1).to(x.device)
+            mask = band.repeat_interleave(patches, 0).repeat_interleave(patches, 1)
         keep = self.window - 1
         return x + self.attend(q, k, v, mask), (k[:, :, -keep:], v[:, :, -keep:])
 
