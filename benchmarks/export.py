@@ -24,7 +24,7 @@ import torch
 
 from videovq.config import ModelChoice
 from videovq.export.graphs import STATE
-from videovq.models.sampling import gumbel
+from videovq.models.noise import seed_tensor
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import Session, decode_codes, to_device
 from videovq.rollout.pair import load_pair
@@ -61,11 +61,11 @@ def exported() -> tuple[list, list, list[float]]:
     for frame, led in zip(clip.frames.numpy(), [begin["action"], *clip.actions[:, None].numpy()], strict=True):
         inputs = {**dict(zip(STATE, state, strict=True)), "action": led, "frame": frame[None]}
         _, *state = watch.run(None, inputs)
-    network, generator = pair.predictor.network, torch.Generator().manual_seed(SEED)
+    network, seeds = pair.predictor.network, seed_tensor([SEED], torch.device("cpu"))
     codes, frames, seconds = [], [], []
-    for action in actions:
+    for t, action in enumerate(actions, 1):
         start = time.perf_counter()
-        noise = gumbel((1, *network.grid, len(network.codebook)), generator).numpy()
+        noise = network.noise(seeds, torch.tensor([t])).unflatten(1, network.grid).numpy()
         told = {"action": action[None].numpy(), "noise": noise, "temperature": np.array([TEMPERATURE], np.float32)}
         drawn, _, frame, *state = step.run(None, {**dict(zip(STATE, state, strict=True)), **told})
         seconds.append(time.perf_counter() - start)

@@ -12,8 +12,8 @@ import torch
 
 from tests.conftest import GPUS
 from tests.models.predictors.test_contract import GRID, SMALL, SPECS, K
-from tests.models.quantizers.test_contract import CHOSEN
-from tests.no_sync import Waited, no_sync
+from tests.models.quantizers.test_contract import every as every_quantizer
+from tests.no_sync import NoSync, Waited
 from videovq import config
 from videovq.config import (
     EncodeConfig,
@@ -42,7 +42,6 @@ from videovq.training.encode import encode, encode_frames
 from videovq.training.similar import SimilarCodes
 
 OF_THE_LIBRARY = (config.RotationConfig, config.ResidualConfig)  # whose codebooks ask the device at every step
-every_quantizer = pytest.mark.parametrize("settings", CHOSEN, ids=lambda s: type(s).__name__)
 every_predictor = pytest.mark.parametrize("kind", SMALL.values(), ids=SMALL)
 
 
@@ -53,9 +52,9 @@ def test_what_waits_is_found() -> None:
         lambda: z.long().bincount(), lambda: z.masked_fill_(mask, 0)[mask], z.unique,
     ]  # fmt: skip
     for one in waiting:
-        with pytest.raises(Waited), no_sync():
+        with pytest.raises(Waited), NoSync():
             one()
-    with no_sync():
+    with NoSync():
         torch.where(mask, z, 0.0).sum()
 
 
@@ -69,7 +68,7 @@ def test_a_quantizer_learns_without_waiting(settings: QuantizerConfig, device: t
     quantizer(z)  # finds out whether the codebook is initialised
     if isinstance(settings, config.LearnedCodebookConfig):
         quantizer.mean_usage[:3] = 0  # to be restarted
-    with no_sync():
+    with NoSync():
         output = quantizer(z)
         (output.quantized.sum() + output.loss).backward()
         perplexity(output.usage)
@@ -98,7 +97,7 @@ def test_a_vqvae_trains_without_waiting(restart_at: Any, device: torch.device) -
     loss = ReconstructionLoss(LossConfig(ssim=0.1, gradients=0.1), 1.0, 24)
     frames = (torch.rand(4, 3, 24, 24) - 0.5).to(device)
     network(frames)
-    with no_sync():
+    with NoSync():
         output = network(frames)
         (loss(output.reconstruction, frames) + output.quantizer.loss).backward()
 
@@ -111,7 +110,7 @@ def test_a_predictor_trains_and_draws_without_waiting(kind: PredictorConfig, dev
     settings = TrainPredictorConfig(model=kind, window=7, own_frames=0.5, own_length=2)
     codes = torch.randint(K, (4, 7, *GRID)).to(device)
     actions, noise = torch.randint(3, (4, 7, 1)).to(device), torch.zeros(4, *GRID, K).to(device)
-    with no_sync():
+    with NoSync():
         seen = add_noise(codes, similar, 0.1, 0.5, kind.corruption_levels)
         (given, levels), first = add_own_frames(predictor, seen, actions, settings)
         targets = choose_targets(7, 3, first)

@@ -21,7 +21,7 @@ from videovq.data.store import EpisodeStore
 from videovq.export.command import export_model
 from videovq.export.graphs import STATE, ExportedModel
 from videovq.export.onnx import NEEDED
-from videovq.models.sampling import gumbel
+from videovq.models.noise import seed_tensor
 from videovq.rollout.contexts import contexts
 from videovq.rollout.engine import generate
 from videovq.rollout.pair import Pair, load_pair
@@ -77,10 +77,10 @@ def test_a_walk_is_the_rollout_of_the_same_noise(
         codes, *state = run("watch", {**dict(zip(STATE, state, strict=True)), "action": action, "frame": frame})
         known = codes
     assert np.array_equal(known[0], eager.context_codes[-1].numpy())
-    generator = torch.Generator().manual_seed(SEED)
+    network, seeds = pair.predictor.network, seed_tensor([SEED], torch.device("cpu"))
     (rollout,) = start_rollouts(pair.predictor.network, eager.context_codes[None], clip.actions[None], [SEED])
     for t, action in enumerate(actions):
-        noise = gumbel((1, *pair.predictor.network.grid, 32), generator).numpy()
+        noise = network.noise(seeds, torch.tensor([t + 1])).unflatten(1, network.grid).numpy()
         told = {"action": action[None].numpy(), "noise": noise, "temperature": np.array([TEMPERATURE], np.float32)}
         codes, bits, frame, *state = run("step", {**dict(zip(STATE, state, strict=True)), **told})
         assert np.array_equal(codes[0], eager.codes[0, t].numpy()), t

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.play.browser import CHROMIUM, KEEP, Browser
 from videovq.config import PlayConfig
 from videovq.data.store import EpisodeStore
+from videovq.models.noise import FrameNoise, seed_tensor
 from videovq.play import in_browser
 from videovq.play.command import play
 from videovq.play.in_browser import RUNTIME
@@ -112,23 +114,17 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_lost(config: PlayConfi
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")
-def test_the_noise_is_gumbels_and_depends_on_seed_and_frame_only(link: str, browser: Browser) -> None:
+def test_the_noise_is_that_of_every_other_device(link: str, browser: Browser) -> None:
     browser.command("Page.navigate", url=f"{link}page/noise.js")
     browser.wait('document.readyState === "complete"')
-    count = 200_000
-    found = browser.evaluate(f"""import("{link}page/noise.js").then(({{ gumbel }}) => {{
-      const pairs = [[3, 1], [3, 1], [3, 2], [4, 1], [3 + 2 ** 32, 1]];
-      const all = pairs.map(([seed, frame]) => gumbel(seed, frame, {count}));
-      const mean = (z) => z.reduce((a, b) => a + b, 0) / z.length;
-      const product = (a, b) => mean(a.map((x, i) => x * b[i])) - mean(a) * mean(b);
-      return {{ means: all.map(mean), variances: all.map((z) => product(z, z)),
-        same: all.map((z) => z.every((x, i) => x === all[0][i])),
-        covariance: all.slice(2).map((z) => product(all[0], z)) }};
-    }})""")
-    assert found["means"] == pytest.approx([0.5772] * 5, abs=0.02)
-    assert found["variances"] == pytest.approx([np.pi**2 / 6] * 5, abs=0.05)
-    assert found["same"] == [True, True, False, False, False]
-    assert found["covariance"] == pytest.approx([0.0] * 3, abs=0.02)
+    asked = [[3, 1], [3, 2], [2**32 + 3, 1], [2**53 - 1, 3000]]
+    found = browser.evaluate(f"""import("{link}page/noise.js").then(({{ bits, gumbel }}) => {json.dumps(asked)}.map(
+      ([seed, frame]) => [Array.from(bits(seed, frame, 36, 32)), Array.from(gumbel(seed, frame, 36, 32))]))""")
+    network = FrameNoise(36, 32)
+    for (seed, frame), (bits, noise) in zip(asked, found, strict=True):
+        told = seed_tensor([seed], torch.device("cpu")), torch.tensor([frame])
+        assert torch.equal(network.bits(*told).flatten(), torch.tensor(bits).int()), "bit for bit"
+        torch.testing.assert_close(torch.tensor(noise), network(*told).flatten(), atol=1e-6, rtol=2e-7)
 
 
 @pytest.mark.skipif(not (CHROMIUM and WEB), reason="no Chromium, or VIDEOVQ_ONNXRUNTIME_WEB does not say where it is")

@@ -70,6 +70,7 @@ def test_what_the_page_says_is_understood() -> None:
         (json.dumps({**START, "sampling": {**SAMPLING, "top_p": 0}}), "top_p"),
         (json.dumps({**START, "sampling": {**SAMPLING, "sampler": "uncached"}}), "start.sampling"),
         (load(format="2"), "format"),
+        (load(format="videovq replay 1"), "replay: was dreamt with the noise of an earlier version"),
         (load(sampling=[]), "no sampling"),
         (load(actions=[[0]] * 3001), "3000"),
         (load(sampling=[{"from": 1, **SAMPLING}]), "start at 0"),

@@ -66,6 +66,7 @@ def metadata(pair: Pair, graphs: dict[str, Graph]) -> dict[str, Any]:
         "start": "start.npz holds the state before any frame, and the action that leads to the first. Run watch for"
         " each given frame (RGB) with the action taken before it, then step for each frame to draw; every next_NAME"
         " is the following run's NAME.",
-        "noise": "-log(-log(u)), u uniform in (0, 1), drawn anew for every step",
+        "noise": "-log(-log(u)), u uniform in (0, 1), another for every step; videovq/models/noise.py computes it from"
+        " a seed and the number of the frame",
         "temperature": "1 draws from the model; 0 takes the most likely codes",
     }

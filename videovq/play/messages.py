@@ -11,7 +11,8 @@ from videovq.errors import UserError
 from videovq.types import ActionSpec, Sampling
 
 MOST_FRAMES = 3000  # of one dream
-REPLAY_FORMAT = "videovq replay 1"
+REPLAY_FORMAT = "videovq replay 2"
+FORMER_FORMAT = "videovq replay 1"  # with noise that is no longer drawn
 LARGEST_INTEGER = 2**53 - 1  # whole numbers that JavaScript can hold
 Action = tuple[int | float, ...]
 
@@ -55,7 +56,7 @@ class Replay:
         Raises:
             UserError: it is no replay, or its actions are not the model's.
         """
-        if not isinstance(value, dict) or value.get("format") != REPLAY_FORMAT:
+        if not isinstance(value, dict) or value.get("format") not in (REPLAY_FORMAT, FORMER_FORMAT):
             raise UserError(f"replay: is not in the format {REPLAY_FORMAT!r}; play it with the version that saved it")
         kinds = {
             "format": str, "model": str, "clip": str, "clip_sha256": str, "seed": int, "guidance": float,
@@ -72,6 +73,10 @@ class Replay:
             if (step <= samplings[-1][0]) if samplings else (step != 0):
                 raise UserError(f"{where}.from: steps must start at 0 and increase")
             samplings.append((step, _sampling(settings, fields["guidance"], where)))
+        if fields["format"] == FORMER_FORMAT and any(sampling.temperature > 0 for _, sampling in samplings):
+            raise UserError(
+                "replay: was dreamt with the noise of an earlier version; only replays of temperature 0 outlive it"
+            )
         return Replay(
             fields["model"], fields["clip"], fields["clip_sha256"], _seed(fields["seed"], "replay.seed"),
             tuple(samplings), tuple(_action(a, spec, "replay.actions") for a in fields["actions"]), fields["digest"],

@@ -29,6 +29,9 @@ ORDER = ((1, 1), (0, 0), (2, 2), (0, 2), (2, 0), (0, 1), (1, 0), (1, 2), (2, 1))
 class PatchDecoder(FrameDecoder):
     """See the module's docstring."""
 
+    cells: Tensor
+    steps: Tensor
+
     def __init__(self, config: PatchPredictorConfig, grid: tuple[int, int], codebook_size: int, code_dim: int) -> None:
         super().__init__(config.width, codebook_size, code_dim)
         if grid[0] % PATCH or grid[1] % PATCH:
@@ -36,6 +39,9 @@ class PatchDecoder(FrameDecoder):
         positions = torch.arange(grid[0] * grid[1]).view(grid)
         groups = torch.stack([positions[i::PATCH, j::PATCH].flatten() for i, j in ORDER])
         self.register_buffer("order", groups, persistent=False)
+        cells = torch.tensor([i * PATCH + j for i, j in ORDER])
+        self.register_buffer("cells", cells, persistent=False)  # of a patch, in the order of the steps
+        self.register_buffer("steps", cells.argsort(), persistent=False)  # at which each cell is sampled
         width, steps = config.width, len(ORDER)
         self.known = nn.ModuleList(nn.Conv2d(config.embedding, width, 3, padding=1) for _ in range(steps - 1))
         self.combine = nn.ModuleList(nn.Conv2d(width, width, 1) for _ in range(steps))
@@ -55,9 +61,9 @@ class PatchDecoder(FrameDecoder):
         table: Float[Tensor, "k_plus_1 e"],
         codebook: Float[Tensor, "k d"],
     ) -> Float[Tensor, "n y x k"]:
-        contexts = by_step(context.permute(0, 2, 3, 1))
+        contexts = self.by_step(context.permute(0, 2, 3, 1))
         known = [torch.zeros_like(contexts[0])]
-        for layer, step in zip(self.known, by_step(embedding(codes, table)), strict=False):
+        for layer, step in zip(self.known, self.by_step(embedding(codes, table)), strict=False):
             known.append(known[-1] + layer(step))
         used = torch.stack([combine(k) for combine, k in zip(self.combine, known, strict=True)])
         x, condition = (contexts + used).flatten(0, 1), self._conditions().repeat_interleave(len(codes), dim=0)
@@ -65,7 +71,7 @@ class PatchDecoder(FrameDecoder):
             x = x.bfloat16()
         for block in self.blocks:
             x = block(x, condition)
-        return from_steps(self._logits(x, codebook).unflatten(0, contexts.shape[:2]))
+        return self.from_steps(self._logits(x, codebook).unflatten(0, contexts.shape[:2]))
 
     def draw(
         self,
@@ -74,7 +80,7 @@ class PatchDecoder(FrameDecoder):
         codebook: Float[Tensor, "k d"],
         sample: CodeSampler,
     ) -> Int64[Tensor, "n y x"]:
-        contexts = by_step(context.permute(0, 2, 3, 1))
+        contexts = self.by_step(context.permute(0, 2, 3, 1))
         known = torch.zeros_like(contexts[0])
         codes = self.order.new_zeros(len(context), *context.shape[2:])
         scale_shifts = [block.modulate(self._conditions()) for block in self._film_blocks()]
@@ -91,6 +97,16 @@ class PatchDecoder(FrameDecoder):
                 known = known + self.known[g](embedding(drawn, table).permute(0, 3, 1, 2))
         return codes
 
+    def by_step(self, grid: Float[Tensor, "n y x w"]) -> Float[Tensor, "q n w u v"]:
+        """The vectors at the position of every step in every patch, the first step first."""
+        cells = rearrange(grid, "n (u i) (v j) w -> (i j) n u v w", i=PATCH, j=PATCH)
+        return cells.index_select(0, self.cells).permute(0, 1, 4, 2, 3)
+
+    def from_steps(self, logits: Float[Tensor, "q n u v k"]) -> Float[Tensor, "n y x k"]:
+        """The inverse of :meth:`by_step`, for logits."""
+        cells = logits.index_select(0, self.steps)
+        return rearrange(cells, "(i j) n u v k -> n (u i) (v j) k", i=PATCH, j=PATCH)
+
     def _conditions(self) -> Float[Tensor, "steps w 1 1"]:
         """The condition of the blocks: an embedding of the step."""
         condition = self.step.weight[:, :, None, None]
@@ -103,16 +119,3 @@ class PatchDecoder(FrameDecoder):
         if self.bf16:
             x = x.float()
         return self.code_logits(self.norm(x.permute(0, 2, 3, 1)), codebook)
-
-
-def by_step(grid: Float[Tensor, "n y x w"]) -> Float[Tensor, "q n w u v"]:
-    """The vectors at the position of every step in every patch, the first step first."""
-    positions = rearrange(grid, "n (u i) (v j) w -> (i j) n u v w", i=PATCH, j=PATCH)
-    order = torch.tensor([i * PATCH + j for i, j in ORDER], device=grid.device)
-    return positions.index_select(0, order).permute(0, 1, 4, 2, 3)
-
-
-def from_steps(logits: Float[Tensor, "q n u v k"]) -> Float[Tensor, "n y x k"]:
-    """The inverse of :func:`by_step`, for logits."""
-    positions = torch.tensor([ORDER.index((i, j)) for i in range(PATCH) for j in range(PATCH)], device=logits.device)
-    return rearrange(logits.index_select(0, positions), "(i j) n u v k -> n (u i) (v j) k", i=PATCH, j=PATCH)

@@ -3,7 +3,8 @@
 import * as ort from "../ort/ort.wasm.min.mjs";
 import { gumbel } from "./noise.js";
 
-const FORMAT = "videovq replay in browser 1";
+const FORMAT = "videovq replay in browser 2";
+const FORMER = "videovq replay in browser 1";  // with noise that is no longer drawn
 const KEPT = 32;  // states to go back to
 const KINDS = { float32: Float32Array, int64: BigInt64Array, int32: Int32Array, uint8: Uint8Array };
 
@@ -79,10 +80,15 @@ function picture(rgb) {
 
 /** Draw the frame of a number from the state before it: the same one whenever it is asked for. */
 async function drawn(state, number, action, sampling) {
-  const { inputs } = hello.graphs.step, count = inputs.noise.shape.reduce((all, side) => all * side, 1);
-  if (dream.ready?.number !== number || dream.ready.seed !== dream.seed) dream.ready = { number, seed: dream.seed, noise: gumbel(dream.seed, number, count) };
+  const { inputs } = hello.graphs.step;
+  if (dream.ready?.number !== number) dream.ready = { number, noise: noise(number) };
   const told = { action: tensor(inputs.action, action), noise: tensor(inputs.noise, dream.ready.noise), temperature: tensor(inputs.temperature, [sampling.temperature]) };
   return run(step, state, told);
+}
+
+function noise(number) {
+  const [, rows, columns, codes] = hello.graphs.step.inputs.noise.shape;
+  return gumbel(dream.seed, number, rows * columns, codes);
 }
 
 async function act(action) {
@@ -101,7 +107,7 @@ async function act(action) {
   const bits = Uint8Array.from(found.bits.data, (bit) => Math.round((255 * Math.min(Math.max(bit, 0), most)) / most));
   postMessage({ frame: number, digest, codes, bits, picture: picture(found.frame.data) });
   // While the page draws: noise takes as long as a tenth of a frame.
-  dream.ready = { number: number + 1, seed: dream.seed, noise: gumbel(dream.seed, number + 1, dream.ready.noise.length) };
+  dream.ready = { number: number + 1, noise: noise(number + 1) };
 }
 
 async function rewind(frame) {
@@ -128,7 +134,9 @@ function replay() {
 }
 
 function checked(replay) {
-  if (replay?.format !== FORMAT) throw new Error(`replay: is not in the format "${FORMAT}"`);
+  const former = replay?.format === FORMER && Array.isArray(replay.sampling);
+  if (former && replay.sampling.some((each) => each?.temperature !== 0)) throw new Error("replay: was dreamt with the noise of an earlier version; only replays of temperature 0 outlive it");
+  if (!former && replay?.format !== FORMAT) throw new Error(`replay: is not in the format "${FORMAT}"`);
   if (replay.model !== hello.model) throw new Error("replay.model: it was dreamt by other networks");
   if (scenes.get(replay.clip)?.print !== replay.clip_print) throw new Error(`replay.clip: there is no such scene "${replay.clip}" here`);
   const { actions, sampling } = replay;
