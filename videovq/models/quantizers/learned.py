@@ -108,14 +108,15 @@ class VectorQuantizer(Quantizer, ABC):
     @torch.no_grad()
     def _initialise(self, vectors: Float[Tensor, "n d"]) -> None:
         """k-means on a batch, from randomly chosen vectors."""
-        centres = self._sample_vectors(vectors, None)
+        every = torch.ones_like(self.mean_usage, dtype=torch.bool)
+        centres = self._sample_vectors(vectors, None, every)
         for _ in range(KMEANS_ITERATIONS):
             self.codebook.data.copy_(centres)
             codes = self._search(vectors)
             usage = self.count(codes)
             sums = sum_over_ranks(torch.zeros_like(centres).index_add_(0, codes, vectors))
             centres = torch.where(usage[:, None] > 0, sums / usage.clamp(min=1)[:, None], centres)
-        self._set_codes(torch.ones_like(usage, dtype=torch.bool), centres, usage.sum())
+        self._set_codes(every, centres, usage.sum())
         self.initialised.fill_(True)
         self._known = True, self._progress()[1]
 
@@ -133,7 +134,7 @@ class VectorQuantizer(Quantizer, ABC):
         if self.restart_below:
             dead = self.mean_usage < self.restart_below * usage.sum() / self.codebook_size
             weights = (vectors - chosen).pow(2).sum(dim=1) if self.restart_at == "far" else None
-            sampled = self._sample_vectors(vectors, weights)  # one for every code: how many are dead a GPU knows later
+            sampled = self._sample_vectors(vectors, weights, dead)
             self._set_codes(dead, sampled[(dead.cumsum(0) - 1).clamp(min=0)], usage.sum())
 
     def _set_codes(self, which: Bool[Tensor, "k"], vectors: Float[Tensor, "k d"], batch: Float[Tensor, ""]) -> None:
@@ -145,10 +146,10 @@ class VectorQuantizer(Quantizer, ABC):
         self.mean_usage.copy_(threshold.where(which, self.mean_usage))
 
     def _sample_vectors(
-        self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"] | None
+        self, vectors: Float[Tensor, "n d"], weights: Float[Tensor, "n"] | None, which: Bool[Tensor, "k"]
     ) -> Float[Tensor, "k d"]:
-        """Sample as many vectors as there are codes of the batches of all ranks in proportion to their weights (None:
-        evenly), the same on every rank; each once before any is sampled again.
+        """Sample vectors of the batches of all ranks in proportion to their weights (None: evenly), the same on every
+        rank: as many as there are codes, of which the first will do; how many are wanted, a GPU knows later.
         """
         rank, world = ranks()
         number, device = world * len(vectors), vectors.device
@@ -166,6 +167,10 @@ class VectorQuantizer(Quantizer, ABC):
         # The first to ring of clocks that ring in proportion to weights, as in torch.multinomial without replacement.
         first = (every / times).topk(min(self.codebook_size, number)).indices
         indices = _moved(first.repeat(-(-self.codebook_size // number))[: self.codebook_size], device)
+        if self.codebook_size > number:  # where more are wanted than there are, some are taken twice
+            generator = torch.Generator().manual_seed(self._progress()[1])
+            again = torch.multinomial(every.cpu().double(), self.codebook_size, replacement=True, generator=generator)
+            indices = torch.where(which.sum() > number, _moved(again, device), indices)
         indices = indices - rank * len(vectors)
         mine = (indices >= 0) & (indices < len(vectors))
         return sum_over_ranks(vectors[indices.where(mine, 0)] * mine[:, None])
