@@ -99,7 +99,7 @@ class Session:
         seeds: Sequence[int],
     ) -> None:
         self.predictor, self.sampling = predictor, sampling
-        self.seeds = seed_tensor(seeds, context.device)
+        self.seeds = seed_tensor(seeds, predictor.codebook.device)
         self.frames = torch.zeros_like(self.seeds)
         shared = len(context) == 1 < len(seeds)
         if sampling.guidance != 1:

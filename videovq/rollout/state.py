@@ -85,7 +85,7 @@ def start_rollouts(
     state = predictor.start(contexts, context_actions)
     return [
         RolloutState(state.select(slice(i, None, number)).copy(), seed, torch.zeros_like(seed))
-        for i, seed in enumerate(seed_tensor(seeds, contexts.device).split(1))
+        for i, seed in enumerate(seed_tensor(seeds, predictor.codebook.device).split(1))
     ]
 
 
