@@ -8,8 +8,9 @@ import pytest
 from torch import nn
 
 from tests.models.predictors.test_contract import SMALL, SPECS, make, sample
-from tests.models.quantizers.test_contract import CHOSEN, batch, build
+from tests.models.quantizers.test_contract import batch, build, small
 from videovq.config import CodebookLossConfig, EMAConfig, PredictorConfig, QuantizerConfig
+from videovq.config.registry import QUANTIZERS
 from videovq.types import ActionSpec
 
 
@@ -29,7 +30,11 @@ def test_of_every_predictor(kind: PredictorConfig, spec: ActionSpec, latent_loss
 
 @pytest.mark.parametrize(
     "settings",
-    [*CHOSEN, CodebookLossConfig(codebook_size=16, start_after=1), EMAConfig(codebook_size=16, start_after=1)],
+    [
+        *map(small, QUANTIZERS),
+        CodebookLossConfig(codebook_size=16, start_after=1),
+        EMAConfig(codebook_size=16, start_after=1),
+    ],
     ids=str,
 )
 def test_of_every_quantizer(settings: QuantizerConfig) -> None:
