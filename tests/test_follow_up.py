@@ -79,7 +79,7 @@ def test_the_stages_name_each_other(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     said: list[Task] = []
-    monkeypatch.setattr(loop, "fit", said.append)
+    monkeypatch.setattr(loop, "fit", lambda task, beside=(): said.append(task))
     vqvae.train(vqvae_config(episode_store, Path("my run")))
     predictor.train(predictor_config(code_store, Path("runs/p")))
     encoding, rolling = (parsed(one.then) for one in said)

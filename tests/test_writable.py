@@ -27,7 +27,7 @@ def test_what_hinders_writing_is_named_and_trying_leaves_nothing(tmp_path: Path,
     assert os.listdir(tmp_path) == ["file"]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "push"])  # which writes nothing here
 def test_every_command_finds_out_first_that_it_cannot_write(
     name: str, file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from videovq.evaluation.prediction import BEST, CEILING, COPY, MEASURES, MOVED, 
 from videovq.evaluation.reconstruction import ssim
 from videovq.evaluation.sharpness import gradient_energy
 from videovq.frames import psnr, to_uint8
+from videovq.models.noise import FrameNoise
 from videovq.models.predictors.contract import PredictorOutput
 from videovq.models.predictors.predictor import Predictor
 from videovq.models.sampling import sample_codes
@@ -63,6 +64,7 @@ class Knowing(Predictor):
         nn.Module.__init__(self)
         self.deaf = deaf
         self.codebook = torch.zeros(6, 1)
+        self.noise = FrameNoise(36, 6)
 
     def scores(self, codes: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
         """Scores of the frame after ``codes`` (b y x) and ``action`` (b)."""

@@ -38,7 +38,7 @@ QUICK = OptimizerConfig(learning_rate=1e-2, warmup_steps=2)
 @pytest.fixture(scope="module")
 def prior_run(code_store: CodeStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "prior"
-    prior.train(TrainPriorConfig(str(code_store), str(run), SMALL, QUICK, SHORT))
+    prior.train(TrainPriorConfig(store=str(code_store), run=str(run), model=SMALL, optimizer=QUICK, training=SHORT))
     return run
 
 
@@ -77,7 +77,11 @@ def test_a_second_stage_is_measured_and_drawn(vqvae_run: Path, code_store: CodeS
     model = SecondStageConfig(
         code_dim=8, quantizer=EMAConfig(codebook_size=16, commitment=0.25, restart_below=0.02), decoder=SMALL
     )
-    second_stage.train(TrainSecondStageConfig(str(code_store), str(tmp_path / "run"), model, QUICK, SHORT))
+    second_stage.train(
+        TrainSecondStageConfig(
+            store=str(code_store), run=str(tmp_path / "run"), model=model, optimizer=QUICK, training=SHORT
+        )
+    )
     out = tmp_path / "out"
     words = ["--second_stage", tmp_path / "run", "--vqvae", vqvae_run, "--store", code_store, "--out", out]
     assert main(["evaluate", "second-stage", *map(str, words), "--shown", "3"]) == 0

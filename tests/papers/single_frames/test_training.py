@@ -64,14 +64,18 @@ QUICK = OptimizerConfig(learning_rate=1e-2, warmup_steps=5)
 
 
 def prior_config(store: CodeStore, run: Path, steps: int = 200) -> TrainPriorConfig:
-    return TrainPriorConfig(str(store), str(run), SMALL, QUICK, training(steps), level_dropout=0.3)
+    return TrainPriorConfig(
+        store=str(store), run=str(run), model=SMALL, optimizer=QUICK, training=training(steps), level_dropout=0.3
+    )
 
 
 def second_stage_config(store: CodeStore, run: Path, steps: int = 200) -> TrainSecondStageConfig:
     model = SecondStageConfig(
         latents=2, code_dim=8, quantizer=EMAConfig(codebook_size=16, commitment=0.25, restart_below=0.02), decoder=SMALL
     )
-    return TrainSecondStageConfig(str(store), str(run), model, QUICK, training(steps))
+    return TrainSecondStageConfig(
+        store=str(store), run=str(run), model=model, optimizer=QUICK, training=training(steps)
+    )
 
 
 def frames_of(store: CodeStore, level: str) -> torch.Tensor:
@@ -149,11 +153,15 @@ ATTENTIVE = PixelCNNConfig(width=16, embedding=8, decoder_layers=3, attention_ev
 
 
 def test_a_prior_cut_off_ends_as_an_uninterrupted_one(code_store: CodeStore, tmp_path: Path) -> None:
-    config = TrainPriorConfig(str(code_store), str(tmp_path), ATTENTIVE, OptimizerConfig(), SHORT)
+    config = TrainPriorConfig(
+        store=str(code_store), run=str(tmp_path), model=ATTENTIVE, optimizer=OptimizerConfig(), training=SHORT
+    )
     check_resumes(prior.train, config, tmp_path, "train/bits_per_code")
 
 
 def test_a_second_stage_cut_off_ends_as_an_uninterrupted_one(code_store: CodeStore, tmp_path: Path) -> None:
     model = SecondStageConfig(code_dim=8, quantizer=EMA, decoder=ATTENTIVE)
-    config = TrainSecondStageConfig(str(code_store), str(tmp_path), model, OptimizerConfig(), SHORT)
+    config = TrainSecondStageConfig(
+        store=str(code_store), run=str(tmp_path), model=model, optimizer=OptimizerConfig(), training=SHORT
+    )
     check_resumes(second_stage.train, config, tmp_path, "train/bits_per_latent")
