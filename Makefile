@@ -4,6 +4,7 @@
 # make figures  the figures that show rollouts, by the commands printed under them
 # make gpu-check  on a machine with a GPU: the tests that need one, and how fast everything is there, as a table
 # make release-check  sdist and wheel, each installed in bare environments, every command run there: an hour or two
+# make stranger  a stranger's way: install the wheel, demo, own video, push to a hub, play on another machine
 # make tables   the pages that are made from cards and code: docs/models.md, docs/messages.md
 # make docs   guides and reference as pages: docs/_build/html/index.html
 #
@@ -17,7 +18,7 @@ BIN := .venv/bin
 # (tests/conftest.py).
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: check test lint demo figures tables gpu-check release-check docs clean
+.PHONY: check test lint demo figures tables gpu-check release-check stranger docs clean
 
 check: lint
 	$(PYTEST) -m "not slow"
@@ -52,6 +53,10 @@ docs: .venv/installed
 # tests/release/check.py
 release-check:
 	$(PYTHON) tests/release/check.py $(RELEASE)
+
+# From the wheel to a world that another machine takes from a hub and plays: make stranger RELEASE=--borrow
+stranger: .venv/installed
+	$(BIN)/python tests/release/stranger.py $(RELEASE)
 
 .venv/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

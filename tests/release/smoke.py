@@ -22,7 +22,8 @@ MODULES = {
     "umap": ("umap",),
     "hdf5": ("h5py",),
     "parquet": ("pyarrow.parquet",),
-    "tfrecord": ("crc32c",),
+    "tfrecord": ("tfrecord",),
+    "hub": ("huggingface_hub",),
     "ray": ("ray",),
     "s3": ("s3fs",),
     "gcs": ("gcsfs",),
@@ -36,7 +37,6 @@ EVERYWHERE = (
     "prep --source {examples} --out store --shard_episodes 1 --workers 1",
     "inspect --store store",
     "encode --pretrained vizdoom --store store --out codes",
-    "show codebook --pretrained vizdoom --store store",
     "evaluate vqvae --pretrained vizdoom --store store",
     "evaluate --pretrained vizdoom --store store --frames 2 --out one",
     "compare --reports [one,one]",
@@ -50,12 +50,13 @@ EVERYWHERE = (
 )
 """Commands in an order in which each finds what it needs."""
 WITH_EXTRA = {
-    "record --episodes 1 --frames 3 --out recorded": "record",
-    "demo --no-train --episodes 3 --frames 36": "record",
-    "show codebook --pretrained vizdoom --store store --layout umap --out map": "umap",
-    "export --predictor predictor --vqvae vqvae": "export",
+    "record --episodes 1 --frames 3 --out recorded": ("record",),
+    "demo --no-train --no-serve --episodes 3 --frames 36": ("record",),
+    "show codebook --pretrained vizdoom --store store": ("tsne", "umap"),  # which needs scikit-learn as well
+    "show codebook --pretrained vizdoom --store store --layout umap --out map": ("umap",),
+    "export --predictor predictor --vqvae vqvae": ("export",),
 }
-"""Commands with the extra that each needs."""
+"""Commands with the extras of which each needs one; the first is what it asks for."""
 
 
 def run(words: str) -> tuple[int, str]:
@@ -115,7 +116,7 @@ def main(extra: str = "") -> int:
     examples = Path(videovq.__file__).parent / "pretrained" / "vizdoom" / "examples"
     faults += [works(words.format(examples=shlex.quote(str(examples)))) for words in EVERYWHERE]
     for words, needs in WITH_EXTRA.items():
-        faults.append(works(words) if extra == needs else asks_for(needs, words))
+        faults.append(works(words) if extra in needs else asks_for(needs[0], words))
     faults.append(plays() if extra == "play" else asks_for("play", "play --pretrained vizdoom --no-open --port 0"))
     found = [fault for fault in faults if fault]
     print("\n".join(found) or "every command works")

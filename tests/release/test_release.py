@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import videovq
-from tests.release import check, smoke
+from tests.release import check, smoke, stranger
 from videovq.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def test_every_model_that_ships_and_the_page_are_looked_for() -> None:
 
 def test_every_extra_but_those_of_developers_is_tried(tmp_path: Path) -> None:
     assert check.extras_of(wheel(tmp_path)) == ["play"]
-    assert {*smoke.MODULES, *smoke.WITH_EXTRA.values(), "play"} <= {*PROJECT["optional-dependencies"]}
+    assert {*smoke.MODULES, *sum(smoke.WITH_EXTRA.values(), ()), "play"} <= {*PROJECT["optional-dependencies"]}
 
 
 def test_a_command_is_judged_by_how_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,8 +74,10 @@ def test_a_command_is_judged_by_how_it_ends(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_commands_of_the_smoke_test_are_commands() -> None:
-    for words in (*smoke.EVERYWHERE[3:], *smoke.WITH_EXTRA):
+    way = (*stranger.OWN, stranger.PUSH, stranger.ELSEWHERE, stranger.PLAY)
+    for words in (*smoke.EVERYWHERE[3:], *smoke.WITH_EXTRA, *way):
         assert any(words.startswith(name) for name in COMMANDS), words
+    assert {*stranger.EXTRAS.split(",")} <= {*PROJECT["optional-dependencies"]}
 
 
 def test_the_workflow_runs_the_tests_on_every_python_that_is_served() -> None:
