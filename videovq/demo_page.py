@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
-from videovq.page import heading, page, paragraph
+from videovq.page import figure, heading, page, paragraph, summary
 from videovq.storage import write_text
 
 PICTURES = (
@@ -27,17 +26,12 @@ def write_demo_page(out: Path, now: str, notes: Sequence[str]) -> None:
         notes: paragraphs above the pictures.
     """
     parts = [f'<meta http-equiv="refresh" content="{AGAIN}">', paragraph(f"Now: {now}")] if now else []
-    parts += [paragraph(note) for note in notes]
+    parts += [summary(note, []) for note in notes]
     for title, pattern in PICTURES:
-        found = sorted(out.glob(pattern))
+        found = [path.relative_to(out).as_posix() for path in sorted(out.glob(pattern))]
         if found:
-            parts += [heading(title), *(_figure(path.relative_to(out).as_posix()) for path in found)]
+            parts += [heading(title), *(figure(name, name) for name in found)]
     report = out / "report" / "report.html"
     if report.is_file():
         parts.append(f'<p><a href="{report.relative_to(out).as_posix()}">The report: how good it is, measured</a></p>')
     write_text(out / "index.html", page("videovq: worlds learnt from video", parts))
-
-
-def _figure(name: str) -> str:
-    text = escape(name)
-    return f'<figure><img src="{text}" alt="{text}"><figcaption>{text}</figcaption></figure>'
