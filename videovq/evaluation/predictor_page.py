@@ -72,7 +72,7 @@ def predictor_page(
         heading("Figures"),
         paragraph(
             f"{settings['samples']} sample(s) of each window at temperature {settings['temperature']:g}, seed"
-            f" {settings['seed']}. Brackets, ± and bands: 95 % intervals, resampling whole episodes. Computed on"
+            f" {settings['seed']}. Brackets and bands: 95 % intervals, resampling whole episodes. Computed on"
             " arrays, never on compressed video."
         ),
         grid([figure(chart, CAPTIONS.get(name) or _by_horizon_caption(name)) for name, chart in charts.items()]),
