@@ -72,9 +72,10 @@ def pages() -> dict[str, str]:
 
 def show(browser: Browser, folder: Path, html: str, width: int) -> None:
     (folder / "page.html").write_text(html, encoding="utf-8")
+    url = (folder / "page.html").as_uri()
     browser.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
-    browser.command("Page.navigate", url=(folder / "page.html").as_uri())
-    browser.wait(f'location.href.endsWith("page.html") && document.readyState === "complete" && innerWidth === {width}')
+    browser.command("Page.navigate", url=url)
+    browser.wait(f'location.href === "{url}" && document.readyState === "complete" && innerWidth === {width}')
 
 
 @pytest.fixture(scope="module")
