@@ -56,6 +56,7 @@ def test_demo_shows_what_ships_then_trains_and_continues(
     assert "copying the last context frame" in shown
     page = (out / "index.html").read_text()
     assert all(name in page for name in ("progress/vqvae.png", "progress/predictor.png", "report/report.html"))
+    assert "<dt>bits per code</dt>" in page and "frames ahead of copying" in page
     assert all((out / "progress" / name).is_file() for name in ("vqvae.png", "predictor.png"))
 
     (out / "rollouts" / "trained" / "recorded.gif").unlink()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
-from videovq.page import heading, page, paragraph
+from videovq.data.store import read_json
+from videovq.evaluation.predictor_summary import summary_numbers
+from videovq.page import figure, grid, heading, page, paragraph, summary
 from videovq.storage import write_text
 
 PICTURES = (
@@ -24,20 +25,18 @@ def write_demo_page(out: Path, now: str, notes: Sequence[str]) -> None:
 
     Args:
         now: the stage that runs; empty: the demo has ended.
-        notes: paragraphs above the pictures.
+        notes: paragraphs above the pictures; under the first, the numbers of the report, once there is one.
     """
     parts = [f'<meta http-equiv="refresh" content="{AGAIN}">', paragraph(f"Now: {now}")] if now else []
-    parts += [paragraph(note) for note in notes]
+    measured = out / "report" / "metrics.json"
+    numbers = summary_numbers(read_json(measured)) if measured.is_file() else []
+    parts += [summary(note, numbers if i == 0 else []) for i, note in enumerate(notes)]
     for title, pattern in PICTURES:
-        found = sorted(out.glob(pattern))
+        found = [path.relative_to(out).as_posix() for path in sorted(out.glob(pattern))]
         if found:
-            parts += [heading(title), *(_figure(path.relative_to(out).as_posix()) for path in found)]
+            figures = [figure(name, name) for name in found]
+            parts += [heading(title), grid(figures) if len(figures) > 1 else figures[0]]
     report = out / "report" / "report.html"
     if report.is_file():
         parts.append(f'<p><a href="{report.relative_to(out).as_posix()}">The report: how good it is, measured</a></p>')
     write_text(out / "index.html", page("videovq: worlds learnt from video", parts))
-
-
-def _figure(name: str) -> str:
-    text = escape(name)
-    return f'<figure><img src="{text}" alt="{text}"><figcaption>{text}</figcaption></figure>'

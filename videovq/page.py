@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,32 +15,24 @@ from videovq.parsing import to_plain
 from videovq.pictures import png, write_png
 from videovq.storage import write_text
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1a1a1a; --soft: #666; --line: #ddd; --paper: #fff; --wrong: #b3261e; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e6e6; --soft: #9a9a9a; --line: #3a3a3a; --paper: #181818;
-  --wrong: #ff8a80; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 76rem;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-p.lead, figcaption { color: var(--soft); overflow-wrap: anywhere; }
-.wrong, p.wrong { color: var(--wrong); }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-th, td { padding: 0.2rem 0.6rem; text-align: right; border-bottom: 1px solid var(--line); white-space: pre-line;
-  vertical-align: top; }
-th:first-child, td:first-child { text-align: left; min-width: 7rem; overflow-wrap: anywhere; }
-.wide { overflow-x: auto; }
-figure { margin: 1rem 0; } img { max-width: 100%; border-radius: 4px; background: #fff; }
-.grid img { width: 100%; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(28rem, 100%), 1fr)); gap: 1rem; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 0.8rem; }
-"""
+STYLESHEET = Path(__file__).with_name("look.css")
+MANY = 4  # columns of the widest table that a telephone shows as it is
+
+
+class Tile(NamedTuple):
+    """One number of a summary: its value, what it is, and its interval or what to read it beside."""
+
+    value: str
+    name: str
+    note: str = ""
 
 
 def page(title: str, parts: Sequence[str]) -> str:
     """A whole page."""
+    style = STYLESHEET.read_text(encoding="utf-8")
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n'
+        f'<meta name="viewport" content="width=device-width"><style>{style}</style></head>\n'
         f"<body>\n<h1>{escape(title)}</h1>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
 
@@ -51,6 +43,15 @@ def heading(text: str) -> str:
 
 def paragraph(text: str) -> str:
     return f'<p class="lead">{escape(text)}</p>'
+
+
+def summary(text: str, numbers: Sequence[Tile]) -> str:
+    """The beginning of a report: a paragraph, and some numbers as large tiles."""
+    tiles = [
+        f"<div><dt>{escape(one.name)}</dt><dd>{escape(one.value)}</dd><dd>{escape(one.note)}</dd></div>"
+        for one in numbers
+    ]
+    return f'<p class="summary">{escape(text)}</p>' + (f'<dl class="tiles">{"".join(tiles)}</dl>' if tiles else "")
 
 
 def warning(text: str) -> str:
@@ -64,19 +65,23 @@ def not_measured(left_out: Mapping[str, str]) -> list[str]:
     return [paragraph(f"Not measured: {'; '.join(missing)}.")] if missing else []
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], wrong: Collection[int] = ()) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], wrong: Collection[int] = (), caption: str = "") -> str:
     """Text cells, of several lines where they have line breaks; the first column names the row.
 
     Args:
         wrong: numbers of the columns that stand in red.
     """
-
-    def cells(kind: str, row: Sequence[str]) -> str:
-        marks = [' class="wrong"' if i in wrong else "" for i in range(len(row))]
-        return "".join(f"<{kind}{mark}>{escape(cell)}</{kind}>" for mark, cell in zip(marks, row, strict=True))
-
-    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{cells("th", head)}</tr></thead><tbody>{body}</tbody></table></div>'
+    marks = [' class="wrong"' if i in wrong else "" for i in range(len(head))]
+    many = len(head) > MANY
+    shown = [f' data-head="{escape(name)}"' if many else "" for name in head]
+    top = "".join(f"<th{mark}>{escape(name)}</th>" for mark, name in zip(marks, head, strict=True))
+    body = "".join(
+        f"<tr>{''.join(f'<td{m}{h}>{escape(cell)}</td>' for m, h, cell in zip(marks, shown, row, strict=True))}</tr>"
+        for row in rows
+    )
+    name = f"<caption>{escape(caption)}</caption>" if caption else ""
+    kind = ' class="many"' if many else ""
+    return f'<div class="wide"><table{kind}>{name}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -89,24 +94,32 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def figure(picture: np.ndarray | bytes, caption: str) -> str:
-    """A picture, uint8 ``h w c``, or the bytes of a GIF, with its caption, which is also its alternative text."""
-    if isinstance(picture, bytes):
-        kind, data = "gif", picture
+def figure(picture: np.ndarray | bytes | str, caption: str) -> str:
+    """A picture, uint8 ``h w c``, the bytes of a GIF, or the address of a file beside the page, with its caption, which
+    is also its alternative text.
+    """
+    if isinstance(picture, str):
+        source = escape(picture)
     else:
-        kind, data = "png", png(picture)
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        kind, data = ("gif", picture) if isinstance(picture, bytes) else ("png", png(picture))
+        source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     text = escape(caption)
-    return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+    return f'<figure class="pictured"><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
 
 
-def grid(figures: Sequence[str]) -> str:
-    return f'<div class="grid">{"".join(figures)}</div>'
+def grid(figures: Sequence[str], small: bool = False) -> str:
+    """Figures side by side: two on a screen, three small ones, one on a telephone."""
+    return f'<div class="grid{" small" if small else ""}">{"".join(figures)}</div>'
 
 
 def folded(summary: str, text: str) -> str:
     """Text that opens on a click."""
     return f"<details><summary>{escape(summary)}</summary><pre>{escape(text)}</pre></details>"
+
+
+def setting_parts(settings: Any) -> list[str]:
+    """The end of a report: the settings, as JSON values, with which it was measured."""
+    return [heading("Settings"), folded("show", json.dumps(settings, indent=1))]
 
 
 def write_report(
@@ -116,6 +129,7 @@ def write_report(
     tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]],
     pictures: Mapping[str, tuple[np.ndarray, str]],
     settings: Any,
+    numbers: Sequence[Tile] = (),
 ) -> None:
     """Write ``report.html`` and its pictures, ``NAME.png`` each, into the folder ``out``, and say where the page is.
 
@@ -124,14 +138,13 @@ def write_report(
         tables: heading -> head and rows of the table under it.
         pictures: name -> picture, uint8 ``h w c``, and its caption.
         settings: the dataclass of them with which it was measured.
+        numbers: the tiles of the summary.
     """
-    parts = [paragraph(text)]
-    for name, (head, rows) in tables.items():
-        parts += [heading(name), table(head, rows)]
-    parts.append(heading("Pictures"))
+    parts = [summary(text, numbers), heading("Pictures")]
     for name, (picture, caption) in pictures.items():
         write_png(out / f"{name}.png", picture)
         parts.append(figure(picture, caption))
-    parts += [heading("Settings"), folded("show", json.dumps(to_plain(settings), indent=1))]
-    write_text(out / "report.html", page(title, parts))
+    for name, (head, rows) in tables.items():
+        parts += [heading(name), table(head, rows)]
+    write_text(out / "report.html", page(title, [*parts, *setting_parts(to_plain(settings))]))
     print(f"written to {out / 'report.html'}")

@@ -24,6 +24,7 @@ from videovq.evaluation.compare import MATTERS, remarks
 from videovq.evaluation.evaluate import episodes_sha256, has_control, horizon_summary, text_table
 from videovq.evaluation.prediction import BEST, RolloutMeasures
 from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
+from videovq.evaluation.predictor_summary import summary_text
 from videovq.pack import pack
 from videovq.pictures import labelled_rows
 from videovq.prep.prepare import prepare
@@ -108,6 +109,52 @@ def test_the_page_needs_nothing_else_and_a_browser_shows_it(report: Path, tmp_pa
     shown = iio.imread(picture)
     assert shown.shape[:2] == (2000, 1000)
     assert len({tuple(pixel) for pixel in shown[::7, ::7].reshape(-1, shown.shape[-1])}) > 50, "text and figures"
+
+
+def test_the_summary_comes_first_and_says_what_metrics_json_says(report: Path) -> None:
+    metrics, shown = json.loads((report / "metrics.json").read_text()), (report / "report.html").read_text()
+    order = ('class="summary"', 'class="tiles"', "image/gif", ">Figures<", "<table", ">Settings<")
+    assert [shown.index(part) for part in order] == sorted(shown.index(part) for part in order)
+    bits, methods = metrics["bits_per_code"], metrics["methods"]
+    psnr = {method: methods[method]["psnr"] for method in ("prediction", "copy last", "ceiling")}
+    tiles = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd><dd>(.*?)</dd>", shown)
+    assert tiles[:4] + tiles[5:] == [
+        (name, f"{one['mean']:.{digits}f}", f"{one['low']:.{digits}f} to {one['high']:.{digits}f}")
+        for name, one, digits in (
+            ("bits per code", bits["prediction"], 3),
+            ("bits per code with other actions", bits["shuffled actions"], 3),
+            ("PSNR (dB)", psnr["prediction"], 2),
+            ("PSNR (dB) of copying", psnr["copy last"], 2),
+            ("PSNR (dB) of the ceiling", psnr["ceiling"], 2),
+        )
+    ]
+    pairs = zip(psnr["prediction"]["by_horizon"], psnr["copy last"]["by_horizon"], strict=True)
+    held = next((i for i, (ours, copied) in enumerate(pairs) if ours <= copied), 4)
+    assert tiles[4][:2] == ("frames ahead of copying", f"{held} of 4")
+
+
+@pytest.mark.parametrize(
+    ("ours", "said"), [([3, 3, 3], "at every horizon"), ([3, 1, 3], "up to horizon 1"), ([2, 3, 3], "not even")]
+)
+def test_the_summary_says_how_long_it_is_ahead_of_copying(ours: list[int], said: str, report: Path) -> None:
+    metrics = json.loads((report / "metrics.json").read_text())
+    metrics["settings"]["frames"] = 3
+    metrics["methods"]["prediction"]["psnr"]["by_horizon"] = ours
+    metrics["methods"]["copy last"]["psnr"]["by_horizon"] = [2, 2, 2]
+    assert f"copying the last context frame {said}" in summary_text(metrics)
+
+
+@pytest.mark.parametrize(
+    ("high", "low", "said"),
+    [(2.0, 3.0, "it listens to the actions"), (3.0, 2.0, "is not certain"), (None, None, "is not certain")],
+)
+def test_it_listens_to_actions_where_the_intervals_are_apart(
+    high: float | None, low: float | None, said: str, report: Path
+) -> None:
+    metrics = json.loads((report / "metrics.json").read_text())
+    metrics["bits_per_code"]["prediction"].update(low=high and 1.0, high=high)
+    metrics["bits_per_code"]["shuffled actions"].update(low=low, high=low and 4.0)
+    assert summary_text(metrics).endswith(f"{said}.")
 
 
 class Features(torch.nn.Module):

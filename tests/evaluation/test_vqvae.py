@@ -91,6 +91,8 @@ def test_show_codebook(episode_store: EpisodeStore, vqvae_run: Path, tmp_path: P
     assert main([*words, "--out", str(tmp_path)]) == 0
     for name in ("codes", "map"):
         assert iio.imread(tmp_path / f"{name}.png").std() > 5
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 2 and "of 32 codes used in val, perplexity" in page
     network = load_vqvae(vqvae_run).network
     tiles = decoded_codes(network)
     assert tiles.shape == (32, 12, 12, 3)
@@ -142,6 +144,9 @@ def test_the_page_has_the_tables_and_the_pictures(report: Path) -> None:
     assert page.count("data:image/png;base64,") == 4
     for words in ("PSNR (dB)", "wall", "From the worst frame to the best", "6x6", "vqvae: VQ-VAE"):
         assert words in page
+    measured = json.loads((report / "second" / "report.json").read_text())
+    assert f"<dt>PSNR (dB)</dt><dd>{measured['psnr']:.2f}</dd>" in page
+    assert f"<dt>codes used</dt><dd>{measured['codes_used']}</dd><dd>of {measured['codebook_size']}</dd>" in page
 
 
 def test_ticks_keep_apart() -> None:

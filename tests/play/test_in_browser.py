@@ -7,6 +7,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -99,6 +100,7 @@ def test_the_folder_holds_all_that_a_dream_needs(page: Path, episode_store: Epis
     assert "http://" not in html and "https://" not in html, "nothing is loaded from elsewhere"
     for name in RUNTIME:
         assert (page / "ort" / name).is_file()
+    assert all((page / name).is_file() for name in re.findall(r'(?:href|src)="(page/[^"]*)"', html))
 
 
 def test_what_cannot_be_written_is_refused_and_nothing_is_lost(config: PlayConfig, tmp_path: Path) -> None:

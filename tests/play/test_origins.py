@@ -19,7 +19,7 @@ def test_who_is_let_in(client: TestClient, server: PlayServer) -> None:
     assert client.get("/").status_code == 403 and client.get("/?token=%FF").status_code == 403
     page = client.get(f"/?token={server.token}")
     assert page.status_code == 200 and "default-src 'none'" in page.headers["content-security-policy"]
-    assert client.get("/page/main.js").status_code == 200
+    assert client.get("/page/main.js").status_code == client.get("/page/look.css").status_code == 200
     assert client.get("/page/..%2f..%2fconfig.py").status_code == 404
     with (
         seated(client, server, origin="http://testserver") as a,

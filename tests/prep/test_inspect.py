@@ -104,6 +104,8 @@ def test_oddities(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert value["alignment"]["best"] == 0 and value["splits"]["test"] == {"episodes": 1, "frames": 40}
     page = (tmp_path / "report" / "report.html").read_text()
     assert "Do the actions fit the frames?" in page and page.count("data:image/png") == 3
+    for tile in ("episodes</dt><dd>6<", "frames</dt><dd>240<", "frames outside train that occur in it</dt><dd>4<"):
+        assert tile in page
 
 
 def test_swapped_colours_are_suspected(tmp_path: Path) -> None:

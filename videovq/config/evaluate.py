@@ -135,7 +135,7 @@ class ShowCodebookConfig(DeviceChoice, VQVAEChoice, CommandSettings):
     split: Literal["train", "val", "test"] = "val"
     """Split whose frames are encoded."""
     out: str = "reports/codebook"
-    """Folder of ``codes.png`` and ``map.png``."""
+    """Folder of ``report.html``, ``codes.png`` and ``map.png``."""
     layout: Literal["tsne", "umap"] = "tsne"
     """What lays out the map: t-SNE or UMAP, each in an extra of its name."""
     seed: int = 0

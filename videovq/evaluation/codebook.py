@@ -18,7 +18,8 @@ from videovq.frames import to_uint8
 from videovq.models.quantizers.contract import perplexity
 from videovq.models.vqvae import VQVAE
 from videovq.packages import optional
-from videovq.pictures import drawn, enlarged, labelled_rows, new_figure, titled, write_png
+from videovq.page import Tile, write_report
+from videovq.pictures import drawn, enlarged, labelled_rows, new_figure, titled
 from videovq.rollout.engine import find_device
 from videovq.runs import load_vqvae, vqvae_run
 
@@ -31,7 +32,7 @@ NAMES = {"tsne": "t-SNE", "umap": "UMAP"}
 
 
 def show_codebook(config: ShowCodebookConfig) -> None:
-    """Write ``codes.png`` and ``map.png``.
+    """Write ``report.html``, ``codes.png`` and ``map.png``.
 
     Raises:
         UserError: the run or the store cannot be used, or the map's layout is not installed.
@@ -43,11 +44,15 @@ def show_codebook(config: ShowCodebookConfig) -> None:
     tiles = decoded_codes(trained.network)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    write_png(out / "codes.png", code_sheet(tiles, usage))
-    write_png(out / "map.png", code_map(trained.network, tiles, usage, layout, config.layout))
-    used = int((usage > 0).sum())
-    print(f"{used} of {len(usage)} codes used in {config.split}, perplexity {perplexity(usage):.0f}")
-    print(f"written to {out}/: codes.png, map.png")
+    used, even = int((usage > 0).sum()), float(perplexity(usage))
+    text = f"{used} of {len(usage)} codes used in {config.split}, perplexity {even:.0f}"
+    print(text)
+    pictures = {
+        "codes": (code_sheet(tiles, usage), "Every code, decoded among its like"),
+        "map": (code_map(trained.network, tiles, usage, layout, config.layout), "The vectors of the codes"),
+    }
+    numbers = [Tile(str(used), "codes used", f"of {len(usage)}"), Tile(f"{even:.0f}", "perplexity")]
+    write_report(out, "Codebook", f"{text}.", {}, pictures, config, numbers)
 
 
 @torch.inference_mode()

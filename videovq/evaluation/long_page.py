@@ -10,10 +10,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from videovq.evaluation.bootstrap import format_interval, format_mean
-from videovq.page import figure, heading, not_measured, page, paragraph, table
+from videovq.page import Tile, figure, heading, not_measured, page, paragraph, setting_parts, summary, table
 from videovq.pictures import drawn, new_figure
 
 MIRROR = {"psnr": "there and back", "last frame": "last frame to the first", "another rollout": "another rollout's"}
+
+HEADS = ("perplexity of codes", "codes that change", "brightness", "contrast", "gradient energy", "distance")
+TOLD = ("perplexity of codes", "codes that change", "gradient energy", "distance")  # in the summary
 
 
 def text_table(metrics: dict[str, Any]) -> str:
@@ -35,15 +38,16 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
     """The report as one page."""
     settings = metrics["settings"]
     rows = [[name, *_with_intervals(one, metrics["real"])] for name, one in named_segments(metrics)]
-    heads = ["perplexity of codes", "codes that change", "brightness", "contrast", "gradient energy", "distance"]
     parts = [
-        paragraph(
+        summary(
             f"{settings['rollouts']} rollouts of {settings['frames']} frames from {settings['context_frames']} frames"
-            f" of {settings['split']} episodes, with recorded actions, temperature {settings['temperature']:g}."
+            f" of {settings['split']} episodes, with recorded actions, temperature {settings['temperature']:g}.",
+            _numbers(metrics),
         ),
         figure(strip, "Some rollouts, after so many predicted frames"),
+        figure(_chart(metrics), "Codes, gradients and distance over time; dashed: real episodes"),
         heading("Over time"),
-        table(["frames", *heads], rows),
+        table(["frames", *HEADS], rows),
         paragraph(
             "Brackets: 95 % intervals, resampling whole episodes. Gradient energy: mean squared gradient of the frames"
             " over that of the real ones, decoded alike. Distance: Frechet, between the distributions of the VQ-VAE's"
@@ -52,7 +56,6 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
             " that share no episode (of a single episode: no frame); it depends on the number of frames, so that"
             " resampling them gives no interval."
         ),
-        figure(_chart(metrics), "Codes, gradients and distance over time; dashed: real episodes"),
     ]
     if metrics["collapse"]:
         parts += [heading("Frames until collapse"), paragraph(_collapse(metrics["collapse"]) + ".")]
@@ -73,7 +76,25 @@ def long_page(metrics: dict[str, Any], strip: np.ndarray) -> str:
     if "full turn" in metrics:
         parts += [heading("A full turn"), paragraph(_turn(metrics["full turn"]))]
     parts += not_measured(metrics["left_out"])
-    return page(f"{metrics['name']}: long rollouts", parts)
+    return page(f"{metrics['name']}: long rollouts", [*parts, *setting_parts(settings)])
+
+
+def _numbers(metrics: dict[str, Any]) -> list[Tile]:
+    """How long the rollouts hold, and what has become of their last frames, beside the real ones."""
+    real, last = metrics["real"], metrics["segments"][-1]
+    frames, cells = f"frames {last['first']} to {last['last']}", dict(zip(HEADS, _cells(last, real), strict=True))
+    tiles = []
+    if collapse := metrics["collapse"]:
+        interval = format_interval(collapse["low"], collapse["high"], 0)
+        tiles.append(Tile(_median(collapse), "frames until collapse, median", interval))
+    tiles += [
+        Tile(cells[name], f"{name}, {frames}", f"real: {cell}")
+        for name, cell in zip(HEADS, _cells(real, real), strict=True)
+        if name in TOLD and cells[name]
+    ]
+    if turn := metrics.get("full turn"):
+        tiles.append(Tile(f"{turn['psnr']:.2f}", "PSNR (dB) after a full turn", _ends(turn["psnr interval"])))
+    return tiles
 
 
 def named_segments(metrics: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -89,15 +110,18 @@ def _turn(turn: dict[str, Any]) -> str:
 
 
 def _collapse(found: dict[str, Any]) -> str:
-    number, median = len(found["first"]), found["median"]
-    reached = f"{median} or more" if median == found["length"] else str(median)
+    number = len(found["first"])
     return (
-        f"median {reached} ({format_interval(found['low'], found['high'], 0)}); {found['collapsed']} of {number}"
+        f"median {_median(found)} ({format_interval(found['low'], found['high'], 0)}); {found['collapsed']} of {number}"
         " rollouts"
         f" collapse within {found['length']} frames: the perplexity of the codes of their last {found['span']}"
         f" frames falls below half of that of real stretches as long, which is {found['data']:.0f}"
         f" (median; {found['real']:.1%} of these are below half of it)"
     )
+
+
+def _median(collapse: dict[str, Any]) -> str:
+    return f"{collapse['median']} or more" if collapse["median"] == collapse["length"] else str(collapse["median"])
 
 
 def _mirror(found: dict[str, Any]) -> str:

@@ -28,11 +28,13 @@ class Panel:
     """Pictures of one window.
 
     Attributes:
-        caption: which window, and its rank by mean PSNR.
+        word: its rank by mean PSNR: best, median, worst.
+        caption: the rank, and which window.
         gif: truth, prediction and difference, moving.
         strip: the same, time from left to right, uint8 ``h w c``.
     """
 
+    word: str
     caption: str
     gif: bytes
     strip: np.ndarray
@@ -79,9 +81,8 @@ def panel(
         [(name, [row[t] for t in times]) for name, row in rows],
         small,
     )
-    return Panel(
-        f"{word}: {chosen.episode.id} from frame {chosen.start}", gif(moving, min(pair.predictor.fps, 10)), strip
-    )
+    caption = f"{word}: {chosen.episode.id} from frame {chosen.start}"
+    return Panel(word, caption, gif(moving, min(pair.predictor.fps, 10)), strip)
 
 
 @torch.inference_mode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,11 +9,13 @@ import numpy as np
 
 from videovq.evaluation.bootstrap import format_interval, format_mean
 from videovq.evaluation.panels import Panel
+from videovq.evaluation.predictor_summary import mean_tile, summary_numbers, summary_text
 from videovq.evaluation.tables import by_horizon, horizon_curves
 from videovq.evaluation.watched_page import following_parts, motion_lines, motion_parts, watched_curves
-from videovq.page import figure, folded, grid, heading, page, paragraph, table, warning
+from videovq.page import figure, folded, grid, heading, page, paragraph, setting_parts, summary, table, warning
 
 LABELS = {
+    "bits_per_code": "Bits per code",
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
     "accuracy": "part of the codes that are right",
@@ -22,13 +23,18 @@ LABELS = {
     "gradient_energy": "gradient energy over that of the true frames",
     "gradient_energy_decoded": "gradient energy over that of the true frames, encoded and decoded",
 }
+CAPTIONS = {
+    "motion": "PSNR (dB) of the prediction, by kind of motion",
+    "visible_area": "PSNR (dB) of what was in view before the turn",
+}
+"""Of charts that are not of one measure by horizon."""
 NOTES = {
     "gradient_energy": "Mean squared gradient of the frames over that of the true ones: below 1, edges and textures are"
     " lost; above 1, invented. The mean over samples, of all windows together.",
     "gradient_energy_decoded": "The same over what the codes of the true frames show: what the prediction loses beside"
     " what the VQ-VAE does.",
 }
-"""Notes on measures under their figures."""
+"""Notes on measures under their tables."""
 COMPARED = {
     "bits_per_code": "bits per code",
     "psnr": "PSNR (dB)",
@@ -58,52 +64,84 @@ def predictor_page(
     counterfactual: np.ndarray | None,
     card: str,
 ) -> str:
-    """The report of one predictor."""
+    """The report of one predictor: the summary, the pictures that tell most, figures, tables, settings."""
+    settings = metrics["settings"]
     parts = [
-        *_likelihood(metrics, charts["bits_per_code"]),
-        *_quality(metrics, charts),
-        *motion_parts(metrics, charts),
+        summary(summary_text(metrics), summary_numbers(metrics)),
+        *_pictures(panels, counterfactual),
+        heading("Figures"),
+        paragraph(
+            f"{settings['samples']} sample(s) of each window at temperature {settings['temperature']:g}, seed"
+            f" {settings['seed']}. Brackets and bands: 95 % intervals, resampling whole episodes. Computed on"
+            " arrays, never on compressed video."
+        ),
+        grid([figure(chart, CAPTIONS.get(name) or _by_horizon_caption(name)) for name, chart in charts.items()]),
+        *_frame_by_frame(panels),
+        *_likelihood(metrics),
+        *_quality(metrics),
+        *motion_parts(metrics),
         *_motion_agreement(metrics),
         *_outcomes(metrics),
-        *_pictures(panels, counterfactual),
     ]
     if card:
         parts += [heading("Model card"), folded("show", card)]
-    parts += [heading("Settings"), folded("show", json.dumps(metrics["settings"], indent=1))]
-    return page(f"{metrics['name']}: video prediction", parts)
+    return page(f"{metrics['name']}: video prediction", [*parts, *setting_parts(settings)])
 
 
-def _likelihood(metrics: dict[str, Any], chart: np.ndarray) -> list[str]:
-    settings, bits = metrics["settings"], metrics["bits_per_code"]
-    conditioning = "" if metrics["action_kind"] == "none" else " with the recorded actions"
+def _by_horizon_caption(measure: str) -> str:
+    label = LABELS.get(measure, measure)
+    return f"{label[0].upper()}{label[1:]} by horizon"
+
+
+def _pictures(panels: Sequence[Panel], counterfactual: np.ndarray | None) -> list[str]:
+    """The best, the median and the worst window, and what the actions lead to."""
+    parts = []
+    if panels:
+        parts += [heading("Windows to look at"), _moving(_first_of_each_word(panels))]
+        parts.append(paragraph("By mean PSNR. Difference: grey is none."))
+    if counterfactual is not None:
+        parts += [heading("One context, many futures"), figure(counterfactual, "Each row holds one action")]
+    return parts
+
+
+def _frame_by_frame(panels: Sequence[Panel]) -> list[str]:
+    if not panels:
+        return []
+    shown = _first_of_each_word(panels)
+    others = [one for one in panels if not any(one is first for first in shown)]
+    strips = [figure(one.strip, one.caption) for one in panels]
+    return [heading("Windows, frame by frame"), *([_moving(others)] if others else []), *strips]
+
+
+def _first_of_each_word(panels: Sequence[Panel]) -> list[Panel]:
+    return [one for i, one in enumerate(panels) if one.word not in {before.word for before in panels[:i]}]
+
+
+def _moving(panels: Sequence[Panel]) -> str:
+    return grid([figure(one.gif, one.caption) for one in panels], small=True)
+
+
+def _likelihood(metrics: dict[str, Any]) -> list[str]:
+    rows = [
+        [name, f"{one['mean']:.3f}", format_interval(one["low"], one["high"])]
+        for name, one in metrics["bits_per_code"].items()
+    ]
     return [
-        paragraph(
-            f"{settings['context_frames']} context frames, {settings['frames']} predicted purely as codes"
-            f"{conditioning}; {metrics['windows']} windows of {metrics['episodes']} {settings['split']} episodes,"
-            f" {settings['samples']} sample(s) each at temperature {settings['temperature']:g}, seed"
-            f" {settings['seed']}. Brackets and bands: 95 % intervals, resampling whole episodes. Computed on arrays,"
-            " never on compressed video."
-        ),
         heading("Likelihood"),
-        table(
-            ["bits per code", "mean", "95 %"],
-            [[name, f"{one['mean']:.3f}", format_interval(one["low"], one["high"])] for name, one in bits.items()],
-        ),
+        table(["bits per code", "mean", "95 %"], rows),
         paragraph(
             f"Exact. {metrics['bits_per_frame']:.0f} bits a frame; with a Gaussian for what the decoder misses,"
             " integrated over each grey level, and the bits that tell its width, the pixels cost at most"
             f" {metrics['bits_per_dim_bound']:.3f} bits per dimension."
         ),
-        figure(chart, "Bits per code by horizon"),
     ]
 
 
-def _quality(metrics: dict[str, Any], charts: dict[str, np.ndarray]) -> list[str]:
+def _quality(metrics: dict[str, Any]) -> list[str]:
     parts = [heading("Quality by horizon")]
     for measure in metrics["methods"]["prediction"]:
         lines = [(name, found[measure]) for name, found in metrics["methods"].items() if measure in found]
-        label = LABELS.get(measure, measure)
-        parts += [figure(charts[measure], f"{label} by horizon"), by_horizon(lines, _digits(measure))]
+        parts.append(by_horizon(lines, _digits(measure), _by_horizon_caption(measure)))
         parts += [paragraph(NOTES[measure])] if measure in NOTES else []
     return parts
 
@@ -157,20 +195,6 @@ def _outcomes(metrics: dict[str, Any]) -> list[str]:
     return [heading("Rewards and ends"), text, table(["of", "found"], outcome_lines(metrics["outcomes"]))]
 
 
-def _pictures(panels: Sequence[Panel], counterfactual: np.ndarray | None) -> list[str]:
-    parts = []
-    if counterfactual is not None:
-        parts += [heading("One context, many futures"), figure(counterfactual, "Each row holds one action")]
-    if panels:
-        parts += [
-            heading("Windows to look at"),
-            paragraph("By mean PSNR. Difference: grey is none."),
-            grid([figure(one.gif, one.caption) for one in panels]),
-            *(figure(one.strip, one.caption) for one in panels),
-        ]
-    return parts
-
-
 def comparison_page(
     reports: Sequence[dict[str, Any]], remarks: Sequence[str], unlike: Mapping[str, Sequence[str]]
 ) -> str:
@@ -184,27 +208,36 @@ def comparison_page(
     shown = {name: column for name, column in found.items() if any(column) or name == "turns"}
     rows = [[one["name"], *(column[i] for column in shown.values())] for i, one in enumerate(reports)]
     heads = [COMPARED[name] for name in shown]
+    tiles = [mean_tile(f"PSNR (dB) of {one['name']}", one["methods"]["prediction"]["psnr"], 2) for one in reports]
+    asked = reports[0]["settings"]  # the same of all
+    text = (
+        f"{len(reports)} predictors of {asked['frames']} frames from {asked['context_frames']} context frames, on"
+        f" split {asked['split']}."
+    )
+    known = [m for m in COMPARED if all(m in one["methods"]["prediction"] for one in reports)]
+    lines = {
+        "bits_per_code": [(one["name"], one["bits_per_code"]["prediction"]) for one in reports],
+        **{
+            m: [
+                *((one["name"], one["methods"]["prediction"][m]) for one in reports),
+                ("copy last", reports[0]["methods"]["copy last"][m]),
+            ]
+            for m in known
+        },
+    }
+    charts = {m: figure(horizon_curves(some, COMPARED[m]), _by_horizon_caption(m)) for m, some in lines.items()}
     parts = [
+        summary(text, [] if "psnr" in unlike else tiles),
         table(["predictor", *heads], rows, [i for i, name in enumerate(shown, start=1) if name in unlike]),
         paragraph("Means over windows and horizons, with 95 % intervals."),
         *([heading("What can be compared")] if remarks else []),
         *(warning(one) if "cannot be compared" in one else paragraph(one) for one in remarks),
+        heading("Figures"),
+        grid([f"<div>{''.join(_incomparable(m, unlike))}{chart}</div>" for m, chart in charts.items()]),
         heading("By horizon"),
-        *_incomparable("bits_per_code", unlike),
-        figure(
-            horizon_curves([(one["name"], one["bits_per_code"]["prediction"]) for one in reports], "bits per code"),
-            "Bits per code by horizon",
-        ),
     ]
-    known = [m for m in COMPARED if all(m in one["methods"]["prediction"] for one in reports)]
-    for measure in known:
-        lines = [(one["name"], one["methods"]["prediction"][measure]) for one in reports]
-        lines.append(("copy last", reports[0]["methods"]["copy last"][measure]))
-        parts += [
-            *_incomparable(measure, unlike),
-            figure(horizon_curves(lines, LABELS[measure]), f"{LABELS[measure]} by horizon"),
-            by_horizon(lines, _digits(measure)),
-        ]
+    for m in known:
+        parts += [*_incomparable(m, unlike), by_horizon(lines[m], _digits(m), _by_horizon_caption(m))]
     if all("motion" in one for one in reports):
         ours = [(f"{one['name']}: {name}", found) for one in reports for name, found in motion_lines(one)]
         parts += [*_incomparable("psnr", unlike), heading("PSNR by kind of motion"), by_horizon(ours, 2)]

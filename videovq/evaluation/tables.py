@@ -35,7 +35,7 @@ def _gaps(values: Sequence[float | None]) -> list[float]:
     return [math.nan if value is None else value for value in values]
 
 
-def by_horizon(lines: Sequence[tuple[str, dict[str, Any]]], digits: int) -> str:
+def by_horizon(lines: Sequence[tuple[str, dict[str, Any]]], digits: int, caption: str = "") -> str:
     """Means and intervals at up to ten horizons; a cell is empty where nothing was measured."""
     length = len(lines[0][1]["by_horizon"])
     shown = sorted({round(h) for h in np.geomspace(1, length, 10)}) if length > 10 else range(1, length + 1)
@@ -46,4 +46,4 @@ def by_horizon(lines: Sequence[tuple[str, dict[str, Any]]], digits: int) -> str:
             ends = zip(cells, found["low_by_horizon"], found["high_by_horizon"], strict=True)
             cells = [c if low is None else f"{c}\n±{(high - low) / 2:.{digits}f}" for c, low, high in ends]
         rows.append([name, *(cells[h - 1] for h in shown)])
-    return table(["horizon", *map(str, shown)], rows)
+    return table(["horizon", *map(str, shown)], rows, caption=caption)

@@ -19,7 +19,7 @@ from videovq.errors import UserError
 from videovq.evaluation.charts import code_usage, psnr_by_level, rate_distortion, short
 from videovq.evaluation.reconstruction import Reconstruction, reconstruct, reconstruction
 from videovq.models.vqvae import VQVAE
-from videovq.page import write_report
+from videovq.page import Tile, write_report
 from videovq.parsing import to_plain
 from videovq.pictures import labelled_rows
 from videovq.rollout.engine import find_device
@@ -69,7 +69,21 @@ def evaluate(config: EvaluateVQVAEConfig) -> None:
     write_json(out / "report.json", report)
     print(summary(report))
     text = f"{report['frames']} frames of split {config.split} of {store}, encoded and decoded."
-    write_report(out, f"{report['name']}: VQ-VAE", text, tables([*others, report]), pictures, config)
+    title = f"{report['name']}: VQ-VAE"
+    write_report(out, title, text, tables([*others, report]), pictures, config, numbers(report))
+
+
+def numbers(report: dict[str, Any]) -> list[Tile]:
+    """Those that come first."""
+    rows, columns = report["grid"]
+    return [
+        Tile(f"{report['psnr']:.2f}", "PSNR (dB)"),
+        Tile(f"{report['ssim']:.3f}", "SSIM"),
+        Tile(f"{report['gradient_energy']:.2f}", "gradient energy", "over that of the frames"),
+        Tile(str(report["codes_used"]), "codes used", f"of {report['codebook_size']}"),
+        Tile(f"{report['perplexity']:.0f}", "perplexity of the codes"),
+        Tile(f"{report['bits_per_pixel']:.3f}", "bits per pixel", f"{rows}x{columns} codes a frame"),
+    ]
 
 
 def tables(reports: Sequence[dict[str, Any]]) -> dict[str, tuple[list[str], list[list[str]]]]:

@@ -7,7 +7,7 @@ from typing import Any
 from videovq.evaluation.bootstrap import format_interval, horizon_cells
 from videovq.evaluation.prediction import CEILING, PREDICTION, TRUTH
 from videovq.evaluation.tables import by_horizon, horizon_curves
-from videovq.page import figure, heading, not_measured, paragraph, table
+from videovq.page import heading, not_measured, paragraph, table
 
 METHODS = {PREDICTION: "rollouts", CEILING: "true frames, encoded and decoded", TRUTH: "true frames"}
 
@@ -29,7 +29,7 @@ def watched_curves(metrics: dict[str, Any]) -> dict[str, Any]:
     return charts
 
 
-def motion_parts(metrics: dict[str, Any], charts: dict[str, Any]) -> list[str]:
+def motion_parts(metrics: dict[str, Any]) -> list[str]:
     """PSNR by kind of motion, and of what was in view before a turn; what was not measured, with the reason."""
     parts = []
     if "motion" in metrics:
@@ -41,7 +41,6 @@ def motion_parts(metrics: dict[str, Any], charts: dict[str, Any]) -> list[str]:
             paragraph(
                 f"All motion from the last context frame to each horizon, by {source}. Windows at horizon 1: {first}."
             ),
-            figure(charts["motion"], "PSNR (dB) of the prediction, by kind of motion"),
             by_horizon(motion_lines(metrics), 2),
         ]
     if "visible_area" in metrics:
@@ -54,7 +53,6 @@ def motion_parts(metrics: dict[str, Any], charts: dict[str, Any]) -> list[str]:
                 f" windows by horizon: {', '.join(map(str, view['windows']))}. The last context frame, encoded, decoded"
                 " and turned by the recorded angle, needs no predictor."
             ),
-            figure(charts["visible_area"], "PSNR (dB) of what was in view before the turn"),
             by_horizon(list(view["methods"].items()), 2),
         ]
     return parts + not_measured(metrics.get("left_out", {}))

@@ -17,6 +17,7 @@ from videovq.errors import UserError
 from videovq.export.graphs import STATE, ExportedModel
 from videovq.export.onnx import NEEDED, Graph, start_arrays, traced_step, traced_watch, write_onnx
 from videovq.packages import require
+from videovq.page import STYLESHEET
 from videovq.pictures import png
 from videovq.play.dream import context_length
 from videovq.play.hello import scene_metadata, world_metadata
@@ -63,6 +64,7 @@ def write_page(config: PlayConfig, pair: Pair, clips: list[Clip]) -> None:
     with atomic(out) as scratch:
         shutil.copytree(HERE / "page", scratch / "page")
         (scratch / "page" / "index.html").unlink()
+        shutil.copy(STYLESHEET, scratch / "page")
         (scratch / "index.html").write_text(front_page(), encoding="utf-8")
         for name in ("connection.js", "dream.js", "noise.js"):
             shutil.copy(HERE / "in_browser_page" / name, scratch / "page" / name)

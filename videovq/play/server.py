@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -28,6 +28,7 @@ from videovq.data.clip import Clip
 from videovq.data.resize import centre_resize
 from videovq.data.video import uploaded_frames
 from videovq.errors import UserError
+from videovq.page import STYLESHEET
 from videovq.play.dream import Dream, clip_sha256, uploaded_clip
 from videovq.play.hello import scene_metadata, world_metadata
 from videovq.play.messages import (
@@ -104,6 +105,7 @@ class PlayServer:
             Route("/recording/{player}.{ending}", self.recording),
             Route("/play", self.why, methods=["GET", "POST"]),
             WebSocketRoute("/play", self.socket),
+            Route("/page/look.css", lambda _: FileResponse(STYLESHEET)),
             Mount("/page", StaticFiles(directory=PAGE)),
         ]
         return Starlette(routes=routes, lifespan=lifespan)

@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from videovq.page import figure, heading, page, paragraph, table
+from videovq.page import Tile, figure, heading, page, paragraph, summary, table
 from videovq.pictures import drawn, new_figure
 from videovq.types import ActionSpec
 
@@ -40,16 +40,22 @@ def inspect_page(found: dict[str, Any], sheet: np.ndarray, spec: ActionSpec) -> 
     """The whole report."""
     store, aligned = found["store"], found["alignment"]
     total, (height, width) = sum(found["durations"]), store["frame_size"]
+    numbers = [
+        Tile(str(len(found["durations"])), "episodes"),
+        Tile(str(total), "frames", f"of {height}x{width}, at {store['fps']:g} frames/s"),
+        Tile(str(len(found["warnings"])), "things to check"),
+        Tile(f"{found['repeated']:.1%}", "frames as the one before"),
+        Tile(str(sum(found["leaked"].values())), "frames outside train that occur in it"),
+        *([Tile(f"{aligned['explained']['0']:.0%}", "sideways motion that the actions explain")] if aligned else []),
+    ]
+    said = f" Stated alignment: {store['alignment']}." if aligned else " Without actions."
     parts = [
-        paragraph(
-            f"{len(found['durations'])} episodes, {total} frames of {height}x{width} at {store['fps']:g} frames/s."
-            + (f" Stated alignment: {store['alignment']}." if aligned else " Without actions.")
-        ),
+        summary(f"{len(found['durations'])} episodes, {total} frames of {height}x{width}.{said}", numbers),
+        figure(sheet, "Some episodes, from their beginning (0%) to their end"),
         heading("To look at"),
         *([paragraph(one) for one in found["warnings"]] or [paragraph("Nothing odd.")]),
         *(_fit(aligned) if aligned else []),
         heading("Frames"),
-        figure(sheet, "Some episodes, from their beginning (0%) to their end"),
         table(
             ["split", "episodes", "frames"],
             [[split, str(one["episodes"]), str(one["frames"])] for split, one in found["splits"].items()],
