@@ -112,7 +112,7 @@ def test_the_mirror_is_bounded_and_never_stale(
 def test_ranks_that_share_a_mirror_do_not_trip_over_each_other(
     episode_store: EpisodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = Path(shutil.copytree(episode_store.place.path, tmp_path / "there"))
+    there = Path(shutil.copytree(episode_store.folder.path, tmp_path / "there"))
     monkeypatch.setenv("VIDEOVQ_CACHE_GB", "0")  # whatever one fetches drives out what the others have
     names = sorted(path.name for path in there.glob("*.safetensors"))
 

@@ -199,5 +199,6 @@ def _quieten() -> None:
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
     # Metrics of a validation are those of all ranks already.
     quiet = (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*", ".*sync_dist=True.*")
-    for harmless in (*quiet, ".*callbacks used to create the checkpoint.*"):  # earlier versions had another one
+    older = ".*callbacks used to create the checkpoint.*"  # earlier versions had another one
+    for harmless in (*quiet, older, ".*overridden `transfer_batch_to_device`.*"):
         warnings.filterwarnings("ignore", message=harmless)

@@ -79,8 +79,7 @@ class VQVAETask(Task):
         return {"perplexity": perplexity(usage), "codes_used": (usage > 0).sum()}
 
     def callbacks(self, run: Path) -> list[Callback]:
-        store, positions = self.data.store, self.data.positions["val"]
-        shown = positions[torch.linspace(0, len(positions) - 1, 8).long()]
+        store, shown = self.data.store, self.data.positions["val"].spread(8)
         pictures = Pictures(run, "reconstructions", lambda m, step: reconstruction_sheet(m, store.frames(shown), step))
         same = [SameCodes(self.facts["codes_of"])] if self.config.decoder_only else []
         return [*super().callbacks(run), pictures, *same]
