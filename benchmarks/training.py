@@ -1,5 +1,7 @@
-"""Training throughput of a VQ-VAE: what part of the machine's matrix peak it reaches, and, as a fraction of that without
-the quantizer, what that costs: same network, steps in turns; the peak is that of matrix products in the same run.
+"""Training throughput of a VQ-VAE: what part of the machine's matrix peak it reaches, and what the quantizer costs.
+
+The peak is that of matrix products in the same run; with the quantizer and without it, the same network takes steps in
+turns.
 
     python benchmarks/training.py [CONFIG.yaml [STEPS]] [--device auto]
 """

@@ -28,10 +28,10 @@ from videovq.config import (
     PrepConfig,
     RecordConfig,
     RolloutConfig,
-    TrainingConfig,
     TrainPredictorConfig,
     TrainVQVAEConfig,
     VQVAEConfig,
+    VQVAETrainingConfig,
 )
 from videovq.data.positions import FramePositions
 from videovq.data.store import EpisodeStore, read_json
@@ -146,7 +146,7 @@ def trainings(config: DemoConfig) -> tuple[TrainVQVAEConfig, TrainPredictorConfi
             hidden=64, residual_hidden=32, code_dim=16, quantizer=EMAConfig(commitment=1.0, restart_below=0.3)
         ),
         optimizer=OptimizerConfig(learning_rate=2e-3),
-        training=TrainingConfig(
+        training=VQVAETrainingConfig(
             steps=config.size("vqvae_steps"), batch_size=32, validate_every=400, checkpoint_every=200
         ),
     )

@@ -61,6 +61,8 @@ class VQVAETask(Task):
             network = DecoderAlone(config.model, variance, config.code_swaps)
         if config.init:
             self.facts |= vqvae_starts(network, config.model, config.init)
+        if config.training.compile:
+            self.compile(network.encoder, network.decoder)  # the quantizer's draws are seeded by numbers that change
         self.reconstruction_loss = ReconstructionLoss(config.loss, variance, min(self.data.store.header.grid))
         return network
 
