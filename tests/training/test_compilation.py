@@ -1,4 +1,4 @@
-"""Trainings with ``compile``, in a process of their own: torch.compile does not look through what checks shapes here."""
+"""Trainings with ``compile``, in a process of their own: dynamo does not look through what checks shapes in tests."""
 
 from __future__ import annotations
 
