@@ -16,7 +16,8 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tests.conftest import SMALL_PIXELCNN, SMALL_RASTER, predictor_config, stopped_at_a_checkpoint, vqvae_config
+from tests.conftest import predictor_config, stopped_at_a_checkpoint, vqvae_config
+from tests.small import SMALL_PIXELCNN, SMALL_RASTER
 from tests.training.line import Line, config_of
 from videovq.config import CodebookLossConfig, TrainPredictorConfig, TrainVQVAEConfig
 from videovq.data.store import CodeStore, EpisodeStore

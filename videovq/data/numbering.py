@@ -17,7 +17,7 @@ class Numbering:
         self.counts, self.ends = counts, counts.cumsum(0)
 
     def __len__(self) -> int:
-        return int(self.ends[-1])
+        return int(self.ends[-1]) if len(self.ends) else 0
 
     def find(self, numbers: Int64[Tensor, "n"]) -> tuple[Int64[Tensor, "n"], Int64[Tensor, "n"]]:
         """The segment of each sample, and how many of the segment's samples are before it."""

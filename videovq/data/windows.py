@@ -86,7 +86,7 @@ def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1, setti
     """
     some = list(episodes)
     found = Windows(some, length, stride)
-    if not len(found.shards):
+    if not found:
         where = ", ".join(sorted({info.split for info in some}))
         most = max((stop - start for info in some for start, stop in segments(info)), default=0)
         raise UserError(

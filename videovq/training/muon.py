@@ -13,9 +13,9 @@ from videovq.models.bf16 import computes_bf16
 
 
 class Muon(pytorch_optimizer.Muon):
-    """The library's Muon, which takes all matrices of one shape at once and orthogonalises them in bfloat16: here in
-    float32 where a device does not multiply bfloat16 natively. On processors with AVX2 alone that is fifteen times as
-    fast, and it was almost half of a step.
+    """The library's Muon, which orthogonalises all matrices of one shape at once, in bfloat16: here in float32 where a
+    device does not multiply bfloat16 natively. With AVX2 alone bfloat16 takes fifteen times as long, almost half of a
+    predictor's step.
     """
 
     @staticmethod
