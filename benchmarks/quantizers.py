@@ -1,6 +1,6 @@
 """Our EMA quantizer against vector-quantize-pytorch's: same network, data, steps and seed, step by step in turns.
 
-    python benchmarks/quantizers.py EPISODE_STORE [STEPS]
+    python benchmarks/quantizers.py EPISODE_STORE [STEPS] [--device auto]
 
 The settings are those of configs/train_vqvae.yaml; both start from k-means and restart codes below the same usage.
 Trains on ``train``, measures on ``test``.
@@ -9,12 +9,12 @@ Trains on ``train``, measures on ``test``.
 from arguments import arguments, there
 
 if __name__ == "__main__":  # before what takes long to import
-    episodes, steps = arguments(__doc__, EPISODE_STORE=there, STEPS=600)
+    episodes, steps, name = arguments(__doc__, EPISODE_STORE=there, STEPS=600, device="auto")
 
-import time
 from pathlib import Path
 
 import torch
+from measuring import device_name
 from tqdm import trange
 from vector_quantize_pytorch import VectorQuantize
 
@@ -27,14 +27,16 @@ from videovq.frames import to_float
 from videovq.models.quantizers.library import RotationQuantizer
 from videovq.models.vqvae import VQVAE
 from videovq.parsing import read_config
-from videovq.training.machine import precision
+from videovq.rollout.engine import find_device
 from videovq.training.optimizers import optimizer as make_optimizer
+from videovq.training.step_time import in_bf16, now
 
 SEED = 0
 config = read_config(TrainVQVAEConfig, Path(__file__).parents[1] / "configs" / "train_vqvae.yaml")
 model, settings, batch_size = config.model, config.model.quantizer, config.training.batch_size
 assert isinstance(settings, EMAConfig)
 keep_freed_memory()
+device = find_device(name)
 store = EpisodeStore(episodes)
 data = FrameData(store, batch_size, steps, SEED)
 
@@ -55,31 +57,32 @@ def network(theirs: bool) -> VQVAE:
             commitment_weight=settings.commitment,
             threshold_ema_dead_code=settings.restart_below * share,
         )
-    return built.to(memory_format=torch.channels_last).train()
+    return built.to(device, memory_format=torch.channels_last).train()
 
 
 networks = {"videovq": network(False), "vector-quantize-pytorch": network(True)}
 optimizers = {name: make_optimizer(n, config.optimizer, steps) for name, n in networks.items()}
 seconds: dict[str, list[float]] = {name: [] for name in networks}
-width = torch.bfloat16 if precision("auto", "cpu") == "bf16-mixed" else torch.float32
+bf16 = in_bf16(config.training, device)
 positions = data.positions["train"]
 for step in trange(steps, mininterval=10):
     chosen = torch.randint(
         len(positions), (batch_size,), generator=torch.Generator().manual_seed(SEED * 1_000_003 + step)
     )
-    frames = to_float(store.frames(positions[chosen]))
+    frames = to_float(store.frames(positions[chosen]).to(device))
     for name, net in networks.items():
         torch.manual_seed(step)
-        start = time.perf_counter()
-        with torch.autocast("cpu", width, enabled=width == torch.bfloat16):
+        start = now(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             output = net(frames)
         optimizers[name]["optimizer"].zero_grad()
         (output.nmse + output.quantizer.loss).backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizers[name]["optimizer"].step()
         optimizers[name]["lr_scheduler"]["scheduler"].step()
-        seconds[name].append(time.perf_counter() - start)
+        seconds[name].append(now(device) - start)
 medians = {name: float(torch.tensor(values[min(5, steps - 1) :]).median()) for name, values in seconds.items()}
+print(f"{device_name(device)}, {'bf16' if bf16 else 'float32'}, batch {batch_size}")
 print(f"{steps} steps of {batch_size} frames, seed {SEED}; measured on test")
 print(f"{'quantizer':<26}{'PSNR (dB)':>10}{'perplexity':>12}{'codes used':>12}{'step':>8}")
 for name, net in networks.items():

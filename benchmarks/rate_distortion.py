@@ -19,9 +19,9 @@ from videovq.config import (
     EMAConfig,
     EvaluateVQVAEConfig,
     OptimizerConfig,
-    TrainingConfig,
     TrainVQVAEConfig,
     VQVAEConfig,
+    VQVAETrainingConfig,
 )
 from videovq.evaluation.vqvae import evaluate
 from videovq.training.vqvae import train
@@ -42,7 +42,7 @@ for point in points:
                 quantizer=EMAConfig(codebook_size=size, commitment=1.0, restart_below=0.3),
             ),
             optimizer=OptimizerConfig(learning_rate=2e-3),
-            training=TrainingConfig(steps=steps, batch_size=16, validate_every=steps, checkpoint_every=steps),
+            training=VQVAETrainingConfig(steps=steps, batch_size=16, validate_every=steps, checkpoint_every=steps),
         )
     )
     report = out / "report" / name

@@ -1,6 +1,9 @@
-"""Training throughput with the quantizer as a fraction of that without one: same network, steps in turns.
+"""Training throughput of a VQ-VAE: what part of the machine's matrix peak it reaches, and what the quantizer costs.
 
-python benchmarks/training.py [CONFIG.yaml [STEPS]] [--device auto]
+The peak is that of matrix products in the same run; with the quantizer and without it, the same network takes steps in
+turns.
+
+    python benchmarks/training.py [CONFIG.yaml [STEPS]] [--device auto]
 """
 
 from arguments import arguments
@@ -11,8 +14,10 @@ if __name__ == "__main__":  # before what takes long to import
 from functools import partial
 
 import torch
+from estimate import matrix_peak
 from measuring import device_name
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from videovq.allocator import keep_freed_memory
 from videovq.config import TrainVQVAEConfig
@@ -46,5 +51,9 @@ for _ in range(steps):
     for name, layers in kinds.items():
         seconds[name].append(seconds_of_step(partial(loss, layers), optimizer, bf16, device))
 medians = {name: float(torch.tensor(values[steps // 6 :]).median()) for name, values in seconds.items()}
+with FlopCounterMode(display=False) as counter, torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+    loss(None).backward()
+part = counter.get_total_flops() / medians["with"] / matrix_peak(device, bf16)
 print(f"{device_name(device)}, {'bf16' if bf16 else 'float32'}, batch {config.training.batch_size}")
 print(f"training with the quantizer: {medians['without'] / medians['with']:.2f} of the throughput without")
+print(f"{config.training.batch_size / medians['with']:.0f} frames/s learnt, {part:.2f} of the matrix peak")

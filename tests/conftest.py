@@ -28,10 +28,10 @@ from videovq.config import (
     OptimizerConfig,
     PredictorTrainingConfig,
     PrepConfig,
-    TrainingConfig,
     TrainPredictorConfig,
     TrainVQVAEConfig,
     VQVAEConfig,
+    VQVAETrainingConfig,
 )
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.data.video import write_video
@@ -238,7 +238,7 @@ def vqvae_config(store: EpisodeStore, run: Path, steps: int = 300, **model: obje
             }
         ),  # type: ignore[arg-type]
         optimizer=OptimizerConfig(learning_rate=3e-3, warmup_steps=2),
-        training=TrainingConfig(
+        training=VQVAETrainingConfig(
             steps=steps, batch_size=8, validate_every=100, checkpoint_every=100, precision="32-true", accelerator="cpu"
         ),
     )

@@ -182,7 +182,7 @@ def test_settings_of_a_sampling_are_checked_alike() -> None:
 
 
 def test_parts_may_be_made_of_anything_until_they_are_used() -> None:
-    part = config.TrainingConfig(steps=0)
+    part = config.VQVAETrainingConfig(steps=0)
     with pytest.raises(ValueError, match=r"^training\.steps: must be at least 1, not 0$"):
         config.TrainVQVAEConfig(training=part)
     with pytest.raises(ValueError, match=r"^optimizer\.final_fraction: "):

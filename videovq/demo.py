@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
@@ -29,12 +28,12 @@ from videovq.config import (
     PrepConfig,
     RecordConfig,
     RolloutConfig,
-    TrainingConfig,
     TrainPredictorConfig,
     TrainVQVAEConfig,
     VQVAEConfig,
+    VQVAETrainingConfig,
 )
-from videovq.data.modules import frame_positions
+from videovq.data.positions import FramePositions
 from videovq.data.store import EpisodeStore, read_json
 from videovq.data.windows import windows
 from videovq.demo_page import write_demo_page
@@ -147,7 +146,7 @@ def trainings(config: DemoConfig) -> tuple[TrainVQVAEConfig, TrainPredictorConfi
             hidden=64, residual_hidden=32, code_dim=16, quantizer=EMAConfig(commitment=1.0, restart_below=0.3)
         ),
         optimizer=OptimizerConfig(learning_rate=2e-3),
-        training=TrainingConfig(
+        training=VQVAETrainingConfig(
             steps=config.size("vqvae_steps"), batch_size=32, validate_every=400, checkpoint_every=200
         ),
     )
@@ -184,8 +183,7 @@ def announce(reconstructing: TrainVQVAEConfig, predicting: TrainPredictorConfig)
 def vqvae_sheet(out: Path, store: str) -> ContactSheet:
     """Frames of the validation through the codes of the VQ-VAE."""
     episodes = EpisodeStore(store)
-    positions = frame_positions(episodes, "val")
-    frames = episodes.frames(positions[torch.linspace(0, len(positions) - 1, COLUMNS).long()])
+    frames = episodes.frames(FramePositions(episodes.split("val")).spread(COLUMNS))
 
     def draw(network: VQVAE) -> UInt8[Tensor, "n h w c"]:
         return to_uint8(network(to_float(frames.to(next(network.parameters()).device))).reconstruction)

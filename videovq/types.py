@@ -9,7 +9,7 @@ actions, of which the last has no target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeVar
 
@@ -188,8 +188,15 @@ class Tensors:
 
     def to(self: T, *args: Any, **kwargs: Any) -> T:
         """See :meth:`torch.Tensor.to`."""
+        return self._of_each(lambda z: z.to(*args, **kwargs))
+
+    def pin_memory(self: T) -> T:
+        """See :meth:`torch.Tensor.pin_memory`."""
+        return self._of_each(lambda z: z.pin_memory())
+
+    def _of_each(self: T, change: Callable[[Any], Any]) -> T:
         own = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
-        return type(self)(*(None if z is None else z.to(*args, **kwargs) for z in own))
+        return type(self)(*(None if z is None else change(z) for z in own))
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,15 @@ def test_ranks_share_the_validation_in_micro_batches() -> None:
         Batches(3, lambda chosen: chosen, 8, 0, 4)
 
 
+def test_what_is_collated_ahead_is_not_counted() -> None:
+    whole = list(stream(parts=2))
+    first, rest = stream(parts=2), stream(parts=2)
+    taken = [batch for _, batch in zip(range(6), first, strict=False)]
+    assert first.state_dict() == {"step": 3}
+    rest.load_state_dict(first.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(whole, [*taken, *rest], strict=True))
+
+
 def test_variance_is_that_of_the_training_frames(episode_store: EpisodeStore) -> None:
     data = FrameData(episode_store, 8, 1, 0)
     frames = torch.cat([episode_store.read(info).frames for info in episode_store.split("train")])

@@ -1,7 +1,9 @@
+import random
+
 import pytest
 import torch
 
-from videovq.data.windows import evened, segments, windows
+from videovq.data.windows import Window, evened, segments, windows
 from videovq.types import EpisodeInfo
 
 
@@ -29,6 +31,30 @@ def test_no_window_crosses_a_discontinuity_and_none_is_missed() -> None:
     starts = [w.start for w in windows([info], 5)]
     assert starts == [*range(3), *range(7, 16)]
     assert [w.start for w in windows([info], 5, stride=5)] == [0, 7, 12]
+
+
+@pytest.mark.parametrize(("length", "stride"), [(1, 1), (4, 1), (4, 3), (5, 5), (3, 7)])
+def test_windows_are_those_of_a_list_in_its_order(length: int, stride: int) -> None:
+    drawn = random.Random(0)
+    episodes = [episode(drawn.randint(1, 30), *drawn.choices(range(30), k=drawn.randint(0, 4))) for _ in range(40)]
+    listed = [
+        Window(info, first, length)
+        for info in episodes
+        for start, stop in segments(info)
+        for first in range(start, stop - length + 1, stride)
+    ]
+    found = windows(episodes, length, stride)
+    assert list(found) == listed and len(found) == len(listed)
+    assert found[2:9:3] == listed[2:9:3] and found[-1] == listed[-1]
+    chosen = torch.randint(len(listed), (50,), generator=torch.Generator().manual_seed(0))
+    assert found.at(chosen) == [listed[i] for i in chosen.tolist()]
+
+
+def test_ten_million_windows_take_as_little_memory_as_their_episodes() -> None:
+    found = windows([episode(1000, 499)] * 10_000, 16)
+    assert len(found) == 9_700_000
+    held = [found.episodes, found.shards, found.starts, found.numbering.counts, found.numbering.ends]
+    assert sum(z.nbytes for z in held) < 1_000_000 and len(found.of) == 10_000
 
 
 def test_too_long_a_window_is_refused() -> None:

@@ -1,5 +1,5 @@
-"""A stranger's way, from nothing but Python: install the wheel, see the demo, predict a video of one's own, push its world
-to a hub, and take it from there and play in it on another machine.
+"""A stranger's way, from nothing but Python: install the wheel, see the demo, predict a video of one's own, push its
+world to a hub, and take it from there and play in it on another machine.
 
     python tests/release/stranger.py [--borrow]
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from videovq.config import (
     OptimizerConfig,
-    TrainingConfig,
     TrainVQVAEConfig,
+    VQVAETrainingConfig,
 )
 from videovq.data.modules import Batches, RandomBatches, ranks_of
 from videovq.training import loop
@@ -70,7 +70,7 @@ def config_of(folder: Path, **training: object) -> TrainVQVAEConfig:
     return TrainVQVAEConfig(
         run=str(folder),
         optimizer=OptimizerConfig(learning_rate=0.1, warmup_steps=1, weight_average=0.9),
-        training=TrainingConfig(**{"precision": "32-true", "accelerator": "cpu", "strategy": "auto", **settings}),  # type: ignore[arg-type]
+        training=VQVAETrainingConfig(**{"precision": "32-true", "accelerator": "cpu", "strategy": "auto", **settings}),  # type: ignore[arg-type]
     )
 
 

@@ -19,6 +19,7 @@ from videovq.config import (
     TrainingConfig,
     TrainPredictorConfig,
     TrainVQVAEConfig,
+    VQVAETrainingConfig,
 )
 from videovq.naming import names
 from videovq.parsing import to_yaml
@@ -41,7 +42,7 @@ BINDING = {"batch_size", "seed", "precision", "accumulate"}  # a batch's parts c
 
 
 def test_of_every_setting_of_a_training_it_is_said_whether_a_run_continues_with_another() -> None:
-    for kind in (TrainingConfig, PredictorTrainingConfig):
+    for kind in (TrainingConfig, VQVAETrainingConfig, PredictorTrainingConfig):
         named = {one.name for one in fields(kind)}
         free = {name for name in named if f"training.{name}" in MAY_CHANGE}
         assert named == free | (BINDING & named), "a new one stands in MAY_CHANGE, or here"

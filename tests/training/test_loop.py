@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from tests.training import line
 from tests.training.line import STEPS, Line, checkpoint_of, config_of, fit, interrupt
+from videovq.data.modules import RandomBatches
+from videovq.errors import UserError
 from videovq.parsing import to_yaml
 from videovq.training import loop
 from videovq.training.task import Metrics
@@ -35,6 +40,31 @@ def test_averaged_weights_outlast_a_stop_after_the_last_checkpoint(
     assert found == expected
     raw = torch.load(checkpoint_of(whole), weights_only=True)["current_model_state"]
     assert not torch.equal(load_file(whole / "model.safetensors")["weight"], raw["network.weight"]), "they are averages"
+
+
+@pytest.mark.parametrize("error", [UserError("shard 7: is broken"), OSError("gone")])
+def test_what_the_loader_raises_ends_the_training_and_its_thread(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = line.Points.train_dataloader
+
+    def broken(self: line.Points) -> RandomBatches[Tensor]:
+        batches = read(self)
+
+        def collate(chosen: Tensor) -> Tensor:
+            if batches.step >= 3:
+                raise error
+            return self.points[chosen]
+
+        batches.collate = collate
+        return batches
+
+    monkeypatch.setattr(line.Points, "train_dataloader", broken)
+    with pytest.raises(type(error)) as raised:
+        fit(config_of(tmp_path / "run"))
+    assert raised.value is error
+    assert "collate" in [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    assert not [one for one in threading.enumerate() if one.name == "prefetch"]
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
+import pytorch_optimizer
 import torch
+from pytorch_optimizer.optimizer.utils.matrix import zero_power_via_newton_schulz_5
 from torch import nn
 
 from tests.small import SMALL_PATCH, SMALL_PIXELCNN, SMALL_RASTER
 from videovq.config import OptimizerConfig, PredictorConfig
 from videovq.models.build import build_predictor
+from videovq.training import muon
 from videovq.training.optimizers import optimizer
 from videovq.types import ActionSpec
 
@@ -72,3 +75,38 @@ def test_without_a_gradient_only_layers_shrink(method: Literal["adamw", "muon"])
         assert torch.allclose(dict(network.named_parameters())[name], 0.95 * before[name], atol=1e-6), name
     for name in ("place", "table.weight", "norm.weight", "linear.bias", "group.weight"):
         assert torch.equal(dict(network.named_parameters())[name], before[name]), name
+
+
+SHAPES = [(6, 4), (4, 6), (4, 6), (6, 4, 3, 3), (5, 5)]
+
+
+def stepped(method: type[torch.optim.Optimizer], steps: int) -> list[torch.Tensor]:
+    """Weights of several shapes after some steps."""
+    drawn = torch.Generator().manual_seed(0)
+    weights = [nn.Parameter(torch.randn(shape, generator=drawn)) for shape in SHAPES]
+    group = {"params": weights, "use_muon": True, "lr": 0.1, "weight_decay": 0.5}
+    muon = method([group], use_adjusted_lr=True)  # type: ignore[call-arg]
+    for _ in range(steps):
+        for one in weights:
+            one.grad = torch.randn(one.shape, generator=drawn)
+        muon.step()
+    return [one.detach() for one in weights]
+
+
+def test_muon_orthogonalises_in_float32_where_bfloat16_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(muon, "computes_bf16", lambda device: False)
+    drawn = torch.Generator().manual_seed(0)
+    before = [torch.randn(shape, generator=drawn) for shape in SHAPES]
+    for one, found in zip(before, stepped(muon.Muon, 1), strict=True):
+        matrix = torch.randn(one.shape, generator=drawn).double().flatten(1)
+        update = zero_power_via_newton_schulz_5(matrix, 5, dtype=torch.float64).view_as(one)
+        expected = one * (1 - 0.1 * 0.5) - 0.1 * 0.2 * max(matrix.shape) ** 0.5 * update
+        torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-5)
+    for found, expected in zip(stepped(muon.Muon, 5), stepped(pytorch_optimizer.Muon, 5), strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=2e-2)
+
+
+def test_muon_is_the_librarys_where_bfloat16_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(muon, "computes_bf16", lambda device: True)
+    for found, expected in zip(stepped(muon.Muon, 3), stepped(pytorch_optimizer.Muon, 3), strict=True):
+        assert torch.equal(found, expected)

@@ -62,6 +62,7 @@ from videovq.config.training import (
     TrainingConfig,
     TrainPredictorConfig,
     TrainVQVAEConfig,
+    VQVAETrainingConfig,
 )
 from videovq.slices import slices
 

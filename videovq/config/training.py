@@ -77,6 +77,18 @@ class TrainingConfig(Settings):
 
 
 @dataclass(frozen=True)
+class VQVAETrainingConfig(TrainingConfig):
+    """What a VQ-VAE's training has beside."""
+
+    steps: int = 3000
+    batch_size: int = 32
+    """Frames in a step, over all devices."""
+    validate_every: int = 1000
+    compile: bool = False
+    """Compile encoder and decoder (torch.compile): slow to start, faster afterwards."""
+
+
+@dataclass(frozen=True)
 class PredictorTrainingConfig(TrainingConfig):
     """What a predictor's training has beside."""
 
@@ -184,15 +196,15 @@ class TrainVQVAEConfig(TrainConfig):
     loss: LossConfig = field(default_factory=LossConfig)
     """What it minimises."""
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(learning_rate=2e-3))
-    training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(steps=3000, batch_size=32, validate_every=1000)
-    )
+    training: VQVAETrainingConfig = field(default_factory=VQVAETrainingConfig)
 
     def check(self) -> None:
         super().check()
         named(self, "store")
         if self.loss.adversarial and self.training.devices * self.training.nodes > 1:
             raise UserError("loss.adversarial: trains on one device; set training.devices and training.nodes to 1")
+        if self.loss.adversarial and self.training.compile:
+            raise UserError("training.compile: does not go with loss.adversarial; leave one of them out")
         within(self, 0, 1, "code_swaps")
         if not self.decoder_only:
             without_effect(self, "without decoder_only", "code_swaps")

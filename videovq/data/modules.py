@@ -11,8 +11,10 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from videovq.data.pool import Pool
+from videovq.data.positions import FramePositions
+from videovq.data.prefetch import prefetched
 from videovq.data.store import CodeStore, EpisodeStore, Store
-from videovq.data.windows import Window, evened, windows
+from videovq.data.windows import Window, Windows, evened, windows
 from videovq.errors import UserError
 from videovq.types import CodeBatch, FrameBatch, Outcomes
 
@@ -30,6 +32,7 @@ class RandomBatches(Generic[Batch]):
         collate: sample indices -> batch.
         batch_size: global batch size: samples in a step, over all ranks.
         parts: micro-batches of a step, on each rank.
+        device: that the batches are copied to.
         pool: draws the samples, where the store's shards cannot all be open at once.
     """
 
@@ -43,25 +46,31 @@ class RandomBatches(Generic[Batch]):
         rank: int = 0,
         ranks: int = 1,
         parts: int = 1,
+        device: torch.device | None = None,
         pool: Pool | None = None,
     ) -> None:
         assert batch_size % (ranks * parts) == 0
         self.samples, self.collate, self.batch_size, self.steps, self.seed = samples, collate, batch_size, steps, seed
-        self.rank, self.ranks, self.parts, self.pool, self.step = rank, ranks, parts, pool, 0
+        self.rank, self.ranks, self.parts, self.device, self.pool, self.step = rank, ranks, parts, device, pool, 0
 
     def __len__(self) -> int:
         return self.steps * self.parts
 
     def __iter__(self) -> Iterator[Batch]:
-        while self.step < self.steps:
-            self.step += 1
-            for part in self._chosen().chunk(self.parts):
-                yield self.collate(part)
+        batches = prefetched(self.collate, self._chosen_from(self.step + 1), self.device)
+        for number, batch in enumerate(batches):
+            self.step += number % self.parts == 0  # of the batch that is handed out: those collated ahead do not count
+            yield batch
 
-    def _chosen(self) -> Int64[Tensor, "b"]:
+    def _chosen_from(self, step: int) -> Iterator[Int64[Tensor, "b"]]:
+        """The samples of every micro-batch from a step on."""
+        for later in range(step, self.steps + 1):
+            yield from self._chosen(later).chunk(self.parts)
+
+    def _chosen(self, step: int) -> Int64[Tensor, "b"]:
         if self.pool is not None:
-            return self.pool.draw(self.step)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+            return self.pool.draw(step)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         chosen = torch.randint(self.samples, (self.batch_size,), generator=generator)
         return chosen[self.rank :: self.ranks]
 
@@ -80,6 +89,7 @@ class Batches(Generic[Batch]):
         collate: sample numbers -> batch.
         batch_size: samples in a step of the training, over all ranks.
         parts: micro-batches that a step's samples come in.
+        device: that the batches are copied to.
 
     Raises:
         UserError: there are fewer samples than ranks.
@@ -93,24 +103,23 @@ class Batches(Generic[Batch]):
         rank: int = 0,
         ranks: int = 1,
         parts: int = 1,
+        device: torch.device | None = None,
     ) -> None:
         if samples < ranks:
             raise UserError(
                 f"training.devices: {ranks} devices cannot share {samples} samples of the validation split; use fewer"
                 " devices, or prepare more validation episodes"
             )
-        self.own, self.collate, self.size = (
-            torch.arange(rank, samples, ranks),
-            collate,
-            -(-batch_size // (ranks * parts)),
-        )
+        self.own, self.collate, self.device = range(rank, samples, ranks), collate, device
+        self.size = -(-batch_size // (ranks * parts))
 
     def __len__(self) -> int:
         return -(-len(self.own) // self.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for chosen in self.own.split(self.size):
-            yield self.collate(chosen)
+        some = (self.own[at : at + self.size] for at in range(0, len(self.own), self.size))
+        chosen = (torch.arange(one.start, one.stop, one.step) for one in some)
+        yield from prefetched(self.collate, chosen, self.device)
 
 
 class FrameData(L.LightningDataModule):
@@ -119,25 +128,26 @@ class FrameData(L.LightningDataModule):
     def __init__(self, store: EpisodeStore, batch_size: int, steps: int, seed: int) -> None:
         super().__init__()
         self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
-        self.positions = {split: frame_positions(store, split) for split in ("train", "val")}
+        self.positions = {split: FramePositions(store.split(split)) for split in ("train", "val")}
 
     def variance(self) -> float:
         """Variance of the training frames' values in -0.5..0.5, from 1,000 frames spread over them; at least that of
         one grey level, where all frames are of one colour.
         """
-        positions = self.positions["train"]
-        chosen = positions[torch.linspace(0, len(positions) - 1, 1000).long()]
+        chosen = self.positions["train"].spread(1000)
         return max(float(self.store.frames(chosen).double().div(255).var()), 1 / 255**2)
 
     def train_dataloader(self) -> RandomBatches[FrameBatch]:
-        positions, ranks = self.positions["train"], ranks_of(self)
-        pool = pool_for(self.store, positions[:, 0], self.batch_size, self.seed, *ranks)
+        positions, ranks, device = self.positions["train"], ranks_of(self), device_of(self)
+        pool = pool_for(self.store, positions, self.batch_size, self.seed, *ranks)
+        collate = self._collate("train")
         return RandomBatches(
-            len(positions), self._collate("train"), self.batch_size, self.steps, self.seed, *ranks, pool=pool
+            len(positions), collate, self.batch_size, self.steps, self.seed, *ranks, device=device, pool=pool
         )
 
     def val_dataloader(self) -> Batches[FrameBatch]:
-        return Batches(len(self.positions["val"]), self._collate("val"), self.batch_size, *ranks_of(self))
+        number, collate = len(self.positions["val"]), self._collate("val")
+        return Batches(number, collate, self.batch_size, *ranks_of(self), device=device_of(self))
 
     def _collate(self, split: str) -> Callable[[Int64[Tensor, "b"]], FrameBatch]:
         return lambda chosen: FrameBatch(self.store.frames(self.positions[split][chosen]))
@@ -168,18 +178,20 @@ class CodeData(L.LightningDataModule):
         }
 
     def train_dataloader(self) -> RandomBatches[CodeBatch]:
-        found, ranks = self.windows["train"], ranks_of(self)
-        pool = pool_for(self.store, torch.tensor([w.episode.shard for w in found]), self.batch_size, self.seed, *ranks)
+        found, ranks, device = self.windows["train"], ranks_of(self), device_of(self)
+        pool = pool_for(self.store, found, self.batch_size, self.seed, *ranks)
+        collate = self._collate("train")
         return RandomBatches(
-            len(found), self._collate("train"), self.batch_size, self.steps, self.seed, *ranks, self.parts, pool
+            len(found), collate, self.batch_size, self.steps, self.seed, *ranks, self.parts, device, pool
         )
 
     def val_dataloader(self) -> Batches[CodeBatch]:
-        return Batches(len(self.windows["val"]), self._collate("val"), self.batch_size, *ranks_of(self), self.parts)
+        number, collate = len(self.windows["val"]), self._collate("val")
+        return Batches(number, collate, self.batch_size, *ranks_of(self), self.parts, device_of(self))
 
     def _collate(self, split: str) -> Callable[[Int64[Tensor, "b"]], CodeBatch]:
         def collate(chosen: Int64[Tensor, "b"]) -> CodeBatch:
-            picked = [self.windows[split][i] for i in chosen.tolist()]
+            picked = self.windows[split].at(chosen)
             parts = [self.store.read(w.episode, w.start, w.start + w.length) for w in picked]
             outcomes = self._outcomes(picked, split) if self.targets is not None else None
             return CodeBatch(torch.stack([p.codes for p in parts]), torch.stack([p.actions for p in parts]), outcomes)
@@ -200,23 +212,21 @@ def ranks_of(data: L.LightningDataModule) -> tuple[int, int]:
     return data.trainer.global_rank, data.trainer.world_size
 
 
-def pool_for(store: Store, shards: Int64[Tensor, "n"], batch: int, seed: int, rank: int, ranks: int) -> Pool | None:
+def device_of(data: L.LightningDataModule) -> torch.device:
+    """The device of the rank that asks for data."""
+    assert data.trainer is not None
+    return data.trainer.strategy.root_device
+
+
+def pool_for(
+    store: Store, samples: FramePositions | Windows, batch: int, seed: int, rank: int, ranks: int
+) -> Pool | None:
     """The pool that draws the samples of a step from few shards at a time; None where all shards can be open at once.
 
     Args:
-        shards: of every sample.
         batch: global batch size.
     """
     size = store.folder.open_files
     if store.header.shards <= size:
         return None
-    return Pool(shards, size, batch // ranks, seed, rank, ranks)
-
-
-def frame_positions(store: Store, split: str) -> Int64[Tensor, "n 2"]:
-    """(shard, row) of every frame of a split."""
-    parts = []
-    for info in store.split(split):
-        rows = torch.arange(info.start, info.start + info.length)
-        parts.append(torch.stack([torch.full_like(rows, info.shard), rows], dim=1))
-    return torch.cat(parts)
+    return Pool(samples.shards, samples.numbering.counts, size, batch // ranks, seed, rank, ranks)

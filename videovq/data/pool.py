@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from videovq.data.numbering import Numbering
 from videovq.errors import UserError
 
 
@@ -17,7 +18,8 @@ class Pool:
     depends on the seed and the step alone.
 
     Args:
-        shards: number of the shard that each sample is in.
+        shards: number of the shard that each segment of samples is in, in the order of the samples.
+        counts: samples in each segment, at least one.
         size: shards in the pool.
         per_step: samples that one rank draws in a step.
         rank, ranks: each rank draws from shards of its own.
@@ -27,27 +29,39 @@ class Pool:
     """
 
     def __init__(
-        self, shards: Int64[Tensor, "n"], size: int, per_step: int, seed: int, rank: int = 0, ranks: int = 1
+        self,
+        shards: Int64[Tensor, "segments"],
+        counts: Int64[Tensor, "segments"],
+        size: int,
+        per_step: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
-        numbers = shards.unique()
+        assert (shards.diff() >= 0).all(), "the samples of a shard follow each other"
+        numbers, which = shards.unique(return_inverse=True)
         if len(numbers) < ranks:
             raise UserError(
                 f"training.devices: {ranks} devices cannot share {len(numbers)} shards; prepare smaller ones"
             )
-        own = numbers[torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))][rank::ranks]
-        self.members = [(shards == number).nonzero()[:, 0] for number in own.tolist()]
+        held = torch.zeros_like(numbers).index_add_(0, which, counts)
+        own = torch.randperm(len(numbers), generator=torch.Generator().manual_seed(seed))[rank::ranks]
+        self.firsts, self.counts = (held.cumsum(0) - held)[own], held[own]
         self.size, self.per_step = min(size, len(own)), per_step
         self.seed = seed * 1_000_003 + rank
-        self.stay = max(1, round(sum(map(len, self.members)) / len(self.members) / per_step))
+        self.stay = max(1, round(int(self.counts.sum()) / len(own) / per_step))
 
     def draw(self, step: int) -> Int64[Tensor, "b"]:
         """Sample indices of a step."""
         first = step // self.stay
-        open_now = torch.cat([self.members[self._shard(at)] for at in range(first, first + self.size)])
+        open_now = torch.tensor([self._shard(at) for at in range(first, first + self.size)])
+        numbering = Numbering(self.counts[open_now])
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        return open_now[torch.randint(len(open_now), (self.per_step,), generator=generator)]
+        drawn = torch.randint(len(numbering), (self.per_step,), generator=generator)
+        which, before = numbering.find(drawn)
+        return self.firsts[open_now[which]] + before
 
     def _shard(self, at: int) -> int:
-        """The shard that is the ``at``-th to enter the pool."""
-        order = torch.Generator().manual_seed(self.seed + at // len(self.members))
-        return int(torch.randperm(len(self.members), generator=order)[at % len(self.members)])
+        """The shard, of this rank's, that is the ``at``-th to enter the pool."""
+        order = torch.Generator().manual_seed(self.seed + at // len(self.counts))
+        return int(torch.randperm(len(self.counts), generator=order)[at % len(self.counts)])

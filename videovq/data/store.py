@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -217,6 +218,7 @@ class Store:
             self.episodes += episodes
             self.skipped += skipped
         self._shards: dict[int, dict[str, Tensor]] = {}
+        self._opening = Lock()  # a thread that prefetches reads, too
 
     def __str__(self) -> str:
         return str(self.folder)
@@ -276,11 +278,12 @@ class Store:
         """The memory-mapped tensors of a shard: ``frames`` or ``codes``, ``actions``, and ``rewards`` and ``poses``
         where known.
         """
-        if index not in self._shards:
-            if len(self._shards) >= self.folder.open_files:
-                del self._shards[next(iter(self._shards))]
-            self._shards[index] = read_tensors(self.folder.fetch(f"{shard_name(index)}.safetensors"))
-        return self._shards[index]
+        with self._opening:
+            if index not in self._shards:
+                if len(self._shards) >= self.folder.open_files:
+                    del self._shards[next(iter(self._shards))]
+                self._shards[index] = read_tensors(self.folder.fetch(f"{shard_name(index)}.safetensors"))
+            return self._shards[index]
 
     def _slice(self, info: EpisodeInfo, start: int, stop: int | None) -> tuple[Tensor, Tensor]:
         span, tensors = self._span(info, start, stop), self.shard(info.shard)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
+from videovq.data.numbering import Numbering
 from videovq.errors import UserError
 from videovq.types import EpisodeInfo
 
@@ -32,7 +34,48 @@ def segments(info: EpisodeInfo) -> Iterator[tuple[int, int]]:
     yield start, info.length
 
 
-def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1, setting: str = "window") -> list[Window]:
+class Windows(Sequence[Window]):
+    """Windows of ``length`` frames, ``stride`` frames apart, within the continuous stretches of episodes.
+
+    Attributes:
+        shards: of every stretch that has windows.
+        numbering: of all windows.
+    """
+
+    def __init__(self, episodes: Sequence[EpisodeInfo], length: int, stride: int) -> None:
+        self.of, self.length, self.stride = episodes, length, stride
+        rows = [
+            (episode, info.shard, start, (stop - start - length) // stride + 1)
+            for episode, info in enumerate(episodes)
+            for start, stop in segments(info)
+            if stop - start >= length
+        ]
+        table = torch.tensor(rows, dtype=torch.int64).reshape(-1, 4)
+        self.episodes, self.shards, self.starts, counts = table.T.contiguous()
+        self.numbering = Numbering(counts)
+
+    def __len__(self) -> int:
+        return len(self.numbering)
+
+    @overload
+    def __getitem__(self, number: int) -> Window: ...
+    @overload
+    def __getitem__(self, number: slice) -> list[Window]: ...
+    def __getitem__(self, number: int | slice) -> Window | list[Window]:
+        chosen = range(len(self))[number]
+        if isinstance(chosen, int):
+            return self.at(torch.tensor([chosen]))[0]
+        return self.at(torch.tensor(chosen, dtype=torch.int64))
+
+    def at(self, numbers: Int64[Tensor, "n"]) -> list[Window]:
+        """The windows of some numbers."""
+        stretches, before = self.numbering.find(numbers)
+        starts = self.starts[stretches] + before * self.stride
+        found = zip(self.episodes[stretches].tolist(), starts.tolist(), strict=True)
+        return [Window(self.of[episode], start, self.length) for episode, start in found]
+
+
+def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1, setting: str = "window") -> Windows:
     """Every window of ``length`` frames, ``stride`` frames apart, within the continuous stretches.
 
     Args:
@@ -42,12 +85,7 @@ def windows(episodes: Iterable[EpisodeInfo], length: int, stride: int = 1, setti
         UserError: no episode has a continuous stretch of that length.
     """
     some = list(episodes)
-    found = [
-        Window(info, first, length)
-        for info in some
-        for start, stop in segments(info)
-        for first in range(start, stop - length + 1, stride)
-    ]
+    found = Windows(some, length, stride)
     if not found:
         where = ", ".join(sorted({info.split for info in some}))
         most = max((stop - start for info in some for start, stop in segments(info)), default=0)

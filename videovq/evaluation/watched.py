@@ -4,6 +4,7 @@ accuracy of an inverse dynamics model on rollouts. What cannot be measured is le
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ class Watched:
         return found
 
 
-def watch(config: EvaluateConfig, store: EpisodeStore, windows: list[Window], device: torch.device) -> Watched:
+def watch(config: EvaluateConfig, store: EpisodeStore, windows: Sequence[Window], device: torch.device) -> Watched:
     """Prepare the measures from recorded poses and actions, and train the inverse dynamics model on a device."""
     spec, left_out = store.header.action_spec, {}
     poses = torch.stack([store.poses(w.episode, w.start, w.start + w.length) for w in windows])

@@ -24,8 +24,9 @@ from videovq.shipped import WEIGHTS
 from videovq.storage import locked, read_tensors, write_text
 from videovq.training.callbacks import Announcement, Curves, ProgressBar, Schedule, StepSeed
 from videovq.training.checkpoint import Checkpoints, WholeCheckpoints, read_checkpoint
+from videovq.training.compilation import EagerValidation
 from videovq.training.loggers import open_logger
-from videovq.training.machine import make_trainer
+from videovq.training.machine import make_trainer, products
 from videovq.training.task import Task, TaskModule
 
 
@@ -56,7 +57,7 @@ def fit(task: Task, beside: Sequence[Callback] = ()) -> None:
     shared = [StepSeed(training.seed), Schedule(), announcement, ProgressBar(task.command), checkpoints]
     if optimizer.weight_average:
         shared.append(_average(network, optimizer.weight_average))
-    callbacks = [*task.callbacks(run), *beside]
+    callbacks = [*task.callbacks(run), *beside, *([EagerValidation()] if task.compiled else [])]
     trainer = make_trainer(
         training,
         task.accumulate,
@@ -171,7 +172,8 @@ def trained(trainer: L.Trainer, module: TaskModule, run: Path) -> dict[str, Tens
         if trainer.is_global_zero:
             trainer.logger = open_logger(training.logger, run, start)
         try:
-            trainer.fit(module, module.task.data, ckpt_path=newest, weights_only=True if newest else None)
+            with products(trainer.strategy.root_device, module.network):
+                trainer.fit(module, module.task.data, ckpt_path=newest, weights_only=True if newest else None)
         except SystemExit:  # Lightning's answer to Ctrl-C
             raise KeyboardInterrupt from None
         except ValueError as error:
@@ -199,5 +201,6 @@ def _quieten() -> None:
     logging.getLogger("lightning.fabric.utilities.seed").setLevel(logging.WARNING)
     # Metrics of a validation are those of all ranks already.
     quiet = (".*does not have many workers.*", ".*exists and is not empty.*", ".*LeafSpec.*", ".*sync_dist=True.*")
-    for harmless in (*quiet, ".*callbacks used to create the checkpoint.*"):  # earlier versions had another one
+    older = ".*callbacks used to create the checkpoint.*"  # earlier versions had another one
+    for harmless in (*quiet, older, ".*overridden `transfer_batch_to_device`.*"):
         warnings.filterwarnings("ignore", message=harmless)

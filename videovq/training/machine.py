@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -14,6 +16,7 @@ from torch import nn
 from videovq.config import TrainingConfig
 from videovq.errors import UserError
 from videovq.models.bf16 import computes_bf16
+from videovq.models.quantizers.contract import Quantizer
 
 
 def precision(setting: str, accelerator: str) -> Any:
@@ -61,6 +64,20 @@ def _strategy(training: TrainingConfig, network: nn.Module) -> str:
         return training.strategy
     way = "ddp_fork" if training.strategy == "auto" and _IS_INTERACTIVE else "ddp"
     return f"{way}_find_unused_parameters_true"
+
+
+@contextmanager
+def products(device: torch.device, network: nn.Module) -> Iterator[None]:
+    """Lets matrix products of float32 take 11 of their 24 bits on a GPU (TF32), as its convolutions do; afterwards all
+    is as it was. Not where a quantizer learns, which is to find in training the codes that ``encode`` finds.
+    """
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda" and not any(isinstance(part, Quantizer) for part in network.modules()):
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def check(training: TrainingConfig) -> None:

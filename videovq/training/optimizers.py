@@ -6,11 +6,11 @@ import math
 from typing import Any
 
 import torch
-from pytorch_optimizer import Muon
 from torch import nn
 from torch.optim import Optimizer
 
 from videovq.config import OptimizerConfig
+from videovq.training.muon import Muon
 
 LAYERS = (
     nn.Linear,

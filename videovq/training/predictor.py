@@ -69,7 +69,7 @@ class PredictorTask(Task):
         if config.training.recompute:
             recompute_activations(network)
         if config.training.compile:
-            network.compile()
+            self.compile(network)
         self.similar = SimilarCodes(network.codebook) if config.context_noise else None
         if self.similar:
             self.beside["similar"] = self.similar

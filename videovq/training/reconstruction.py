@@ -61,6 +61,8 @@ class VQVAETask(Task):
             network = DecoderAlone(config.model, variance, config.code_swaps)
         if config.init:
             self.facts |= vqvae_starts(network, config.model, config.init)
+        if config.training.compile:
+            self.compile(network.encoder, network.decoder)  # the quantizer's draws are seeded by numbers that change
         self.reconstruction_loss = ReconstructionLoss(config.loss, variance, min(self.data.store.header.grid))
         return network
 
@@ -79,8 +81,7 @@ class VQVAETask(Task):
         return {"perplexity": perplexity(usage), "codes_used": (usage > 0).sum()}
 
     def callbacks(self, run: Path) -> list[Callback]:
-        store, positions = self.data.store, self.data.positions["val"]
-        shown = positions[torch.linspace(0, len(positions) - 1, 8).long()]
+        store, shown = self.data.store, self.data.positions["val"].spread(8)
         pictures = Pictures(run, "reconstructions", lambda m, step: reconstruction_sheet(m, store.frames(shown), step))
         same = [SameCodes(self.facts["codes_of"])] if self.config.decoder_only else []
         return [*super().callbacks(run), pictures, *same]

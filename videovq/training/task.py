@@ -40,6 +40,7 @@ class Task(ABC):
         accumulate: batches of the data to a step.
         shown: remainders by 20 of the steps whose costly metrics are worked out; the curves show the first step, and
             every 20th.
+        compiled: whether ``build`` compiled parts of the network.
         automatic: whether Lightning takes the optimiser's step; else ``step`` does.
         beside: networks beside the one that is kept, which move with it and are part of a checkpoint.
     """
@@ -56,6 +57,7 @@ class Task(ABC):
     ) -> None:
         self.config, self.data, self.facts, self.about, self.then = config, data, facts, about, then
         self.beside: dict[str, nn.Module] = {}
+        self.compiled = False
 
     def __deepcopy__(self, memo: object) -> Task:
         return self  # where weights are averaged, the network is copied, but not its data
@@ -63,6 +65,12 @@ class Task(ABC):
     @abstractmethod
     def build(self) -> nn.Module:
         """The network before the first step; its weights are drawn from torch's own generator."""
+
+    def compile(self, *parts: nn.Module) -> None:
+        """Compile parts of the network, for the steps of the training."""
+        for part in parts:
+            part.compile()
+        self.compiled = True
 
     @abstractmethod
     def loss(self, network: Any, batch: Any) -> tuple[Tensor, Metrics]:
@@ -105,6 +113,9 @@ class TaskModule(L.LightningModule):
         """Log metrics of a step of the training."""
         costly = self.global_step % 20 in self.task.shown
         self._log("train", {name: value for name, value in metrics.items() if costly or not callable(value)})
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch.to(device, non_blocking=device.type == "cuda")  # from pinned memory: videovq.data.prefetch
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         return self.task.step(self, batch)

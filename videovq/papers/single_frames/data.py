@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from videovq.data.modules import Batches, RandomBatches, frame_positions, pool_for, ranks_of
+from videovq.data.modules import Batches, RandomBatches, device_of, pool_for, ranks_of
+from videovq.data.positions import FramePositions
 from videovq.data.store import CodeStore
 from videovq.types import Batch
 
@@ -40,16 +41,20 @@ class SingleFrameData(L.LightningDataModule, ABC):
     def __init__(self, store: CodeStore, batch_size: int, steps: int, seed: int, every: int = 1) -> None:
         super().__init__()
         self.store, self.batch_size, self.steps, self.seed = store, batch_size, steps, seed
-        self.positions = {"train": frame_positions(store, "train"), "val": frame_positions(store, "val")[::every]}
+        apart = {"train": 1, "val": every}
+        self.positions = {split: FramePositions(store.split(split), apart[split]) for split in apart}
 
     def train_dataloader(self) -> RandomBatches[Any]:
-        ranks, positions = ranks_of(self), self.positions["train"]
-        pool = pool_for(self.store, positions[:, 0], self.batch_size, self.seed, *ranks)
+        ranks, positions, device = ranks_of(self), self.positions["train"], device_of(self)
+        pool = pool_for(self.store, positions, self.batch_size, self.seed, *ranks)
         collate = self.collate_of("train")
-        return RandomBatches(len(positions), collate, self.batch_size, self.steps, self.seed, *ranks, pool=pool)
+        return RandomBatches(
+            len(positions), collate, self.batch_size, self.steps, self.seed, *ranks, device=device, pool=pool
+        )
 
     def val_dataloader(self) -> Batches[Any]:
-        return Batches(len(self.positions["val"]), self.collate_of("val"), self.batch_size, *ranks_of(self))
+        number, collate = len(self.positions["val"]), self.collate_of("val")
+        return Batches(number, collate, self.batch_size, *ranks_of(self), device=device_of(self))
 
     @abstractmethod
     def collate_of(self, split: str) -> Callable[[Int64[Tensor, "b"]], Batch]:
@@ -68,13 +73,11 @@ class LevelData(SingleFrameData):
         self.levels = sorted({info.level for info in store.split("train")})
 
     def collate_of(self, split: str) -> Callable[[Int64[Tensor, "b"]], LevelBatch]:
-        infos = self.store.split(split)
-        numbers = torch.tensor([number_of(self.levels, info.level) for info in infos])
-        every = numbers.repeat_interleave(torch.tensor([info.length for info in infos]))
-        levels = every if split == "train" else every[::SPARSE]
+        levels = torch.tensor([number_of(self.levels, info.level) for info in self.store.split(split)])
+        positions = self.positions[split]
 
         def collate(chosen: Int64[Tensor, "b"]) -> LevelBatch:
-            return LevelBatch(self.store.codes(self.positions[split][chosen]), levels[chosen])
+            return LevelBatch(self.store.codes(positions[chosen]), levels[positions.episodes(chosen)])
 
         return collate
 

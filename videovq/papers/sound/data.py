@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Int64, Shaped
 from torch import Tensor
 
-from videovq.data.modules import Batches, RandomBatches, ranks_of
+from videovq.data.modules import Batches, RandomBatches, device_of, ranks_of
+from videovq.data.numbering import Numbering
 from videovq.errors import UserError
 from videovq.types import Batch
 
@@ -47,10 +48,11 @@ class SymbolData(L.LightningDataModule):
 
     def train_dataloader(self) -> RandomBatches[SymbolBatch]:
         number, collate = self._windows("train", 1)
-        return RandomBatches(number, collate, self.batch_size, self.steps, self.seed, *ranks_of(self))
+        ranks, device = ranks_of(self), device_of(self)
+        return RandomBatches(number, collate, self.batch_size, self.steps, self.seed, *ranks, device=device)
 
     def val_dataloader(self) -> Batches[SymbolBatch]:
-        return Batches(*self._windows("val", self.window), self.batch_size, *ranks_of(self))
+        return Batches(*self._windows("val", self.window), self.batch_size, *ranks_of(self), device=device_of(self))
 
     def amount(self, symbols: str) -> str:
         """How much there is to learn from, for people."""
@@ -60,13 +62,11 @@ class SymbolData(L.LightningDataModule):
     def _windows(self, split: str, stride: int) -> tuple[int, Callable[[Int64[Tensor, "b"]], SymbolBatch]]:
         """The number of windows of a split, and what collates those of some indices."""
         sequences, window = self.sequences[split], self.window
-        counts = torch.tensor([(len(sequence) - window) // stride + 1 for sequence in sequences])
-        ends = counts.cumsum(0)
+        numbering = Numbering(torch.tensor([(len(sequence) - window) // stride + 1 for sequence in sequences]))
 
         def collate(chosen: Int64[Tensor, "b"]) -> SymbolBatch:
-            which = torch.searchsorted(ends, chosen, right=True)
-            starts = (chosen - (ends - counts)[which]) * stride
-            windows = zip(which.tolist(), starts.tolist(), strict=True)
+            which, before = numbering.find(chosen)
+            windows = zip(which.tolist(), (before * stride).tolist(), strict=True)
             return SymbolBatch(torch.stack([sequences[i][start : start + window] for i, start in windows]).long())
 
-        return int(ends[-1]), collate
+        return len(numbering), collate
