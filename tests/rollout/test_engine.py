@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from videovq.data.store import EpisodeStore
+from videovq.errors import UserError
 from videovq.frames import to_float
 from videovq.models.vqvae import VQVAE
 from videovq.rollout.compiled import compile_predictor
@@ -141,6 +142,29 @@ def test_compiling_waits_for_steady_shapes_and_falls_back(
     compile_predictor(predictor)
     with pytest.warns(UserWarning, match="going on without: no compiler$"):
         assert torch.equal(generate(vqvae, predictor, few).codes, before)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nSee the documentation"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("backend='inductor' raised:\nOutOfMemoryError: CUDA out of memory."),
+        OSError(12, "Cannot allocate memory"),
+        MemoryError(),
+    ],
+    ids=["cuda", "cpu", "wrapped", "compiler", "python"],
+)
+def test_memory_that_runs_out_when_compiled_is_an_error(
+    error: Exception, models, request_: RolloutRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "compile", lambda function, **settings: failing)
+    compile_predictor(models[1].network)
+    with pytest.raises(UserError, match=r"^compile: ran out of memory \(.+\); lower samples, or set compile false$"):
+        generate(models[0].network, models[1].network, request_)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "bf16-mixed"])

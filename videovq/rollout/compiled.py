@@ -1,4 +1,4 @@
-"""torch.compile for rollouts: CUDA graphs on a GPU, and eager code where compiling fails."""
+"""torch.compile for rollouts: CUDA graphs on a GPU, and eager code where compiling fails, except for want of memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_flatten, tree_map_only
 
+from videovq.errors import UserError
 from videovq.models.predictors.predictor import Predictor
+
+OUT_OF_MEMORY = ("out of memory", "allocate memory")  # in what PyTorch and compilers say, whatever they raise
 
 
 def compile_predictor(predictor: Predictor) -> None:
@@ -17,6 +20,9 @@ def compile_predictor(predictor: Predictor) -> None:
 
     It starts when the KV cache is full, since shapes no longer change from then on, and takes about a minute. On a GPU
     each of the two becomes a CUDA graph; on a CPU it gains next to nothing.
+
+    Raises:
+        UserError: in a step, where memory runs out.
     """
     on_gpu = predictor.codebook.is_cuda
     predictor.context.forward = _compiled(predictor.context.forward, on_gpu)  # type: ignore[method-assign]
@@ -39,8 +45,12 @@ def _compiled(eager: Callable[..., Any], on_gpu: bool) -> Callable[..., Any]:
             torch.compiler.cudagraph_mark_step_begin()
             return tree_map_only(torch.Tensor, torch.clone, fast(*args))  # the graph's own are overwritten next time
         except Exception as error:
+            said = str(error) or type(error).__name__
+            first = said.splitlines()[0]
+            if isinstance(error, MemoryError) or any(words in said.lower() for words in OUT_OF_MEMORY):
+                raise UserError(f"compile: ran out of memory ({first}); lower samples, or set compile false") from error
             failed = True
-            warnings.warn(f"torch.compile failed, going on without: {str(error).splitlines()[0]}", stacklevel=2)
+            warnings.warn(f"torch.compile failed, going on without: {first}", stacklevel=2)
             return eager(*args)
 
     return call

@@ -167,6 +167,18 @@ def test_every_sampler_draws_the_very_same_codes(kind: PredictorConfig, sampling
 
 
 @torch.no_grad()
+def test_bf16_changes_the_logits_a_little(kind: PredictorConfig) -> None:
+    predictor = make(kind).float()
+    codes, actions = sample()
+    exact = predictor(codes, actions).logits
+    predictor.use_bf16()
+    changed = (predictor(codes, actions).logits - exact).pow(2).mean().sqrt()
+    assert 0 < changed < 0.05 * exact.std()
+    drawn, _ = predictor.step(predictor.start(codes[:, :6], actions[:, :5]), actions[:, 5], torch.zeros(2, *GRID, K))
+    assert drawn.shape == (2, *GRID)
+
+
+@torch.no_grad()
 def test_start_from_more_context_than_the_window(kind: PredictorConfig) -> None:
     predictor = make(kind)
     codes, actions = sample(frames=11)

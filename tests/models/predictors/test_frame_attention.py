@@ -10,7 +10,7 @@ import torch
 
 from tests.small import SMALL_PATCH
 from videovq.models.build import build_predictor
-from videovq.models.predictors.frame_attention import FrameAttention, FrameHistory, motion_frequencies
+from videovq.models.predictors.frame_attention import FrameAttention, FrameHistory, MotionRotation, motion_frequencies
 from videovq.types import ActionSpec
 
 GRID, HEADS, INNER, FRAMES = (6, 6), 2, 64, 5
@@ -20,18 +20,16 @@ GRID, HEADS, INNER, FRAMES = (6, 6), 2, 64, 5
 def test_a_code_is_found_where_the_actions_have_moved_it_to() -> None:
     """Keys that are all alike, and a displacement of so many columns an action: only places can tell them apart."""
     torch.manual_seed(0)
-    history = FrameHistory(embedding=8, actions=3, width=INNER, heads=HEADS, window=8)
+    history = FrameHistory(embedding=8, actions=3, width=INNER, heads=HEADS, window=8, grid=GRID)
     history.look.weight.zero_()
     history.look.bias.fill_(1.0)
     columns = torch.tensor([0.0, 1.0, -2.0])
     history.displacement.weight.view(HEADS, 2, 3)[:, 1] = columns
-    attention = FrameAttention(16, 16, INNER, HEADS, 8, GRID)
+    history.rotation.frequencies[2] = 0  # as if they were of one time
     actions = torch.tensor([[1, 0, 2, 1, 2]])
     frames = torch.zeros(1, FRAMES, *GRID, 8)
-    (keys, _, key_positions), positions, _ = history(frames, torch.eye(3)[actions], None)
-    times = torch.zeros(1, 1, FRAMES, dtype=torch.int64)  # as if they were of one time
-    key = attention._rotated(keys, key_positions, times)
-    query = attention._rotated(torch.ones_like(keys), positions, times)
+    key, _, positions, _ = history(frames, torch.eye(3)[actions], None)
+    query = history.rotation(torch.ones_like(key), positions, torch.zeros(1, 1, FRAMES, dtype=torch.int64))
     for of in range(FRAMES):
         for frame in range(of + 1):
             moved = int(columns[actions[0, frame : of + 1]].sum())
@@ -45,10 +43,10 @@ def test_a_code_is_found_where_the_actions_have_moved_it_to() -> None:
 @torch.no_grad()
 def test_it_begins_as_nothing() -> None:
     attention = FrameAttention(16, 16, INNER, HEADS, 4, GRID)
-    history = FrameHistory(8, 3, INNER, HEADS, 4)
-    kept, positions, _ = history(torch.randn(2, FRAMES, *GRID, 8), torch.randn(2, FRAMES, 3), None)
+    history = FrameHistory(8, 3, INNER, HEADS, 4, GRID)
+    keys, values, positions, _ = history(torch.randn(2, FRAMES, *GRID, 8), torch.randn(2, FRAMES, 3), None)
     x, wanted = torch.randn(4, 16, *GRID), torch.tensor([[0, 3], [2, 4]])
-    assert torch.equal(attention(x, torch.randn(4, 16, *GRID), kept, positions, wanted), x)
+    assert torch.equal(attention(x, torch.randn(4, 16, *GRID), keys, values, positions, wanted), x)
 
 
 def test_rows_and_columns_come_round_after_four_grids_and_pairs_differ() -> None:
@@ -57,6 +55,16 @@ def test_rows_and_columns_come_round_after_four_grids_and_pairs_differ() -> None
     turns = frequencies[:2] * 84 / (2 * math.pi)
     assert torch.allclose(turns, turns.round(), atol=1e-4)
     assert len(frequencies[1].unique()) == 7, "six of columns"
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_angles_are_of_float32_in_mixed_precision(precision: torch.dtype) -> None:
+    """Far from the start a bfloat16 is wrong by half a radian."""
+    rotation, positions = MotionRotation(GRID, 32), torch.full((1, HEADS, FRAMES, 2), 97.3)
+    z, times = torch.ones(1, HEADS, FRAMES, 36, 32, dtype=precision), torch.arange(FRAMES)[None, None]
+    exact = rotation(z, positions, times)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(rotation(z, positions, times), exact)
 
 
 @pytest.mark.slow

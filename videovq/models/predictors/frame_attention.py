@@ -26,6 +26,32 @@ FrameKVCache = tuple[Float[Tensor, "b m _ p _"], Float[Tensor, "b m _ p _"], Flo
 """Keys and values of earlier frames, and by how many rows and columns their contents have moved since."""
 
 
+class MotionRotation(nn.Module):
+    """Rotation of vectors of every code by its row and column, by what has been moved, and by the time.
+
+    Args:
+        width: of the vectors, those of a head.
+    """
+
+    grid_positions: Tensor
+    frequencies: Tensor
+
+    def __init__(self, grid: tuple[int, int], width: int) -> None:
+        super().__init__()
+        rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
+        positions = torch.stack([rows.flatten(), columns.flatten()], dim=-1).float()
+        self.register_buffer("grid_positions", positions, persistent=False)
+        self.register_buffer("frequencies", motion_frequencies(grid, width), persistent=False)
+
+    def forward(
+        self, z: Float[Tensor, "b m s p e"], positions: Float[Tensor, "b m s 2"], times: Int64[Tensor, "#b 1 s"]
+    ) -> Float[Tensor, "b m s p e"]:
+        rows, columns = (self.grid_positions + positions[..., None, :]).split(1, dim=-1)
+        of_row, of_column, of_frame = self.frequencies  # no matrix product: it may be of low precision, as in autocast
+        angles = rows * of_row + columns * of_column + times[..., None, None] * of_frame
+        return rotate(z, angles.cos(), angles.sin())
+
+
 class FrameHistory(nn.Module):
     """Keys and values of the frames of a window, and the displacements that the actions add up to.
 
@@ -36,24 +62,27 @@ class FrameHistory(nn.Module):
         window: frames that attention reaches back to, the newest included.
     """
 
-    def __init__(self, embedding: int, actions: int, width: int, heads: int, window: int) -> None:
+    def __init__(
+        self, embedding: int, actions: int, width: int, heads: int, window: int, grid: tuple[int, int]
+    ) -> None:
         super().__init__()
         self.heads, self.window = heads, window
+        self.rotation = MotionRotation(grid, width // heads)
         self.look = nn.Conv2d(embedding, 2 * width, 3, padding=1)
         self.displacement = nn.Linear(actions, 2 * heads, bias=False)
         nn.init.zeros_(self.displacement.weight)
 
     def forward(
         self, frames: Float[Tensor, "b t y x e"], actions: Float[Tensor, "b t a"], past: FrameKVCache | None
-    ) -> tuple[FrameKVCache, Float[Tensor, "b m t 2"], FrameKVCache]:
+    ) -> tuple[Float[Tensor, "b m s p _"], Float[Tensor, "b m s p _"], Float[Tensor, "b m t 2"], FrameKVCache]:
         """Keys and values of all frames, and the KV cache for the frames that follow.
 
         Args:
             actions: that lead from each frame to the next one.
 
         Returns:
-            Keys, values and positions of the past and these frames; positions of the frames that follow each of these,
-            on the same axis; and the KV cache.
+            Keys, rotated to their positions, and values of the past and these frames; positions of the frames that
+            follow each of these, on the same axis; and the KV cache, whose keys are not rotated.
         """
         found = self.look(rearrange(frames, "b t y x e -> (b t) e y x"))
         keys, values = rearrange(found, "(b t) (two m e) y x -> two b m t (y x) e", b=len(frames), two=2, m=self.heads)
@@ -66,7 +95,8 @@ class FrameHistory(nn.Module):
         keep = self.window - 1
         since = positions + total[:, :, -1:]
         cache = keys[:, :, -keep:], values[:, :, -keep:], since[:, :, -keep:]
-        return (keys, values, positions), -total, cache
+        times = torch.arange(keys.shape[2], device=keys.device)
+        return self.rotation(keys, positions, times[None, None]), values, -total, cache
 
 
 class FrameAttention(nn.Module):
@@ -81,9 +111,6 @@ class FrameAttention(nn.Module):
         inner: width of all heads together.
     """
 
-    grid_positions: Tensor
-    frequencies: Tensor
-
     def __init__(self, width: int, condition: int, inner: int, heads: int, window: int, grid: tuple[int, int]) -> None:
         super().__init__()
         self.heads, self.window = heads, window
@@ -93,16 +120,14 @@ class FrameAttention(nn.Module):
         self.out = nn.Linear(inner, width)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
-        rows, columns = torch.meshgrid(torch.arange(grid[0]), torch.arange(grid[1]), indexing="ij")
-        positions = torch.stack([rows.flatten(), columns.flatten()], dim=-1).float()
-        self.register_buffer("grid_positions", positions, persistent=False)
-        self.register_buffer("frequencies", motion_frequencies(grid, inner // heads), persistent=False)
+        self.rotation = MotionRotation(grid, inner // heads)
 
     def forward(
         self,
         x: Float[Tensor, "n w y x"],
         condition: Float[Tensor, "n c y x"],
-        history: FrameKVCache,
+        keys: Float[Tensor, "b m s p e"],
+        values: Float[Tensor, "b m s p e"],
         positions: Float[Tensor, "b m t 2"],
         targets: Int64[Tensor, "b t_targets"],
     ) -> Float[Tensor, "n w y x"]:
@@ -110,24 +135,22 @@ class FrameAttention(nn.Module):
 
         Args:
             x: of the target frames, all of the first sequence first.
-            history: keys, values and positions of all frames up to the last of the sequence.
+            keys, values: of all frames up to the last of the sequence; keys are rotated.
             positions: of the frames that follow the last ``t`` of them.
             targets: indices of the target frames among these.
         """
-        keys, values, key_positions = history
         q = self.query(self.norm(rearrange(x, "n w y x -> n (y x) w")))
         q = q + rearrange(self.aim(condition), "n w y x -> n (y x) w")
         q = rearrange(q, "(b t) p (m e) -> b m t p e", b=len(targets), m=self.heads)
         row = torch.arange(len(targets), device=x.device)[:, None]
         number = targets + keys.shape[2] - positions.shape[2]
         times = torch.arange(keys.shape[2], device=x.device)
-        q = self._rotated(q, positions.transpose(1, 2)[row, targets].transpose(1, 2), number[:, None])
-        k = self._rotated(keys, key_positions, times[None, None])
+        q = self.rotation(q, positions.transpose(1, 2)[row, targets].transpose(1, 2), number[:, None])
         mask = None
         if positions.shape[2] > 1 or keys.shape[2] > self.window:
             behind = number[..., None] - times
-            mask = ((behind >= 0) & (behind < self.window)).repeat_interleave(k.shape[3], dim=-1)
-        out = self.out(self._attend(q, k, values, mask))
+            mask = ((behind >= 0) & (behind < self.window)).repeat_interleave(keys.shape[3], dim=-1)
+        out = self.out(self._attend(q, keys, values, mask))
         return x + rearrange(out, "n (y x) w -> n w y x", y=x.shape[2])
 
     def _attend(
@@ -138,18 +161,10 @@ class FrameAttention(nn.Module):
         mask: Bool[Tensor, "b t sp"] | None,
     ) -> Float[Tensor, "n p w"]:
         """Attention for every target frame on its own: their keys are the same, and few are masked."""
-        k, v = (rearrange(z, "b m s p e -> b m (s p) e").repeat_interleave(q.shape[2], dim=0) for z in (k, v))
+        k, v = (z.flatten(2, 3)[:, None].expand(-1, q.shape[2], -1, -1, -1).flatten(0, 1) for z in (k, v))
         q = rearrange(q, "b m t p e -> (b t) m p e")
         mask = None if mask is None else rearrange(mask, "b t sp -> (b t) 1 1 sp")
         return rearrange(scaled_dot_product_attention(q, k, v, attn_mask=mask), "n m p e -> n p (m e)")
-
-    def _rotated(
-        self, z: Float[Tensor, "b m s p e"], positions: Float[Tensor, "b m s 2"], times: Int64[Tensor, "#b 1 s"]
-    ) -> Float[Tensor, "b m s p e"]:
-        where = self.grid_positions + positions[..., None, :]
-        when = times[..., None, None].expand(*where.shape[:-1], 1).to(where.dtype)
-        angles = torch.cat([where, when], dim=-1) @ self.frequencies
-        return rotate(z, angles.cos(), angles.sin())
 
 
 def motion_frequencies(grid: tuple[int, int], width: int) -> Float[Tensor, "3 half"]:

@@ -57,7 +57,7 @@ class LookupContext(ContextNetwork):
                 config.frame_attention_heads,
                 config.frame_attention_window,
             )
-            self.frames = FrameHistory(config.embedding, config.history * config.embedding, inner, heads, window)
+            self.frames = FrameHistory(config.embedding, config.history * config.embedding, inner, heads, window, grid)
             self.frame_attention = nn.ModuleList(
                 FrameAttention(width, condition, inner, heads, window, grid) for _ in range(config.frame_attention)
             )

@@ -177,7 +177,8 @@ class Predictor(nn.Module):
 
     def use_bf16(self) -> None:
         """Compute in bfloat16 from now on, but for the logits: for sampling only."""
-        self.context.bfloat16()
+        for parameter in self.context.parameters():  # but not its buffers: angles need float32
+            parameter.data = parameter.data.bfloat16()
         self.decoder.use_bf16()
 
     def start(self, codes: Int64[Tensor, "b t y x"], actions: Shaped[Tensor, "b t_minus_1 a"]) -> PredictorState:
