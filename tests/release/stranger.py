@@ -32,11 +32,11 @@ FILM = """
 import av, numpy as np
 with av.open("videos/mine.mp4", "w") as film:
     stream = film.add_stream("libx264", rate=10)
-    stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+    stream.width, stream.height, stream.pix_fmt = 192, 144, "yuv420p"
     for t in range(120):
-        picture = np.full((72, 96, 3), (90, 140, 200), np.uint8)
-        picture[40:] = (70, 110, 60)
-        picture[24:56, (3 * t) % 80:(3 * t) % 80 + 16] = (200, 60, 50)
+        picture = np.full((144, 192, 3), (90, 140, 200), np.uint8)
+        picture[80:] = (70, 110, 60)
+        picture[48:112, (6 * t) % 160:(6 * t) % 160 + 32] = (200, 60, 50)
         film.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
     film.mux(stream.encode())
 """

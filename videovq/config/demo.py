@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from videovq.config.checks import CommandSettings, at_least, named
 
-SIZES = {"episodes": (40, 8), "frames": (200, 100), "vqvae_steps": (1600, 150), "predictor_steps": (950, 40)}
+SIZES = {"episodes": (40, 8), "frames": (200, 100), "vqvae_steps": (1600, 120), "predictor_steps": (950, 30)}
 """Defaults, and those with ``quick``."""
 
 
@@ -25,9 +25,9 @@ class DemoConfig(CommandSettings):
     frames: int = 0
     """Frames in an episode; 0: 200, or 100 with ``quick``."""
     vqvae_steps: int = 0
-    """Optimiser steps of the VQ-VAE; 0: 1,600, or 150 with ``quick``."""
+    """Optimiser steps of the VQ-VAE; 0: 1,600, or 120 with ``quick``."""
     predictor_steps: int = 0
-    """Optimiser steps of the predictor; 0: 950, or 40 with ``quick``."""
+    """Optimiser steps of the predictor; 0: 950, or 30 with ``quick``."""
     serve: bool = True
     """Serve the page of ``videovq play`` with DeepMind Lab's world while the demo runs."""
 
