@@ -18,19 +18,15 @@ from videovq.cli import main
 from videovq.config import PackConfig
 from videovq.data.store import CodeStore, EpisodeStore
 from videovq.data.windows import windows
-from videovq.evaluation import panels
-from videovq.evaluation.clips import Protocol
 from videovq.evaluation.compare import MATTERS, remarks
 from videovq.evaluation.evaluate import episodes_sha256, has_control, horizon_summary, text_table
-from videovq.evaluation.prediction import BEST, RolloutMeasures
+from videovq.evaluation.prediction import BEST
 from videovq.evaluation.predictor_page import comparison_page, curves, predictor_page
 from videovq.evaluation.predictor_summary import summary_text
 from videovq.pack import pack
-from videovq.pictures import labelled_rows
 from videovq.prep.prepare import prepare
-from videovq.rollout.pair import Pair
-from videovq.runs import load_predictor, load_vqvae, model_card, pretrained_run
-from videovq.types import ActionSpec, Sampling
+from videovq.runs import load_predictor, model_card, pretrained_run
+from videovq.types import ActionSpec
 
 WORDS = ["--frames", "4", "--stride", "10", "--temperature", "0.5"]
 
@@ -279,26 +275,6 @@ def test_one_episode_has_no_interval(report: Path) -> None:
     assert "(one episode: no interval)" in comparison_page([metrics, metrics], [], {})
 
 
-@pytest.mark.parametrize(("context", "titles"), [(1, ["context"]), (2, ["context"] * 2), (6, ["context"] * 2)])
-def test_a_panel_shows_the_context_before_the_prediction(
-    context: int,
-    titles: list[str],
-    episode_store: EpisodeStore,
-    vqvae_run: Path,
-    predictor_run: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    shown = []
-    monkeypatch.setattr(panels, "labelled_rows", lambda *args: shown.append(args) or labelled_rows(*args))
-    pair = Pair(load_vqvae(vqvae_run), load_predictor(predictor_run))
-    protocol = Protocol("test", context, 2, 40)
-    panels.panel(pair, episode_store, protocol, 0, "best", Sampling(), 0)
-    assert shown[-1][0] == [*titles, "+1", "+2"]
-    truth = dict(shown[-1][1])["truth"]
-    frames = episode_store.read(episode_store.split("test")[0]).frames.numpy()
-    assert all((truth[i] == frames[context - len(titles) + i]).all() for i in range(len(titles) + 2))
-
-
 def test_only_a_world_has_a_card(vqvae_run: Path, predictor_run: Path, tmp_path: Path) -> None:
     for name, run in (("vqvae", vqvae_run), ("predictor", predictor_run)):
         shutil.copytree(run, tmp_path / "runs" / name)
@@ -335,28 +311,6 @@ def test_what_cannot_work_is_refused_and_writes_nothing(
     assert main(["evaluate", *first, "--out", str(tmp_path / "out"), *words]) == 2
     assert named in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("windows", "words"),
-    [
-        (1, ["the only one"]),
-        (2, ["best", "worst"]),
-        (3, ["best", "median", "worst"]),
-        (5, ["best", "median", "worst"]),
-        (6, ["best", "best", "median", "median", "worst", "worst"]),
-        (9, ["best", "best", "median", "median", "worst", "worst"]),
-    ],
-)
-def test_no_window_is_shown_twice(windows: int, words: list[str]) -> None:
-    psnr = torch.arange(windows).float()[:, None]
-    episodes, levels = torch.zeros(windows).long(), torch.zeros(1, 1).long()
-    found = RolloutMeasures(episodes, {"prediction": {"psnr": psnr}}, 0.0, 0.0, 0, levels)
-    shown = panels.telling_windows(found, 2)
-    assert [word for word, _ in shown] == words
-    numbers = [number for _, number in shown]
-    assert len(set(numbers)) == len(numbers)
-    assert numbers[0] == windows - 1 and numbers[-1] in (0, 1)
 
 
 def test_there_are_no_shuffled_actions_and_no_empty_headings_where_there_are_no_actions(report: Path) -> None:

@@ -69,8 +69,7 @@ class RawEpisode:
         frames: opens the frames: RGB, in pieces of any length, so that no episode need fit into memory.
         actions: one a frame; none at all where their kind is ``none``, also before their number is known.
         fps: frames a second.
-        discontinuities: every t where frame t + 1 does not follow from action t; every end is one, unless no frame
-            follows.
+        discontinuities: every t where frame t + 1 does not follow from action t, as at every end that a frame follows.
         rewards: earned with each action, NaN where that is not known; None: nothing is known of rewards.
         ends: every t where the world ended with action t; what follows belongs to no world, up to a discontinuity.
         poses: x, y, z, pitch, yaw and roll of every frame; None: not known.
@@ -87,8 +86,7 @@ class RawEpisode:
 
     def __post_init__(self) -> None:
         length = sys.maxsize if self.action_spec.kind == "none" else len(self.actions)
-        found = breaks(self.discontinuities, self.ends, length)
-        object.__setattr__(self, "discontinuities", found)
+        object.__setattr__(self, "discontinuities", breaks(self.discontinuities, self.ends, length))
 
 
 class Reader(ABC):
