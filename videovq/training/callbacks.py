@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from videovq.pictures import drawn, new_figure, write_png
 from videovq.progress import progress
+from videovq.training.step_time import now
 
 WARM, TIMED = 2, 10  # steps that are not measured, as the first ones are slower, and that are
 
@@ -87,9 +88,9 @@ class Announcement(Callback):
     ) -> None:
         done = trainer.global_step - self.start
         if self.began is None and done >= WARM:
-            self.began = moment(module)
+            self.began = now(module.device)
         elif self.began is not None and not self.timed and done >= WARM + TIMED:
-            self.timed, step = True, (moment(module) - self.began) / TIMED
+            self.timed, step = True, (now(module.device) - self.began) / TIMED
             left = int(trainer.max_steps) - trainer.global_step
             if trainer.is_global_zero and left:
                 # Beside the progress bar, which is on stderr.
@@ -113,13 +114,6 @@ def where(trainer: L.Trainer) -> str:
     several = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
     precision = {"32-true": "float32"}.get(str(trainer.precision), str(trainer.precision))
     return f"{several}{device.type}{f' ({name})' if name else ''}, {precision}"
-
-
-def moment(module: L.LightningModule) -> float:
-    """Seconds of a clock, once a GPU has finished its queued work."""
-    if module.device.type == "cuda":
-        torch.cuda.synchronize(module.device)
-    return time.perf_counter()
 
 
 def duration(seconds: float) -> str:
